@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: BSD-2-Clause
+
+#include "base/base.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+static void *or_abort(void *p)
+{
+    if (!p) {
+        fputs("tidemill: out of memory\n", stderr);
+        abort();
+    }
+    return p;
+}
+
+void *xmalloc(size_t n)
+{
+    return or_abort(malloc(n ? n : 1));
+}
+
+void *xcalloc(size_t count, size_t size)
+{
+    return or_abort(calloc(count ? count : 1, size ? size : 1));
+}
+
+void *xrealloc(void *p, size_t n)
+{
+    return or_abort(realloc(p, n ? n : 1));
+}
+
+char *xstrdup(const char *s)
+{
+    return or_abort(strdup(s));
+}
+
+char *xasprintf(const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    char *s = NULL;
+    const int n = vasprintf(&s, fmt, args);
+    va_end(args);
+    return or_abort(n < 0 ? NULL : s);
+}
+
+bool copy_string(char *dst, size_t cap, const char *src)
+{
+    const size_t n = strlen(src);
+    const size_t take = n < cap ? n : cap - 1;
+    memcpy(dst, src, take);
+    dst[take] = '\0';
+    return take == n;
+}
+
+void cond_init(pthread_cond_t *c)
+{
+    pthread_condattr_t attr;
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    const int rc = pthread_cond_init(c, &attr);
+    assert(rc == 0);
+    pthread_condattr_destroy(&attr);
+}
+
+bool cond_wait_until(pthread_cond_t *c, pthread_mutex_t *m, int64_t deadline_ms)
+{
+    const struct timespec at = {
+        .tv_sec = deadline_ms / 1000,
+        .tv_nsec = deadline_ms % 1000 * 1000000,
+    };
+    const int rc = pthread_cond_timedwait(c, m, &at);
+    assert(rc == 0 || rc == ETIMEDOUT);
+    return rc == 0;
+}
+
+pthread_t thread_start(const char *name, void *(*run)(void *), void *arg)
+{
+    // Signals are the main thread's: block them all while the thread is born.
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    pthread_t t;
+    const int rc = pthread_create(&t, NULL, run, arg);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    assert(rc == 0);
+    pthread_setname_np(t, name);
+    return t;
+}
+
+int64_t clock_us(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+int64_t clock_ms(void)
+{
+    return clock_us() / 1000;
+}

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// log - one readable line per event on standard error.
+//
+// Levels: error = somebody should look; warn = handled, but not as it should
+// be; info = a change of state or one access; debug = for us, never per frame.
+// Control bytes in the text are printed as \xNN, so a hostile name cannot
+// forge a line.  Thread-safe; a line is one write.
+
+#ifndef BASE_LOG_H
+#define BASE_LOG_H
+
+#include <stdbool.h>
+
+#include "base/base.h"
+
+enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
+
+// Lines above this level are dropped.  Default LOG_INFO.
+void log_set_level(enum log_level level);
+bool log_enabled(enum log_level level);
+
+// area is a short word such as "origin"; no newline in fmt.
+void log_line(enum log_level level, const char *area, const char *fmt, ...) PRINTF_LIKE(3, 4);
+
+#define log_error(area, ...) log_line(LOG_ERROR, area, __VA_ARGS__)
+#define log_warn(area, ...) log_line(LOG_WARN, area, __VA_ARGS__)
+#define log_info(area, ...) log_line(LOG_INFO, area, __VA_ARGS__)
+#define log_debug(area, ...) log_line(LOG_DEBUG, area, __VA_ARGS__)
+
+#endif

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// object - the bytes of one key: made by exactly one maker, readable by many
+// while it is being made, then whole or failed, for ever.
+//
+// The maker appends and ends the object by object_commit or object_fail.  A
+// reader copies what is there and, when it has all of that, leaves a waiter,
+// which is woken once at the next append or at the end.  Readers are counted
+// apart from references: when the last reader of an object in the making
+// leaves, the object is abandoned: object_abandoned() turns true for ever, the
+// maker's on_abandon is called, and the store takes the key for absent.
+//
+// Each object has its own lock; nothing is called back under it.
+
+#ifndef CACHE_OBJECT_H
+#define CACHE_OBJECT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/base.h"
+#include "base/hash.h"
+#include "base/list.h"
+
+struct object;
+
+enum object_state { OBJECT_MAKING, OBJECT_WHOLE, OBJECT_FAILED };
+
+// A waiter belongs to whoever registers it and stays valid until it was woken
+// or object_unwait returned true.
+struct object_waiter {
+    struct list link;                      // private
+    void (*wake)(struct object_waiter *w); // any thread, no lock held, must not block
+};
+
+// A new object in the making, with one reference and no reader.
+// max is the ceiling of its bytes.
+struct object *object_create(const struct key *key, size_t max);
+struct object *object_ref(struct object *o);
+void object_unref(struct object **o); // NULL is fine; nulls *o
+
+const struct key *object_key(const struct object *o);
+
+// ---- maker
+// Called once, from the thread of the last reader that leaves, with no lock held.
+void object_on_abandon(struct object *o, void (*call)(void *arg), void *arg);
+// 0; -E_LIMITS past the ceiling; -E_NO_MEMORY; -E_CANCELLED when abandoned.
+// The object stays in the making: the maker still has to end it.
+int object_append(struct object *o, const void *bytes, size_t n) MUST_USE;
+// Ends it well.  checksum of the bytes is kept with it.
+void object_commit(struct object *o);
+// Ends it badly: code is an enum err, detail one line for people (copied, may be NULL).
+void object_fail(struct object *o, int code, const char *detail);
+bool object_abandoned(const struct object *o);
+
+// ---- reader
+void object_join(struct object *o);
+void object_leave(struct object *o);
+int object_readers(const struct object *o);
+
+enum object_state object_state(const struct object *o);
+size_t object_size(const struct object *o); // bytes so far
+// Copies up to n bytes from offset; returns how many there were.
+size_t object_read(const struct object *o, size_t offset, void *out, size_t n);
+// The whole body, stable while the caller holds a reference.  Only when whole.
+const uint8_t *object_bytes(const struct object *o, size_t *n);
+uint64_t object_checksum(const struct object *o);        // only when whole
+int object_error(const struct object *o);                // positive enum err; only when failed
+const char *object_error_detail(const struct object *o); // "" if none; only when failed
+
+// Registers w, to be woken at the next change, if the object is in the making
+// and has exactly have bytes; else returns false and w is not registered.
+bool object_wait(struct object *o, struct object_waiter *w, size_t have);
+// True: w was taken off and will not be woken.  False: it has been or is being woken.
+bool object_unwait(struct object *o, struct object_waiter *w);
+
+// Blocks until the object has ended or the monotonic time deadline_ms.  For
+// threads that may block.  Returns the state.
+enum object_state object_wait_end(struct object *o, int64_t deadline_ms);
+
+#endif

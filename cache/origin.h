@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// origin - where sources live: a local folder or an HTTP(S) base URL.
+//
+// An origin answers ranged reads, each tied to a version of the source: what a
+// read returns is from that version, or the read fails with -E_CHANGED.
+
+#ifndef CACHE_ORIGIN_H
+#define CACHE_ORIGIN_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/hash.h"
+
+struct buf;
+struct conf;
+struct conf_origin;
+
+#define ORIGIN_PATH_MAX 2048
+#define ORIGIN_VALIDATOR_MAX 256
+
+// What tells one content of a path from another: a strong ETag, else
+// Last-Modified and length (a local file: mtime in ns, length and inode).
+struct origin_version {
+    int64_t size;                         // bytes of the whole source
+    char validator[ORIGIN_VALIDATOR_MAX]; // canonical text; "" only before the first read
+    bool weak;                            // no strong ETag: cannot be sent as If-Match/If-Range
+};
+
+bool origin_version_equal(const struct origin_version *a, const struct origin_version *b);
+
+// Set from any thread; long calls look at it and return -E_CANCELLED.  NULL allowed.
+struct cancel {
+    atomic_bool set;
+};
+
+static inline bool cancel_is_set(const struct cancel *c)
+{
+    return c && atomic_load_explicit(&c->set, memory_order_relaxed);
+}
+
+// One name of a listing.
+struct origin_entry {
+    char *path; // relative to the origin, '/' between folders
+    int64_t size;
+    int64_t mtime_ms;
+};
+
+struct origin {
+    // Reads up to n bytes at offset into out (cleared first).  A read past the
+    // end is shorter, at or past it empty.  want: NULL for any version, else
+    // the one it must be.  got: what it was.  Blocks; any thread.
+    // -E_NOT_FOUND, -E_CHANGED, -E_ORIGIN, -E_ORIGIN_TIMEOUT, -E_CANCELLED,
+    // -E_BAD_REQUEST (a path that cannot be one).
+    int (*read)(struct origin *o, const char *path, const struct origin_version *want,
+                int64_t offset, int64_t n, struct buf *out, struct origin_version *got,
+                const struct cancel *cancel);
+    // Only the version.  Same errors.
+    int (*stat)(struct origin *o, const char *path, struct origin_version *got,
+                const struct cancel *cancel);
+    // At most max assets in name order after the name `after` ("" for the start); NULL
+    // where it cannot be listed (HTTP).  Entries are freed by origin_entries_free.
+    int (*list)(struct origin *o, const char *after, int max, struct origin_entry **out,
+                int *count);
+    void (*destroy)(struct origin *o);
+};
+
+// path is percent-decoded UTF-8, checked by the route: no empty, "." or ".."
+// segments, no control bytes, no leading slash.
+
+// NULL and one line in why when the folder cannot be opened.
+struct origin *origin_file_create(const struct conf *conf, const char *folder, char *why,
+                                  size_t cap);
+struct origin *origin_http_create(const struct conf *conf, const char *base, char *why, size_t cap);
+
+void origin_entries_free(struct origin_entry *entries, int count);
+
+// Once per process, before threads: libcurl's global state.
+int origin_http_global_init(void);
+
+#endif

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// store - the memory tier: one object per key, made once, read by many.
+//
+// Whoever opens a key learns what to do from the verdict.  Exactly one caller
+// per absent key gets STORE_MAKE and owes the object an end by store_commit or
+// store_fail.  Everybody else reads along, also while it is being made.
+//
+// Locks: store.lock, then object.lock.  Under store.lock there is bookkeeping
+// only: no I/O, no waking of readers, no freeing of bytes.
+
+#ifndef CACHE_STORE_H
+#define CACHE_STORE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/hash.h"
+
+struct object;
+struct policy;
+struct store;
+
+enum store_verdict {
+    STORE_HIT,  // ended and fresh: whole, or a failure that is still remembered
+    STORE_JOIN, // being made by somebody else: read along
+    STORE_MAKE, // absent, stale or abandoned: the caller makes it, or fails it
+};
+
+#define STORE_FOREVER INT64_MAX
+
+// budget: bytes of whole objects held; object_max: ceiling of one object.
+// Owns the policy.
+struct store *store_create(int64_t budget, size_t object_max, struct policy *policy);
+void store_destroy(struct store *s); // NULL is fine; no object may be open
+
+// Looks key up at the monotonic time now_ms.  Never blocks.  *out must be NULL;
+// it receives a reference that counts as a reader, given back by store_close.
+enum store_verdict store_open(struct store *s, const struct key *key, int64_t now_ms,
+                              struct object **out);
+
+// Like store_open, but only finds: false when that would have been STORE_MAKE.
+bool store_peek(struct store *s, const struct key *key, int64_t now_ms, struct object **out);
+
+// Gives the reader's reference back and nulls *o.  Thread-safe.
+void store_close(struct store *s, struct object **o);
+
+// The maker's two ends.  The object is served from here until expires_ms
+// (STORE_FOREVER: until evicted); an abandoned object is not kept.
+void store_commit(struct store *s, struct object *o, int64_t expires_ms);
+// Failures are remembered until forget_ms, so that a storm on a bad key costs
+// one attempt; pass now (or less) to forget at once.
+void store_fail(struct store *s, struct object *o, int code, const char *detail, int64_t forget_ms);
+
+// Forgets a key; readers keep what they hold.  True if it was there.
+bool store_drop(struct store *s, const struct key *key);
+
+// Evicts until at most bytes are held; objects with readers are skipped.
+// Returns what is held.
+int64_t store_trim(struct store *s, int64_t bytes);
+
+#endif

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// fmp4 - writes fragmented MP4 (CMAF) from sample tables.  Pure; no edit lists,
+// no sidx.  Composition offsets are signed (trun version 1) and the earliest
+// presentation time of a part equals its tfdt.
+// Rules: ISO/IEC 14496-12 (boxes), 14496-15 (avcC), 14496-14 (esds), 23000-19 (CMAF).
+
+#ifndef CODEC_FMP4_H
+#define CODEC_FMP4_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "codec/media.h"
+
+struct fmp4_track {
+    bool video;
+    uint32_t timescale;
+    // video
+    int width, height;
+    struct colour colour;  // written as colr nclx
+    const uint8_t *config; // avcC body (video) or AudioSpecificConfig (audio); borrowed
+    size_t config_size;
+    // audio
+    int sample_rate, channels;
+    uint32_t bitrate; // for esds, nominal
+};
+
+struct fmp4_sample {
+    uint32_t size;
+    uint32_t duration; // ticks
+    int32_t offset;    // presentation - decode time, ticks; video
+    bool sync;
+};
+
+// ftyp + moov.  0 or the buffer's error.
+int fmp4_init(struct buf *out, const struct fmp4_track *t);
+
+// styp, once at the start of a segment.
+int fmp4_styp(struct buf *out);
+
+// moof + mdat of samples whose bytes stand one after another in data.
+// decode_time: tfdt of the first.  sequence: from 1, rising in the track.
+int fmp4_fragment(struct buf *out, const struct fmp4_track *t, uint32_t sequence,
+                  uint64_t decode_time, const struct fmp4_sample *samples, int count,
+                  const uint8_t *data, size_t n);
+
+// Annex B extradata or avcC in, avcC body out (14496-15 5.3.3.1).  -E_CORRUPT.
+int fmp4_avcc(struct buf *out, const uint8_t *extradata, size_t n);
+
+// What a segment holds, read back from its bytes.
+struct fmp4_summary {
+    int fragments;
+    int64_t samples;
+    uint64_t start;    // first tfdt
+    uint64_t duration; // sum of sample durations
+    bool begins_sync;
+};
+
+// Walks the boxes of a media segment as a strict reader: styp, then moof + mdat
+// pairs that fill the bytes exactly, tfdt chaining without a gap.  -E_CORRUPT.
+int fmp4_check(const uint8_t *bytes, size_t n, struct fmp4_summary *out);
+
+#endif

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// hls - prints HLS playlists (RFC 8216bis) of a plan.  Pure.
+
+#ifndef CODEC_HLS_H
+#define CODEC_HLS_H
+
+#include "base/buf.h"
+#include "codec/plan.h"
+
+// master.m3u8 of /{asset}/: URIs are "{recipe}/{rendition}/index.m3u8".
+int hls_master(struct buf *out, const struct media *m, const struct plan *p);
+
+// index.m3u8 of one rendition: URIs are "init.mp4" and "{n}.m4s".
+int hls_media(struct buf *out, const struct plan *p, const struct rendition *r);
+
+#endif

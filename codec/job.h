@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// job - the complete order for one piece of work of a worker, and its result.
+// Plain data; both sides pack and unpack it with these functions and check it.
+
+#ifndef CODEC_JOB_H
+#define CODEC_JOB_H
+
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/rational.h"
+#include "codec/media.h"
+
+#define JOB_SAMPLES_MAX 200000
+#define JOB_FRAMES_MAX 20000
+#define JOB_PARTS_MAX 64
+
+enum job_kind {
+    JOB_PROBE = 1, // source -> packed index
+    JOB_INIT,      // settings -> init segment, nothing read or encoded
+    JOB_VIDEO,     // samples -> one video segment
+    JOB_AUDIO,     // samples -> one audio segment
+    JOB_KINDS,
+};
+
+struct job_limits {
+    int64_t pixels;      // of a source picture
+    int streams;         // of a source
+    int64_t probe_bytes; // a probe may read
+    int64_t duration_ms; // of a source
+};
+
+// Everything the video encoder is told.  Enters the recipe.
+struct video_settings {
+    int width, height;   // even, > 0
+    struct rational fps; // the grid; timescale of the output is fps.num
+    int crf;
+    int64_t maxrate;       // bits per second
+    int64_t bufsize;       // bits
+    int vbv_init_permille; // initial buffer occupancy
+    int level;             // level_idc, 31 = 3.1
+    char preset[20];       // x264
+    struct colour colour;  // of the output; full_range is always false
+};
+
+// Everything the audio encoder is told.  Enters the recipe.
+struct audio_settings {
+    int sample_rate; // 32000, 44100 or 48000
+    int channels;    // 1 or 2
+    int quality;     // global_quality of FFmpeg's AAC encoder, constant-quality mode
+};
+
+// One step of the output grid: the source frame with this pts, this often in a row.
+struct pick {
+    int64_t pts;
+    int repeat; // > 0
+};
+
+struct job {
+    enum job_kind kind;
+    struct job_limits limits;
+    int64_t source_size;
+
+    // INIT, VIDEO, AUDIO: the head of the index (owned; no samples in it).
+    struct media *media;
+    bool video; // INIT: which of the two settings counts
+    struct video_settings v;
+    struct audio_settings a;
+
+    // VIDEO and AUDIO: the packets to decode, in decode order (owned).
+    struct sample *samples;
+    int sample_count;
+
+    // VIDEO: frames [first, first + sum of repeat) of the grid.
+    int64_t first;
+    struct pick *picks; // owned; rising pts
+    int pick_count;
+    int64_t part_frames[JOB_PARTS_MAX]; // frames of each part; they sum to the segment
+    int part_count;
+    int64_t sequence; // moof sequence number of the first fragment
+
+    // AUDIO: AAC frames [first, first + frames) are put out; sequence as above.
+    int64_t frames;
+    int64_t end; // source content past this time is silence: the asset's duration in
+                 // samples of a.sample_rate
+};
+
+struct job_stats {
+    int64_t frames_decoded;
+    int64_t frames_encoded;
+    int64_t samples_read; // packets given to the decoder
+    int64_t concealed;    // output frames whose source frame could not be decoded
+    int64_t bytes;        // appended
+    int64_t decode_us, encode_us;
+};
+
+void job_init(struct job *j);   // zeroes it
+void job_finish(struct job *j); // frees what it owns; may be repeated
+
+int job_pack(const struct job *j, struct buf *out);
+// Hostile bytes: -E_PROTOCOL.  j is to be finished in either case.
+int job_unpack(struct job *j, const uint8_t *bytes, size_t n);
+
+int job_stats_pack(const struct job_stats *s, struct buf *out);
+int job_stats_unpack(struct job_stats *s, const uint8_t *bytes, size_t n);
+
+#endif

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// media - the index: what we must know of one version of a source to plan and
+// make anything from it.  A worker builds it once (the probe); packed, it is an
+// object in every tier: a small head first, then the sample tables.
+//
+// Time.  T0 is the presentation time of the first presented video frame (of the
+// first audio sample where there is no video), after edit lists.  All times
+// below count from T0: video in ticks of video.timescale, audio in decoded
+// samples at audio.sample_rate.
+//
+// The bytes of a packed index are hostile (disk, Redis, a worker): media_unpack
+// range-checks everything once, and whoever holds a struct media may rely on
+// every rule written here.
+
+#ifndef CODEC_MEDIA_H
+#define CODEC_MEDIA_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/rational.h"
+
+#define MEDIA_SAMPLES_MAX (8 * 1000 * 1000) // of one track
+#define MEDIA_EXTRADATA_MAX (64 * 1024)
+#define MEDIA_STRIP_MAX 64
+
+enum codec_id {
+    CODEC_NONE,
+#define X(id, name, decoder, video) id,
+#include "codec/codecs.def"
+#undef X
+    CODEC_COUNT,
+};
+
+enum container { CONTAINER_NONE, CONTAINER_MP4, CONTAINER_MATROSKA, CONTAINER_COUNT };
+
+// One coded packet, in decode order.
+struct sample {
+    int64_t offset;    // in the source; offset + size lies within media.size
+    int64_t pts;       // of the track's clock from T0; may be negative (decode only)
+    uint32_t size;     // > 0
+    uint32_t duration; // audio: decoded samples; video: ticks, 0 = unknown
+    bool sync;         // decoding may start here
+};
+
+// The header stripping of Matroska: these bytes precede every packet.
+struct strip {
+    uint8_t bytes[MEDIA_STRIP_MAX];
+    int n;
+};
+
+// Code points of ISO/IEC 23091-2 (2 = unspecified).
+struct colour {
+    int primaries, transfer, matrix;
+    bool full_range;
+};
+
+#define TRANSFER_PQ 16
+#define TRANSFER_HLG 18
+
+struct video_track {
+    enum codec_id codec;           // CODEC_NONE: there is no video
+    int64_t timescale;             // ticks per second, 1 .. 10^9
+    int coded_width, coded_height; // 1 .. 32768
+    int sar_num, sar_den;          // sample aspect ratio, both > 0
+    int rotate;                    // degrees clockwise that make it upright: 0, 90, 180, 270
+    bool mirror;                   // and then flip left and right
+    int bit_depth;                 // 8 .. 16
+    struct colour colour;          // as tagged; 2 where untagged
+    int peak_nits;                 // HDR: for tone mapping, fixed at probe; 0 for SDR
+    int reorder; // how many frames may precede a frame in decode order and follow it in
+                 // presentation
+    int64_t end; // presentation end in ticks: frames with 0 <= pts < end are presented
+    uint8_t *extradata;
+    int extradata_size;
+    struct strip strip;
+    struct sample *samples; // in decode order; NULL in a head alone
+    int sample_count;       // also in a head alone
+    // The presented samples in presentation order (indices into samples), made
+    // by media_unpack / media_finish; strictly increasing pts.
+    int *shown;
+    int shown_count; // >= 1 when there is video
+};
+
+struct audio_track {
+    enum codec_id codec; // CODEC_NONE: there is no audio
+    int sample_rate;     // of the decoded samples, 8000 .. 192000
+    int channels;        // 1 .. 8
+    char language[4];    // ISO 639-2/T, "und" if unknown
+    uint8_t *extradata;
+    int extradata_size;
+    struct strip strip;
+    struct sample *samples; // pts strictly increasing; pts + duration <= next pts
+    int sample_count;
+};
+
+struct media {
+    enum container container;
+    int64_t size; // bytes of the source
+    // The constant-rate output grid, decided at probe (codec/grid.h): frame n
+    // lasts [n / fps, (n + 1) / fps).  Audio alone: fps is 48000/1024.
+    struct rational fps; // 0 < fps <= 60, or the audio frame rate
+    int64_t frames;      // >= 1
+    bool constant_rate;  // each presented source frame is exactly one grid frame
+    struct video_track video;
+    struct audio_track audio;
+};
+
+static inline bool media_has_video(const struct media *m)
+{
+    return m->video.codec != CODEC_NONE;
+}
+
+static inline bool media_has_audio(const struct media *m)
+{
+    return m->audio.codec != CODEC_NONE;
+}
+
+static inline bool media_is_hdr(const struct media *m)
+{
+    const int t = m->video.colour.transfer;
+    return t == TRANSFER_PQ || t == TRANSFER_HLG;
+}
+
+// "h264"; NULL-safe for CODEC_NONE ("none").
+const char *codec_name(enum codec_id id);
+// The name of FFmpeg's decoder.
+const char *codec_decoder(enum codec_id id);
+bool codec_is_video(enum codec_id id);
+
+struct media *media_create(void);
+void media_destroy(struct media *m); // NULL is fine
+
+// Sorts and checks the tables of a media that was filled in by a probe: makes
+// video.shown, sets fps, frames and constant_rate (by codec/grid.h).
+// -E_CORRUPT when a rule above cannot be met, -E_LIMITS.
+int media_finish(struct media *m);
+
+// Appends the packed index.  0 or the buffer's error.
+int media_pack(const struct media *m, struct buf *out);
+
+// Reads a packed index.  The bytes may be anything: -E_CORRUPT.  *out on success only.
+int media_unpack(const uint8_t *bytes, size_t n, struct media **out);
+
+// The same for the head alone (samples and shown stay NULL): what a job carries.
+int media_pack_head(const struct media *m, struct buf *out);
+int media_unpack_head(const uint8_t *bytes, size_t n, struct media **out);
+
+// Size of the picture upright and in square pixels, before any rounding to even.
+void media_display_size(const struct media *m, int *width, int *height);
+
+// Mean bits per second of the video (audio) track over its duration.
+int64_t media_video_rate(const struct media *m);
+int64_t media_audio_rate(const struct media *m);
+
+// Memory held by it, for budgets.
+size_t media_memory(const struct media *m);
+
+#endif

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// plan - which renditions an asset has, what each promises, and what it takes
+// to make one segment of it.  Pure: the same index, settings and asset give the
+// same plan on every machine.
+
+#ifndef CODEC_PLAN_H
+#define CODEC_PLAN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/hash.h"
+#include "codec/job.h"
+#include "codec/media.h"
+#include "codec/segment.h"
+
+#define PLAN_RENDITIONS 24
+
+struct conf;
+
+// A rendition of this asset: what the encoder is told (in settings, which is
+// all a worker sees) and what the playlists say.
+struct rendition {
+    char name[24]; // "720p", "audio-0": unique in the plan, a URL path segment
+    bool video;
+    struct video_settings v; // when video
+    struct audio_settings a; // when not
+    char codecs[32];         // RFC 6381
+    int64_t bandwidth;       // bits per second no segment exceeds, container included
+    int64_t average;         // bits per second expected
+    struct key recipe;       // hash of everything a player relies on
+};
+
+// A rung of the ladder that this asset does not get, and why; for `probe`.
+struct dropped {
+    char name[24];
+    char why[120];
+};
+
+struct plan {
+    struct segtab table;
+    int target_duration;                          // EXT-X-TARGETDURATION of all playlists
+    struct rendition renditions[PLAN_RENDITIONS]; // video by falling size, then audio
+    int count;
+    struct dropped dropped[PLAN_RENDITIONS];
+    int dropped_count;
+};
+
+// Makes the plan.  asset and version identify the source in the recipes.
+// signature stands for what the encoder library writes into headers (it comes
+// from the workers' hello).  Only the head of m is needed.  -E_UNSUPPORTED when
+// there is nothing to show or hear.
+int plan_make(struct plan *p, const struct conf *conf, const struct media *m, const char *asset,
+              const char *version, const char *signature);
+
+// The rendition of that name, or NULL.
+const struct rendition *plan_find(const struct plan *p, const char *name);
+
+// Why passthrough of the source's own video is or is not possible: one sentence.
+void plan_passthrough_reason(const struct media *m, const struct plan *p, char *out, size_t cap);
+
+// Fills the job that makes the init segment, or segment k, of r.  back: 0, or how
+// many sync samples earlier than needed decoding starts (after -E_SEEK).
+// The job is to be finished with job_finish.  -E_NOT_FOUND: k outside the table.
+int plan_init_job(const struct plan *p, const struct rendition *r, const struct media *m,
+                  struct job *job);
+int plan_segment_job(const struct plan *p, const struct rendition *r, const struct media *m, int k,
+                     int back, struct job *job);
+
+// The byte range of the source that the samples of a job span.
+void plan_job_range(const struct job *job, int64_t *offset, int64_t *n);
+
+#endif

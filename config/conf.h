@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// conf - the settings: read once, checked whole, then immutable.
+//
+// Flags > environment (TIDEMILL_*) > file > defaults.  The file is one JSON
+// object, nested as the dots of the paths in param.def, and strict: an unknown
+// key, a duplicate or a wrong unit is an error that says
+// "file:line:col: path.to.key: what, and what would be right".
+// The only door to jansson.
+
+#ifndef CONFIG_CONF_H
+#define CONFIG_CONF_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#define CONF_RUNGS 16
+#define CONF_ORIGINS 32
+
+// One step of the ladder.  "ladder": [{"short_side": 720, "maxrate": 2800000, "crf": 23}]
+struct conf_rung {
+    int short_side;  // pixels of the shorter side, even
+    int64_t maxrate; // bits per second at up to 30 frames per second
+    int crf;         // x264's constant rate factor
+};
+
+// "origins": [{"prefix": "/", "base": "/srv/video"}, {"prefix": "/cdn/", "base":
+// "https://host/x/"}]
+struct conf_origin {
+    char *prefix; // begins and ends with '/'
+    char *base;   // an absolute folder, or an http:// or https:// URL ending in '/'
+    bool http;
+};
+
+struct conf {
+#define PARAM_BOOL(field) bool field;
+#define PARAM_INT(field) int field;
+#define PARAM_SIZE(field) int64_t field;
+#define PARAM_TIME(field) int64_t field;
+#define PARAM_STRING(field) char *field;
+#define PARAM(type, path, field, def, min, max, doc) PARAM_##type(field)
+#include "config/param.def"
+#undef PARAM
+    struct conf_rung rungs[CONF_RUNGS]; // descending by short_side
+    int rung_count;
+    struct conf_origin origins[CONF_ORIGINS]; // longest prefix first
+    int origin_count;
+};
+
+// What the command line asks for; NULL means not given.
+struct conf_flags {
+    const char *file;      // -c
+    const char *listen;    // -l
+    const char *cache_dir; // -d
+    const char *origin;    // ORIGIN: a folder or an http(s) URL
+};
+
+// Loads and checks everything and resolves what defaults mean on this machine
+// (cores, the cgroup's memory limit, the user's cache folder).  On success
+// *out is to be freed with conf_destroy.  On failure returns -E_CONFIG and
+// writes one line for people into why.
+int conf_load(struct conf **out, const struct conf_flags *flags, char *const environment[],
+              char *why, size_t cap);
+
+void conf_destroy(struct conf *c); // NULL is fine
+
+// Prints the effective settings as a JSON file that conf_load accepts.
+void conf_print(const struct conf *c, FILE *out);
+
+// Prints one line per setting: path, type, default, what it does.
+void conf_print_help(FILE *out);
+
+#endif

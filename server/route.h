@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// route - what a URL path asks for.  Pure.
+
+#ifndef SERVER_ROUTE_H
+#define SERVER_ROUTE_H
+
+#include <stdbool.h>
+
+#include "base/hash.h"
+
+#define ROUTE_ASSET_MAX 2048
+#define ROUTE_RENDITION_MAX 24
+#define ROUTE_SEGMENT_MAX 1000000
+
+enum route_kind {
+    ROUTE_ROOT,     // /
+    ROUTE_STATIC,   // /-/{file}: our own script and style; file in rendition
+    ROUTE_PLAY,     // /{asset}/play
+    ROUTE_MASTER,   // /{asset}/master.m3u8
+    ROUTE_PLAYLIST, // /{asset}/{recipe}/{rendition}/index.m3u8
+    ROUTE_INIT,     // /{asset}/{recipe}/{rendition}/init.mp4
+    ROUTE_SEGMENT,  // /{asset}/{recipe}/{rendition}/{n}.m4s
+};
+
+struct route {
+    enum route_kind kind;
+    char asset[ROUTE_ASSET_MAX]; // decoded, no leading slash; "" for ROOT and STATIC
+    struct key recipe;           // 32 lower-case hex digits in the URL
+    char rendition[ROUTE_RENDITION_MAX];
+    int n; // decimal without sign or leading zeros, < ROUTE_SEGMENT_MAX
+};
+
+// path is the request target up to '?', still percent-encoded.  It is decoded
+// here, once: -E_BAD_REQUEST for a target that does not begin with '/', a broken
+// escape, an encoded '/', '\', NUL or control byte, raw control bytes, invalid
+// UTF-8, an empty (but for the last), "." or ".." segment, or more than 2 KiB.
+// -E_NOT_FOUND for a well-formed path that names nothing of ours (a hidden
+// segment, one that begins with '.', among them).
+int route_parse(struct route *r, const char *path);
+
+// Whether the bytes behind this route never change (they are below a recipe).
+bool route_is_immutable(const struct route *r);
+
+// Content-Type of the answer; gzip may apply to text kinds.
+const char *route_content_type(const struct route *r);
+bool route_is_text(const struct route *r);
+
+#endif
