@@ -1,0 +1,748 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// One track, one sample description, no edit list: what a sample needs beyond
+// its bytes stands in the tfhd and trun of its own fragment, nothing in trex, so
+// a fragment can be read with the timescale and the decoder configuration alone
+// (the CMAF brand cmf2 asks for that).
+//
+// Writers append to a struct buf, whose errors are sticky: boxes are closed and
+// patched without asking, and the public function asks once at the end.
+
+#include "codec/fmp4.h"
+
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/err.h"
+
+#define TRACK_ID 1
+
+#define TFHD_DEFAULT_DURATION 0x000008u
+#define TFHD_DEFAULT_FLAGS 0x000020u
+#define TFHD_BASE_IS_MOOF 0x020000u
+
+#define TRUN_DATA_OFFSET 0x000001u
+#define TRUN_FIRST_FLAGS 0x000004u
+#define TRUN_DURATION 0x000100u
+#define TRUN_SIZE 0x000200u
+#define TRUN_FLAGS 0x000400u
+#define TRUN_OFFSET 0x000800u
+
+// sample_flags: depends_on 2 = on no other; depends_on 1 = on others, and no sync sample.
+#define SAMPLE_SYNC 0x02000000u
+#define SAMPLE_OTHER 0x01010000u
+#define SAMPLE_NON_SYNC_BIT 0x00010000u
+
+// ---- boxes
+
+static size_t box_open(struct buf *b, const char *type)
+{
+    const size_t at = b->len;
+    put_be32(b, 0);
+    buf_append(b, type, 4);
+    return at;
+}
+
+static size_t full_open(struct buf *b, const char *type, int version, uint32_t flags)
+{
+    const size_t at = box_open(b, type);
+    put_be32(b, (uint32_t)version << 24 | flags);
+    return at;
+}
+
+static void patch_be32(struct buf *b, size_t at, uint32_t v)
+{
+    if (b->failed)
+        return;
+    for (int i = 0; i < 4; i++)
+        b->data[at + (size_t)i] = (uint8_t)(v >> 8 * (3 - i));
+}
+
+static void box_close(struct buf *b, size_t at)
+{
+    patch_be32(b, at, (uint32_t)(b->len - at));
+}
+
+// ---- init segment
+
+static void put_matrix(struct buf *b)
+{
+    static const uint32_t unity[9] = { 0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000 };
+    for (size_t i = 0; i < countof(unity); i++)
+        put_be32(b, unity[i]);
+}
+
+static void put_ftyp(struct buf *b)
+{
+    const size_t at = box_open(b, "ftyp");
+    buf_puts(b, "iso6");
+    put_be32(b, 0);
+    buf_puts(b, "iso6cmfccmf2mp41");
+    box_close(b, at);
+}
+
+static void put_mvhd(struct buf *b, const struct fmp4_track *t)
+{
+    const size_t at = full_open(b, "mvhd", 0, 0);
+    buf_fill(b, 0, 8); // times of creation and change
+    put_be32(b, t->timescale);
+    put_be32(b, 0);       // duration: in the fragments
+    put_be32(b, 0x10000); // rate 1
+    put_be16(b, 0x100);   // volume 1
+    buf_fill(b, 0, 10);
+    put_matrix(b);
+    buf_fill(b, 0, 24);
+    put_be32(b, TRACK_ID + 1);
+    box_close(b, at);
+}
+
+static void put_tkhd(struct buf *b, const struct fmp4_track *t)
+{
+    const size_t at = full_open(b, "tkhd", 0, 7); // enabled, in movie, in preview
+    buf_fill(b, 0, 8);
+    put_be32(b, TRACK_ID);
+    buf_fill(b, 0, 4 + 4 + 8 + 4); // reserved, duration, reserved, layer and group
+    put_be16(b, t->video ? 0 : 0x100);
+    put_be16(b, 0);
+    put_matrix(b);
+    put_be32(b, t->video ? (uint32_t)t->width << 16 : 0);
+    put_be32(b, t->video ? (uint32_t)t->height << 16 : 0);
+    box_close(b, at);
+}
+
+static void put_mdhd(struct buf *b, const struct fmp4_track *t)
+{
+    const size_t at = full_open(b, "mdhd", 0, 0);
+    buf_fill(b, 0, 8);
+    put_be32(b, t->timescale);
+    put_be32(b, 0);
+    put_be16(b, 0x55c4); // "und"
+    put_be16(b, 0);
+    box_close(b, at);
+}
+
+static void put_hdlr(struct buf *b, const struct fmp4_track *t)
+{
+    const size_t at = full_open(b, "hdlr", 0, 0);
+    put_be32(b, 0);
+    buf_puts(b, t->video ? "vide" : "soun");
+    buf_fill(b, 0, 12);
+    buf_puts(b, t->video ? "video" : "audio");
+    put_u8(b, 0);
+    box_close(b, at);
+}
+
+static void put_media_header(struct buf *b, const struct fmp4_track *t)
+{
+    const size_t at = t->video ? full_open(b, "vmhd", 0, 1) : full_open(b, "smhd", 0, 0);
+    buf_fill(b, 0, t->video ? 8 : 4);
+    box_close(b, at);
+}
+
+static void put_dinf(struct buf *b)
+{
+    const size_t dinf = box_open(b, "dinf");
+    const size_t dref = full_open(b, "dref", 0, 0);
+    put_be32(b, 1);
+    const size_t url = full_open(b, "url ", 0, 1); // 1: in this file
+    box_close(b, url);
+    box_close(b, dref);
+    box_close(b, dinf);
+}
+
+static void put_sample_entry(struct buf *b)
+{
+    buf_fill(b, 0, 6);
+    put_be16(b, 1); // data reference
+}
+
+static void put_avc1(struct buf *b, const struct fmp4_track *t)
+{
+    const size_t avc1 = box_open(b, "avc1");
+    put_sample_entry(b);
+    buf_fill(b, 0, 16);
+    put_be16(b, (uint16_t)t->width);
+    put_be16(b, (uint16_t)t->height);
+    put_be32(b, 0x480000); // 72 dpi
+    put_be32(b, 0x480000);
+    put_be32(b, 0);
+    put_be16(b, 1);      // frames in a sample
+    buf_fill(b, 0, 32);  // compressor name
+    put_be16(b, 0x18);   // depth: colour without alpha
+    put_be16(b, 0xffff); // predefined: -1
+    const size_t avcc = box_open(b, "avcC");
+    buf_append(b, t->config, t->config_size);
+    box_close(b, avcc);
+    const size_t colr = box_open(b, "colr");
+    buf_puts(b, "nclx");
+    put_be16(b, (uint16_t)t->colour.primaries);
+    put_be16(b, (uint16_t)t->colour.transfer);
+    put_be16(b, (uint16_t)t->colour.matrix);
+    put_u8(b, t->colour.full_range ? 0x80 : 0);
+    box_close(b, colr);
+    const size_t pasp = box_open(b, "pasp");
+    put_be32(b, 1);
+    put_be32(b, 1);
+    box_close(b, pasp);
+    box_close(b, avc1);
+}
+
+// A descriptor's tag and its size in the four-byte form.
+static void put_descriptor(struct buf *b, uint8_t tag, size_t n)
+{
+    put_u8(b, tag);
+    for (int shift = 21; shift > 0; shift -= 7)
+        put_u8(b, (uint8_t)(0x80 | (n >> shift & 0x7f)));
+    put_u8(b, n & 0x7f);
+}
+
+static void put_esds(struct buf *b, const struct fmp4_track *t)
+{
+    // The standard's decoder buffer for one channel of AAC is 6144 bits; a frame
+    // never exceeds that, which bounds the rate too.
+    const uint32_t buffer_bits = 6144 * (uint32_t)t->channels;
+    const uint64_t peak = (uint64_t)buffer_bits * (uint64_t)t->sample_rate / 1024;
+    const size_t head = 5, config = head + t->config_size, decoder = 13 + config, sl = head + 1;
+    const size_t at = full_open(b, "esds", 0, 0);
+    put_descriptor(b, 3, 3 + head + decoder + sl);
+    put_be16(b, 0); // ES_ID: the track's, in a file
+    put_u8(b, 0);
+    put_descriptor(b, 4, decoder);
+    put_u8(b, 0x40); // MPEG-4 audio
+    put_u8(b, 0x15); // audio stream
+    put_be(b, buffer_bits / 8, 3);
+    put_be32(b, (uint32_t)peak);
+    put_be32(b, t->bitrate);
+    put_descriptor(b, 5, t->config_size);
+    buf_append(b, t->config, t->config_size);
+    put_descriptor(b, 6, 1);
+    put_u8(b, 2); // MP4 file
+    box_close(b, at);
+}
+
+static void put_mp4a(struct buf *b, const struct fmp4_track *t)
+{
+    const size_t at = box_open(b, "mp4a");
+    put_sample_entry(b);
+    buf_fill(b, 0, 8);
+    put_be16(b, (uint16_t)t->channels);
+    put_be16(b, 16);
+    put_be32(b, 0);
+    put_be32(b, (uint32_t)t->sample_rate << 16);
+    put_esds(b, t);
+    box_close(b, at);
+}
+
+static void put_stbl(struct buf *b, const struct fmp4_track *t)
+{
+    static const struct {
+        const char *type;
+        size_t zeros;
+    } empty[] = { { "stts", 4 }, { "stsc", 4 }, { "stsz", 8 }, { "stco", 4 } };
+
+    const size_t stbl = box_open(b, "stbl");
+    const size_t stsd = full_open(b, "stsd", 0, 0);
+    put_be32(b, 1);
+    if (t->video)
+        put_avc1(b, t);
+    else
+        put_mp4a(b, t);
+    box_close(b, stsd);
+    for (size_t i = 0; i < countof(empty); i++) {
+        const size_t at = full_open(b, empty[i].type, 0, 0);
+        buf_fill(b, 0, empty[i].zeros);
+        box_close(b, at);
+    }
+    box_close(b, stbl);
+}
+
+static void put_trak(struct buf *b, const struct fmp4_track *t)
+{
+    const size_t trak = box_open(b, "trak");
+    put_tkhd(b, t);
+    const size_t mdia = box_open(b, "mdia");
+    put_mdhd(b, t);
+    put_hdlr(b, t);
+    const size_t minf = box_open(b, "minf");
+    put_media_header(b, t);
+    put_dinf(b);
+    put_stbl(b, t);
+    box_close(b, minf);
+    box_close(b, mdia);
+    box_close(b, trak);
+}
+
+static void put_mvex(struct buf *b)
+{
+    const size_t mvex = box_open(b, "mvex");
+    const size_t trex = full_open(b, "trex", 0, 0);
+    put_be32(b, TRACK_ID);
+    put_be32(b, 1);     // sample description
+    buf_fill(b, 0, 12); // no defaults: each fragment brings its own
+    box_close(b, trex);
+    box_close(b, mvex);
+}
+
+int fmp4_init(struct buf *out, const struct fmp4_track *t)
+{
+    assert(t->timescale > 0 && t->config_size <= MEDIA_EXTRADATA_MAX);
+    assert(t->video ? t->width <= UINT16_MAX && t->height <= UINT16_MAX
+                    : t->sample_rate <= UINT16_MAX && t->channels > 0 && t->channels <= 8);
+    put_ftyp(out);
+    const size_t moov = box_open(out, "moov");
+    put_mvhd(out, t);
+    put_trak(out, t);
+    put_mvex(out);
+    box_close(out, moov);
+    return buf_error(out);
+}
+
+// ---- media segment
+
+int fmp4_styp(struct buf *out)
+{
+    const size_t at = box_open(out, "styp");
+    buf_puts(out, "msdh");
+    put_be32(out, 0);
+    buf_puts(out, "msdhcmfscmff");
+    box_close(out, at);
+    return buf_error(out);
+}
+
+// Which fields of a run differ from sample to sample.
+struct run_shape {
+    uint32_t trun;          // flags of the trun box
+    uint32_t default_flags; // of the samples
+};
+
+static uint32_t sample_flags(const struct fmp4_sample *s)
+{
+    return s->sync ? SAMPLE_SYNC : SAMPLE_OTHER;
+}
+
+static struct run_shape run_shape(const struct fmp4_track *t, const struct fmp4_sample *s,
+                                  int count)
+{
+    struct run_shape shape = { TRUN_DATA_OFFSET | TRUN_SIZE, sample_flags(&s[count > 1]) };
+    for (int i = 0; i < count; i++) {
+        if (s[i].duration != s[0].duration)
+            shape.trun |= TRUN_DURATION;
+        if (t->video && s[i].offset != 0)
+            shape.trun |= TRUN_OFFSET;
+        if (sample_flags(&s[i]) != shape.default_flags)
+            shape.trun |= i == 0 ? TRUN_FIRST_FLAGS : TRUN_FLAGS;
+    }
+    if (shape.trun & TRUN_FLAGS) // the two exclude each other
+        shape.trun &= ~TRUN_FIRST_FLAGS;
+    return shape;
+}
+
+static void put_tfhd(struct buf *b, const struct run_shape *shape, uint32_t duration)
+{
+    const bool one_duration = !(shape->trun & TRUN_DURATION);
+    const bool one_flags = !(shape->trun & TRUN_FLAGS);
+    const size_t at = full_open(b, "tfhd", 0,
+                                TFHD_BASE_IS_MOOF | (one_duration ? TFHD_DEFAULT_DURATION : 0) |
+                                    (one_flags ? TFHD_DEFAULT_FLAGS : 0));
+    put_be32(b, TRACK_ID);
+    if (one_duration)
+        put_be32(b, duration);
+    if (one_flags)
+        put_be32(b, shape->default_flags);
+    box_close(b, at);
+}
+
+static void put_tfdt(struct buf *b, uint64_t decode_time)
+{
+    const size_t at = full_open(b, "tfdt", 1, 0);
+    put_be64(b, decode_time);
+    box_close(b, at);
+}
+
+// Returns where the data offset stands, for patching.
+static size_t put_trun(struct buf *b, const struct run_shape *shape, const struct fmp4_sample *s,
+                       int count)
+{
+    const size_t at = full_open(b, "trun", 1, shape->trun);
+    put_be32(b, (uint32_t)count);
+    const size_t offset_at = b->len;
+    put_be32(b, 0);
+    if (shape->trun & TRUN_FIRST_FLAGS)
+        put_be32(b, sample_flags(&s[0]));
+    for (int i = 0; i < count; i++) {
+        if (shape->trun & TRUN_DURATION)
+            put_be32(b, s[i].duration);
+        put_be32(b, s[i].size);
+        if (shape->trun & TRUN_FLAGS)
+            put_be32(b, sample_flags(&s[i]));
+        if (shape->trun & TRUN_OFFSET)
+            put_be32(b, (uint32_t)s[i].offset);
+    }
+    box_close(b, at);
+    return offset_at;
+}
+
+static void put_moof(struct buf *b, const struct fmp4_track *t, uint32_t sequence,
+                     uint64_t decode_time, const struct fmp4_sample *samples, int count)
+{
+    const struct run_shape shape = run_shape(t, samples, count);
+    const size_t moof = box_open(b, "moof");
+    const size_t mfhd = full_open(b, "mfhd", 0, 0);
+    put_be32(b, sequence);
+    box_close(b, mfhd);
+    const size_t traf = box_open(b, "traf");
+    put_tfhd(b, &shape, samples[0].duration);
+    put_tfdt(b, decode_time);
+    const size_t offset_at = put_trun(b, &shape, samples, count);
+    box_close(b, traf);
+    box_close(b, moof);
+    patch_be32(b, offset_at, (uint32_t)(b->len - moof + 8)); // behind the head of mdat
+}
+
+int fmp4_fragment(struct buf *out, const struct fmp4_track *t, uint32_t sequence,
+                  uint64_t decode_time, const struct fmp4_sample *samples, int count,
+                  const uint8_t *data, size_t n)
+{
+    assert(count > 0);
+    uint64_t sum = 0;
+    for (int i = 0; i < count; i++)
+        sum += samples[i].size;
+    assert(sum == n);
+    if (n > UINT32_MAX - 8)
+        return -E_LIMITS;
+    put_moof(out, t, sequence, decode_time, samples, count);
+    const size_t mdat = box_open(out, "mdat");
+    buf_append(out, data, n);
+    box_close(out, mdat);
+    return buf_error(out);
+}
+
+// ---- avcC
+
+#define AVC_SPS 7
+#define AVC_PPS 8
+#define SPS_MAX 31
+#define PPS_MAX 255
+
+struct nal {
+    const uint8_t *p; // borrowed from the extradata
+    size_t n;
+};
+
+struct parameter_sets {
+    struct nal sps[SPS_MAX], pps[PPS_MAX];
+    int sps_count, pps_count;
+    int length_size; // of the NAL length in front of each NAL of a sample
+};
+
+static int keep_nal(struct parameter_sets *sets, struct nal nal)
+{
+    if (nal.n > UINT16_MAX)
+        return -E_CORRUPT;
+    const int type = nal.n ? nal.p[0] & 0x1f : 0;
+    if (type == AVC_SPS) {
+        if (nal.n < 4 || sets->sps_count == SPS_MAX)
+            return -E_CORRUPT;
+        sets->sps[sets->sps_count++] = nal;
+    } else if (type == AVC_PPS) {
+        if (sets->pps_count == PPS_MAX)
+            return -E_CORRUPT;
+        sets->pps[sets->pps_count++] = nal;
+    }
+    return 0;
+}
+
+// The position of the next 00 00 01 at or after i, or n.
+static size_t next_start_code(const uint8_t *p, size_t n, size_t i)
+{
+    for (; i + 3 <= n; i++)
+        if (p[i] == 0 && p[i + 1] == 0 && p[i + 2] == 1)
+            return i;
+    return n;
+}
+
+static int read_annex_b(struct parameter_sets *sets, const uint8_t *p, size_t n)
+{
+    sets->length_size = 4;
+    for (size_t at = next_start_code(p, n, 0); at < n;) {
+        const size_t begin = at + 3;
+        at = next_start_code(p, n, begin);
+        size_t end = at;
+        while (end > begin && p[end - 1] == 0) // zeros between NALs
+            end--;
+        const int rc = keep_nal(sets, (struct nal){ p + begin, end - begin });
+        if (rc < 0)
+            return rc;
+    }
+    return 0;
+}
+
+static int read_nals(struct parameter_sets *sets, struct reader *r, int count, int type)
+{
+    for (int i = 0; i < count; i++) {
+        const size_t n = get_be16(r);
+        const uint8_t *p = get_bytes(r, n);
+        if (!p || n == 0 || (p[0] & 0x1f) != type || keep_nal(sets, (struct nal){ p, n }) < 0)
+            return -E_CORRUPT;
+    }
+    return 0;
+}
+
+static int read_avcc(struct parameter_sets *sets, const uint8_t *p, size_t n)
+{
+    struct reader r = reader_of(p, n);
+    get_bytes(&r, 4); // version, and profile to level: the SPS says it too
+    sets->length_size = (get_u8(&r) & 3) + 1;
+    if (sets->length_size == 3)
+        return -E_CORRUPT;
+    int rc = read_nals(sets, &r, get_u8(&r) & 0x1f, AVC_SPS);
+    if (rc == 0)
+        rc = read_nals(sets, &r, get_u8(&r), AVC_PPS);
+    return rc < 0 || r.bad ? -E_CORRUPT : 0;
+}
+
+struct bits {
+    struct reader bytes;
+    uint8_t byte;
+    int left; // bits of byte
+};
+
+static int get_bit(struct bits *b)
+{
+    if (b->left == 0) {
+        b->byte = get_u8(&b->bytes);
+        b->left = 8;
+    }
+    return b->byte >> --b->left & 1;
+}
+
+// An Exp-Golomb number below 2^16; anything longer turns the reader bad.
+static unsigned get_ue(struct bits *b)
+{
+    int n = 0;
+    while (!b->bytes.bad && !get_bit(b))
+        if (++n > 16)
+            b->bytes.bad = true;
+    unsigned v = 1;
+    for (int i = 0; i < n; i++)
+        v = v << 1 | (unsigned)get_bit(b);
+    return v - 1;
+}
+
+static bool profile_has_chroma(int profile)
+{
+    static const uint8_t high[] = { 100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135 };
+    return memchr(high, profile, sizeof high) != NULL;
+}
+
+// The fields that avcC repeats for the high profiles.  Valid ones are too short
+// to hold an emulation prevention byte.
+static int put_chroma(struct buf *out, const struct nal *sps)
+{
+    struct bits b = { .bytes = reader_of(sps->p + 4, sps->n - 4) };
+    get_ue(&b); // id
+    const unsigned chroma = get_ue(&b);
+    if (chroma == 3)
+        get_bit(&b);                                                   // separate planes
+    const unsigned luma_depth = get_ue(&b), chroma_depth = get_ue(&b); // minus 8
+    if (b.bytes.bad || chroma > 3 || luma_depth > 6 || chroma_depth > 6)
+        return -E_CORRUPT;
+    put_u8(out, (uint8_t)(0xfc | chroma));
+    put_u8(out, (uint8_t)(0xf8 | luma_depth));
+    put_u8(out, (uint8_t)(0xf8 | chroma_depth));
+    put_u8(out, 0); // no SPS extensions
+    return 0;
+}
+
+static void put_nals(struct buf *out, const struct nal *nals, int count)
+{
+    for (int i = 0; i < count; i++) {
+        put_be16(out, (uint16_t)nals[i].n);
+        buf_append(out, nals[i].p, nals[i].n);
+    }
+}
+
+int fmp4_avcc(struct buf *out, const uint8_t *extradata, size_t n)
+{
+    struct parameter_sets sets = { 0 };
+    if (n == 0)
+        return -E_CORRUPT;
+    int rc = extradata[0] == 1 ? read_avcc(&sets, extradata, n) : read_annex_b(&sets, extradata, n);
+    if (rc < 0)
+        return rc;
+    if (sets.sps_count == 0 || sets.pps_count == 0)
+        return -E_CORRUPT;
+    put_u8(out, 1);
+    buf_append(out, sets.sps[0].p + 1, 3); // profile, compatibility, level
+    put_u8(out, (uint8_t)(0xfc | (sets.length_size - 1)));
+    put_u8(out, (uint8_t)(0xe0 | sets.sps_count));
+    put_nals(out, sets.sps, sets.sps_count);
+    put_u8(out, (uint8_t)sets.pps_count);
+    put_nals(out, sets.pps, sets.pps_count);
+    if (profile_has_chroma(sets.sps[0].p[1]))
+        rc = put_chroma(out, &sets.sps[0]);
+    return rc < 0 ? rc : buf_error(out);
+}
+
+// ---- reading back
+
+// Takes the next box off r, which must be of this type; its payload in *body.
+static bool get_box(struct reader *r, const char *type, struct reader *body)
+{
+    const uint32_t size = get_be32(r);
+    const uint8_t *name = get_bytes(r, 4);
+    if (!name || memcmp(name, type, 4) != 0 || size < 8)
+        return false;
+    const uint8_t *p = get_bytes(r, size - 8);
+    if (!p)
+        return false;
+    *body = reader_of(p, size - 8);
+    return true;
+}
+
+static bool get_full_box(struct reader *r, const char *type, int version, uint32_t *flags,
+                         struct reader *body)
+{
+    if (!get_box(r, type, body))
+        return false;
+    const uint32_t head = get_be32(body);
+    *flags = head & 0xffffff;
+    return !body->bad && (int)(head >> 24) == version;
+}
+
+// A fragment on the way through its boxes.
+struct fragment {
+    uint32_t sequence;
+    uint32_t tfhd_flags, duration, flags; // tfhd and its defaults
+    uint64_t start, total;                // tfdt; sum of durations
+    int64_t first_shown;                  // smallest composition time from start
+    uint32_t count, data_offset;
+    uint64_t bytes;
+    bool begins_sync;
+};
+
+static bool ended(const struct reader *r)
+{
+    return !r->bad && reader_left(r) == 0;
+}
+
+static bool read_tfhd(struct reader *traf, struct fragment *f)
+{
+    const uint32_t known = TFHD_DEFAULT_DURATION | TFHD_DEFAULT_FLAGS;
+    struct reader r;
+    if (!get_full_box(traf, "tfhd", 0, &f->tfhd_flags, &r) || get_be32(&r) != TRACK_ID)
+        return false;
+    if ((f->tfhd_flags & ~known) != TFHD_BASE_IS_MOOF)
+        return false;
+    f->duration = f->tfhd_flags & TFHD_DEFAULT_DURATION ? get_be32(&r) : 0;
+    f->flags = f->tfhd_flags & TFHD_DEFAULT_FLAGS ? get_be32(&r) : 0;
+    return ended(&r);
+}
+
+static bool read_tfdt(struct reader *traf, struct fragment *f)
+{
+    uint32_t flags;
+    struct reader r;
+    if (!get_full_box(traf, "tfdt", 1, &flags, &r))
+        return false;
+    f->start = get_be64(&r);
+    return ended(&r) && f->start <= INT64_MAX;
+}
+
+// Sizes stand in the rows, the other fields there or in tfhd, but not in both.
+static bool fields_known(uint32_t trun, uint32_t tfhd)
+{
+    const uint32_t must = TRUN_DATA_OFFSET | TRUN_SIZE;
+    const uint32_t may = TRUN_FIRST_FLAGS | TRUN_DURATION | TRUN_FLAGS | TRUN_OFFSET;
+    return (trun & must) == must && !(trun & ~(must | may)) &&
+           !(trun & TRUN_DURATION) == !!(tfhd & TFHD_DEFAULT_DURATION) &&
+           !(trun & TRUN_FLAGS) == !!(tfhd & TFHD_DEFAULT_FLAGS) &&
+           !((trun & TRUN_FIRST_FLAGS) && (trun & TRUN_FLAGS));
+}
+
+static bool read_sample(struct reader *r, uint32_t trun, uint32_t first_flags, struct fragment *f,
+                        uint32_t i)
+{
+    const uint32_t duration = trun & TRUN_DURATION ? get_be32(r) : f->duration;
+    const uint32_t size = get_be32(r);
+    const uint32_t own = trun & TRUN_FLAGS ? get_be32(r) : f->flags;
+    const int32_t offset = trun & TRUN_OFFSET ? (int32_t)get_be32(r) : 0;
+    const uint32_t flags = i == 0 && trun & TRUN_FIRST_FLAGS ? first_flags : own;
+    if (r->bad || duration == 0 || size == 0 || (flags != SAMPLE_SYNC && flags != SAMPLE_OTHER))
+        return false;
+    const int64_t shown = (int64_t)f->total + offset; // a row of 4 bytes adds less than 2^32
+    if (i == 0 || shown < f->first_shown)
+        f->first_shown = shown;
+    if (i == 0)
+        f->begins_sync = !(flags & SAMPLE_NON_SYNC_BIT);
+    f->total += duration;
+    f->bytes += size;
+    return true;
+}
+
+static bool read_trun(struct reader *traf, struct fragment *f)
+{
+    uint32_t flags;
+    struct reader r;
+    if (!get_full_box(traf, "trun", 1, &flags, &r) || !fields_known(flags, f->tfhd_flags))
+        return false;
+    f->count = get_be32(&r);
+    f->data_offset = get_be32(&r);
+    const uint32_t first_flags = flags & TRUN_FIRST_FLAGS ? get_be32(&r) : 0;
+    if (r.bad || f->count == 0)
+        return false;
+    for (uint32_t i = 0; i < f->count; i++)
+        if (!read_sample(&r, flags, first_flags, f, i))
+            return false;
+    return ended(&r);
+}
+
+static bool read_moof(struct reader *moof, struct fragment *f)
+{
+    uint32_t flags;
+    struct reader mfhd, traf;
+    if (!get_full_box(moof, "mfhd", 0, &flags, &mfhd))
+        return false;
+    f->sequence = get_be32(&mfhd);
+    return ended(&mfhd) && get_box(moof, "traf", &traf) && ended(moof) && read_tfhd(&traf, f) &&
+           read_tfdt(&traf, f) && read_trun(&traf, f) && ended(&traf);
+}
+
+static bool read_fragment(struct reader *r, struct fragment *f)
+{
+    *f = (struct fragment){ 0 };
+    const uint8_t *begin = r->p;
+    struct reader moof, mdat;
+    if (!get_box(r, "moof", &moof) || !read_moof(&moof, f))
+        return false;
+    const size_t moof_size = (size_t)(r->p - begin);
+    return f->data_offset == moof_size + 8 && get_box(r, "mdat", &mdat) &&
+           reader_left(&mdat) == f->bytes;
+}
+
+int fmp4_check(const uint8_t *bytes, size_t n, struct fmp4_summary *out)
+{
+    *out = (struct fmp4_summary){ 0 };
+    struct reader r = reader_of(bytes, n), styp;
+    if (!get_box(&r, "styp", &styp) || reader_left(&styp) < 8)
+        return -E_CORRUPT;
+    struct fragment f = { 0 };
+    do {
+        const uint32_t before = f.sequence;
+        if (!read_fragment(&r, &f) || f.sequence <= before)
+            return -E_CORRUPT;
+        if (out->fragments == 0) {
+            // What a cut promises: the first picture shown is the one at the cut.
+            if (f.first_shown != 0)
+                return -E_CORRUPT;
+            out->start = f.start;
+            out->begins_sync = f.begins_sync;
+        } else if (f.start - out->start != out->duration) {
+            return -E_CORRUPT;
+        }
+        out->fragments++;
+        out->samples += f.count;
+        out->duration += f.total;
+    } while (reader_left(&r) > 0);
+    return 0;
+}
