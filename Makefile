@@ -1,60 +1,137 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# make            build/tidemill and build/tidemill-worker
-# make SAN=address,undefined ...   the same with sanitizers, in a tree of its own
+# make             build/tidemill, build/tidemill-worker, build/web
+# make run         installs what is missing, builds, serves two demo clips (or ORIGIN=...)
+# make test        installs what is missing, builds, runs the unit, end-to-end and browser tests
+# make test-long   the same with the tests that take minutes
+# make check       format, headers, layers, doors, documentation, static analysis
+# make unit        only the unit tests, one after another
+# make bench | fuzz | install | clean | deps | deps-test
+#
+# SAN=address,undefined (or thread) builds and tests with sanitizers, in a tree of its own.
+# CI=1 or DEV=1 makes warnings errors.  CC, CFLAGS, LDFLAGS, PREFIX and DESTDIR are as everywhere.
 
 V       := 0.1.0
 B       := build$(if $(SAN),-$(SAN))
+PREFIX  ?= /usr/local
+CFLAGS  ?= -O2 -g $(if $(SAN),,-D_FORTIFY_SOURCE=2)
+PYTHON  := /usr/bin/python3
+
 SERVER_PKGS := libmicrohttpd libcurl jansson hiredis libcrypto libxxhash zlib
 AV_PKGS     := libavformat libavcodec libavfilter libswscale libswresample libavutil
+WORKER_PKGS := $(AV_PKGS) libcrypto libxxhash
 WARN    := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wpointer-arith -Wwrite-strings
-OPT     := -O2 -g
-override CFLAGS += -std=c11 -D_GNU_SOURCE -I. -pthread -fstack-protector-strong $(OPT) $(WARN) \
-	-DTIDEMILL_VERSION='"$V"' $(if $(CI)$(DEV),-Werror) \
-	$(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -DSANITIZED)
-override LDFLAGS += -pthread $(if $(SAN),-fsanitize=$(SAN))
+FLAGS   := -std=c11 -D_GNU_SOURCE -I. -pthread -fstack-protector-strong $(WARN) \
+	-DTIDEMILL_VERSION=\"$V\" $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -DSANITIZED) $(CFLAGS)
+LINK    := $(CC) -pthread -Wl,-z,relro,-z,now $(if $(SAN),-fsanitize=$(SAN)) $(LDFLAGS)
+libs     = $(shell pkg-config --libs $1)
 
-folder = $(patsubst %.c,$B/%.o,$(wildcard $1/*.c))
-BASE   := $(call folder,base)
-CONFIG := $(call folder,config)
-CACHE  := $(call folder,cache)
-CODEC  := $(call folder,codec)
-AV     := $(call folder,codec/av)
-SERVER := $(call folder,server)
+folder   = $(patsubst %.c,$B/%.o,$(wildcard $1/*.c))
 # The two programs' mains are kept apart, so that tests can link the rest.
-WORKER_MAIN := $B/codec/av/main.o
 SERVER_MAIN := $B/server/main.o
-AV_LIB      := $(filter-out $(WORKER_MAIN),$(AV))
-SERVER_LIB  := $(filter-out $(SERVER_MAIN),$(SERVER))
-TESTS  := $(patsubst test/unit/%.c,$B/test/%,$(wildcard test/unit/t_*.c))
+WORKER_MAIN := $B/codec/av/main.o
+WORKER_SIDE := $(call folder,base) $(call folder,codec) $(filter-out $(WORKER_MAIN),$(call folder,codec/av))
+SERVER_SIDE := $(call folder,base) $(call folder,config) $(call folder,cache) $(call folder,codec) \
+	$(filter-out $(SERVER_MAIN),$(call folder,server))
+TESTS   := $(patsubst test/unit/%.c,$B/test/%,$(wildcard test/unit/t_*.c))
+FUZZERS := $(patsubst test/fuzz/%.c,$B/fuzz/%,$(wildcard test/fuzz/f_*.c))
+WEB     := $(patsubst web/%,$B/web/%,$(wildcard web/*.js web/*.css web/*.html web/*.svg))
 
-all: $B/tidemill $B/tidemill-worker
+all: $B/tidemill $B/tidemill-worker $(WEB)
 
-$B/tidemill: $(BASE) $(CONFIG) $(CACHE) $(CODEC) $(SERVER)
-	$(CC) $(LDFLAGS) -o $@ $^ $(shell pkg-config --libs $(SERVER_PKGS))
+$B/tidemill: $(SERVER_MAIN) $(SERVER_SIDE)
+	$(LINK) -o $@ $^ $(call libs,$(SERVER_PKGS))
 
-$B/tidemill-worker: $(BASE) $(CODEC) $(AV)
-	$(CC) $(LDFLAGS) -o $@ $^ $(shell pkg-config --libs $(AV_PKGS) libcrypto libxxhash)
+$B/tidemill-worker: $(WORKER_MAIN) $(WORKER_SIDE)
+	$(LINK) -o $@ $^ $(call libs,$(WORKER_PKGS))
 
-$B/%.o: %.c | Makefile
+$B/%.o: %.c $B/flags
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(CC) $(FLAGS) $(if $(CI)$(DEV),-Werror) -MMD -MP -c -o $@ $<
 
-# A unit test links what its name says: t_av_* the worker's side, all others
-# the server's.
-$B/test/t_av_%: $B/test/unit/t_av_%.o $(BASE) $(CODEC) $(AV_LIB)
-	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -o $@ $^ $(shell pkg-config --libs $(AV_PKGS) libcrypto libxxhash) -lcmocka
-$B/test/t_%: $B/test/unit/t_%.o $(BASE) $(CONFIG) $(CACHE) $(CODEC) $(SERVER_LIB)
-	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -o $@ $^ $(shell pkg-config --libs $(SERVER_PKGS)) -lcmocka
+# What objects were made with: other flags make them anew (-Werror changes none).
+$B/flags: FORCE
+	@mkdir -p $B
+	@echo '$(CC) $(FLAGS)' | cmp -s - $@ || echo '$(CC) $(FLAGS)' >$@
 
-unit: $(TESTS)
-	@set -e; for t in $^; do $$t; done
+# The player page's files lie beside the program; the one foreign file comes from npm.
+player: $(WEB) $B/web/hls.min.js
+$B/web/hls.min.js: web/node_modules/.package-lock.json
+	@mkdir -p $(@D)
+	cp web/node_modules/hls.js/dist/hls.min.js $@
+$B/web/%: web/%
+	@mkdir -p $(@D)
+	cp $< $@
+%/node_modules/.package-lock.json: %/package-lock.json
+	cd $* && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+# A unit test links what its name says: t_av_* the worker's side, all others the server's.
+$B/test/t_av_%: $B/test/unit/t_av_%.o $(WORKER_SIDE)
+	@mkdir -p $(@D)
+	$(LINK) -o $@ $^ $(call libs,$(WORKER_PKGS)) -lcmocka
+$B/test/t_%: $B/test/unit/t_%.o $(SERVER_SIDE)
+	@mkdir -p $(@D)
+	$(LINK) -o $@ $^ $(call libs,$(SERVER_PKGS)) -lcmocka
+
+# Likewise f_av_* and f_*; "make fuzz" runs each for FUZZ_SECONDS.
+$B/fuzz/f_av_%: $B/test/fuzz/f_av_%.o $(WORKER_SIDE)
+	@mkdir -p $(@D)
+	$(LINK) -fsanitize=fuzzer -o $@ $^ $(call libs,$(WORKER_PKGS))
+$B/fuzz/f_%: $B/test/fuzz/f_%.o $(SERVER_SIDE)
+	@mkdir -p $(@D)
+	$(LINK) -fsanitize=fuzzer -o $@ $^ $(call libs,$(SERVER_PKGS))
+fuzzers: $(FUZZERS)
+fuzz:
+	+$(MAKE) CC=clang SAN=address,undefined,fuzzer-no-link fuzzers
+	test/fuzz.sh build-address,undefined,fuzzer-no-link/fuzz
+
+NPM      = $(if $(shell command -v npm),,nodejs npm)
+deps:
+	.ci/install gcc make pkg-config libmicrohttpd-dev libcurl4-openssl-dev libjansson-dev \
+		libhiredis-dev libssl-dev libxxhash-dev zlib1g-dev libavformat-dev libavcodec-dev \
+		libavfilter-dev libswscale-dev libswresample-dev libavutil-dev
+deps-test: deps
+	.ci/install libcmocka-dev python3 python3-pytest chromium redis-server nginx ffmpeg \
+		fonts-dejavu-core clang clang-format clang-tidy cppcheck $(NPM)
+	+$(MAKE) web/node_modules/.package-lock.json test/browser/node_modules/.package-lock.json
+
+ORIGIN  ?= $B/clips
+run: deps
+	.ci/install ffmpeg fonts-dejavu-core $(NPM)
+	+$(MAKE) all player
+	$(if $(filter $B/clips,$(ORIGIN)),test/demo.sh $(ORIGIN))
+	$B/tidemill $(ORIGIN)
+
+unit: all $(TESTS)
+	@set -e; for t in $(TESTS); do $$t; done
+test: deps-test
+	+$(MAKE) all player $(TESTS)
+	@BUILD=$B $(PYTHON) test/run.py $(TESTS)
+test-long: deps-test
+	+$(MAKE) all player $(TESTS)
+	@BUILD=$B $(PYTHON) test/run.py --long $(TESTS)
+bench: all player
+	BUILD=$B bench/run.sh
+
+HEADERS := $(wildcard */*.h codec/av/*.h)
+headers: $(HEADERS:%=$B/%.ok)
+$B/%.h.ok: %.h $B/flags
+	@mkdir -p $(@D)
+	@echo '#include "$<"' | $(CC) $(FLAGS) -Werror -MMD -MP -MF $B/$*.h.d -MT $@ -fsyntax-only -x c -
+	@touch $@
+check: headers all
+	@BUILD=$B test/check.sh
+
+install: all player
+	install -D -t $(DESTDIR)$(PREFIX)/bin $B/tidemill
+	install -D -t $(DESTDIR)$(PREFIX)/libexec/tidemill $B/tidemill-worker
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/tidemill/web $B/web/*
 
 clean:
 	rm -rf build build-*
 
-.PHONY: all unit clean
+.PHONY: all player deps deps-test run unit test test-long bench fuzz fuzzers headers check install clean FORCE
 .SECONDARY:
+.DELETE_ON_ERROR:
 -include $(wildcard $B/*/*.d $B/*/*/*.d)
