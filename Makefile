@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# make             build/tidemill, build/tidemill-worker, build/web
+# make             build/tidemill and build/tidemill-worker
 # make run         installs what is missing, builds, serves two demo clips (or ORIGIN=...)
 # make test        installs what is missing, builds, runs the unit, end-to-end and browser tests
 # make test-long   the same with the tests that take minutes
@@ -35,9 +35,8 @@ SERVER_SIDE := $(call folder,base) $(call folder,config) $(call folder,cache) $(
 	$(filter-out $(SERVER_MAIN),$(call folder,server))
 TESTS   := $(patsubst test/unit/%.c,$B/test/%,$(wildcard test/unit/t_*.c))
 FUZZERS := $(patsubst test/fuzz/%.c,$B/fuzz/%,$(wildcard test/fuzz/f_*.c))
-WEB     := $(patsubst web/%,$B/web/%,$(wildcard web/*.js web/*.css web/*.html web/*.svg))
 
-all: $B/tidemill $B/tidemill-worker $(WEB)
+all: $B/tidemill $B/tidemill-worker
 
 $B/tidemill: $(SERVER_MAIN) $(SERVER_SIDE)
 	$(LINK) -o $@ $^ $(call libs,$(SERVER_PKGS))
@@ -54,14 +53,8 @@ $B/flags: FORCE
 	@mkdir -p $B
 	@echo '$(CC) $(FLAGS)' | cmp -s - $@ || echo '$(CC) $(FLAGS)' >$@
 
-# The player page's files lie beside the program; the one foreign file comes from npm.
-player: $(WEB) $B/web/hls.min.js
-$B/web/hls.min.js: web/node_modules/.package-lock.json
-	@mkdir -p $(@D)
-	cp web/node_modules/hls.js/dist/hls.min.js $@
-$B/web/%: web/%
-	@mkdir -p $(@D)
-	cp $< $@
+# The player page needs one foreign file, hls.js; the server takes it from there.
+player: web/node_modules/.package-lock.json
 %/node_modules/.package-lock.json: %/package-lock.json
 	cd $* && npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
@@ -94,7 +87,7 @@ deps:
 deps-test: deps
 	.ci/install libcmocka-dev python3 python3-pytest chromium redis-server nginx ffmpeg \
 		fonts-dejavu-core clang clang-format clang-tidy cppcheck $(NPM)
-	+$(MAKE) web/node_modules/.package-lock.json test/browser/node_modules/.package-lock.json
+	+$(MAKE) player test/browser/node_modules/.package-lock.json
 
 ORIGIN  ?= $B/clips
 run: deps
@@ -126,7 +119,7 @@ check: headers all
 install: all player
 	install -D -t $(DESTDIR)$(PREFIX)/bin $B/tidemill
 	install -D -t $(DESTDIR)$(PREFIX)/libexec/tidemill $B/tidemill-worker
-	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/tidemill/web $B/web/*
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/tidemill/web web/*.js web/*.css web/node_modules/hls.js/dist/hls.min.js
 
 clean:
 	rm -rf build build-*
