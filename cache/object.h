@@ -43,7 +43,10 @@ void object_unref(struct object **o); // NULL is fine; nulls *o
 const struct key *object_key(const struct object *o);
 
 // ---- maker
-// Called once, from the thread of the last reader that leaves, with no lock held.
+// Called once, from the thread of the last reader that leaves, with no lock held;
+// at once when that has happened already.  When object_commit or object_fail
+// returns, call is not running and will not run, so arg may go: hold no lock
+// there that call takes.  (Ending the object from within call is fine.)
 void object_on_abandon(struct object *o, void (*call)(void *arg), void *arg);
 // 0; -E_LIMITS past the ceiling; -E_NO_MEMORY; -E_CANCELLED when abandoned.
 // The object stays in the making: the maker still has to end it.
@@ -53,9 +56,14 @@ void object_commit(struct object *o);
 // Ends it badly: code is an enum err, detail one line for people (copied, may be NULL).
 void object_fail(struct object *o, int code, const char *detail);
 bool object_abandoned(const struct object *o);
+// Four numbers of the maker's for its readers; nobody here looks at them.
+void object_set_marks(struct object *o, const int64_t marks[4]);
+void object_marks(const struct object *o, int64_t marks[4]);
 
 // ---- reader
 void object_join(struct object *o);
+// Joins unless the object is abandoned: then false, and it was not joined.
+bool object_try_join(struct object *o) MUST_USE;
 void object_leave(struct object *o);
 int object_readers(const struct object *o);
 

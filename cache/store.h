@@ -8,6 +8,9 @@
 //
 // Locks: store.lock, then object.lock.  Under store.lock there is bookkeeping
 // only: no I/O, no waking of readers, no freeing of bytes.
+//
+// Counted here: hits_memory, joins, evictions_memory and the memory gauges.  Not
+// misses: whether nobody had an object shows only when the lower tiers were asked.
 
 #ifndef CACHE_STORE_H
 #define CACHE_STORE_H
@@ -28,6 +31,13 @@ enum store_verdict {
 };
 
 #define STORE_FOREVER INT64_MAX
+
+// What an object in the table costs beside its bytes; counted in the budget, so
+// that empty objects are bounded too.
+#define STORE_ENTRY_COST 512
+
+// At most so many failures are remembered; then the oldest is forgotten.
+#define STORE_FAILURES_MAX 4096
 
 // budget: bytes of whole objects held; object_max: ceiling of one object.
 // Owns the policy.

@@ -1,0 +1,387 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// The bytes lie in one buffer that grows by doubling, up to the ceiling.  While
+// the object is in the making the buffer may move, so readers copy under the
+// lock; from the end on nothing in it changes any more, and readers look at it
+// without.
+//
+// A waiter is registered while its link has a prev.  A change takes all waiters
+// off under the lock, chains them by next, and wakes them after it: the next of
+// one is read before it is woken, because it may be gone afterwards, and the
+// ones behind it stay, because object_unwait tells them that they will be woken.
+
+#include "cache/object.h"
+
+#include <stdatomic.h>
+#include <string.h>
+
+#include "base/err.h"
+
+#define FIRST_CAP 1024
+#define DETAIL_MAX 200
+
+struct object {
+    // constant after create
+    struct key key;
+    size_t max;
+
+    atomic_int refs;
+
+    pthread_mutex_t lock;
+    pthread_cond_t changed; // the state, or calling
+
+    // protected by lock; those of the first group are constant after the end
+    enum object_state state;
+    uint8_t *data;
+    size_t len, cap;
+    uint64_t checksum;
+    int error;
+    char *detail;
+
+    int64_t marks[4];
+    int readers;
+    bool abandoned;
+    struct list waiters;
+    void (*on_abandon)(void *arg); // NULL before it is set and once it was taken
+    void *on_abandon_arg;
+    bool calling;     // on_abandon runs
+    pthread_t caller; // in this thread
+};
+
+// Looking does not change an object, but it locks.
+static void lock_object(const struct object *o)
+{
+    lock((pthread_mutex_t *)&o->lock);
+}
+
+static void unlock_object(const struct object *o)
+{
+    unlock((pthread_mutex_t *)&o->lock);
+}
+
+struct object *object_create(const struct key *key, size_t max)
+{
+    struct object *o = xcalloc(1, sizeof *o);
+    o->key = *key;
+    o->max = max;
+    atomic_init(&o->refs, 1);
+    const int rc = pthread_mutex_init(&o->lock, NULL);
+    assert(rc == 0);
+    cond_init(&o->changed);
+    list_init(&o->waiters);
+    return o;
+}
+
+struct object *object_ref(struct object *o)
+{
+    const int before = atomic_fetch_add_explicit(&o->refs, 1, memory_order_relaxed);
+    assert(before > 0);
+    return o;
+}
+
+void object_unref(struct object **op)
+{
+    struct object *o = *op;
+    *op = NULL;
+    if (!o || atomic_fetch_sub_explicit(&o->refs, 1, memory_order_acq_rel) > 1)
+        return;
+    assert(o->readers == 0 && list_empty(&o->waiters));
+    pthread_cond_destroy(&o->changed);
+    pthread_mutex_destroy(&o->lock);
+    free(o->data);
+    free(o->detail);
+    free(o);
+}
+
+const struct key *object_key(const struct object *o)
+{
+    return &o->key;
+}
+
+// ---- waking
+
+static struct list *take_waiters(struct object *o)
+{
+    struct list *chain = NULL;
+    while (!list_empty(&o->waiters)) {
+        struct list *l = o->waiters.prev;
+        list_remove(l);
+        *l = (struct list){ .next = chain };
+        chain = l;
+    }
+    return chain;
+}
+
+static void wake(struct list *chain)
+{
+    while (chain) {
+        struct object_waiter *w = container_of(chain, struct object_waiter, link);
+        chain = chain->next;
+        w->wake(w);
+    }
+}
+
+// ---- abandoning
+
+// Calls the maker if it is to be told.  The lock is held, but not meanwhile.
+static void tell_abandoned(struct object *o)
+{
+    void (*call)(void *) = o->on_abandon;
+    if (!o->abandoned || !call)
+        return;
+    o->on_abandon = NULL;
+    o->calling = true;
+    o->caller = pthread_self();
+    unlock_object(o);
+    call(o->on_abandon_arg);
+    lock_object(o);
+    o->calling = false;
+    pthread_cond_broadcast(&o->changed);
+}
+
+void object_on_abandon(struct object *o, void (*call)(void *arg), void *arg)
+{
+    // If call ends the object, the maker's reference may go with it.
+    object_ref(o);
+    lock_object(o);
+    assert(o->state == OBJECT_MAKING && !o->on_abandon && !o->calling);
+    o->on_abandon = call;
+    o->on_abandon_arg = arg;
+    tell_abandoned(o);
+    unlock_object(o);
+    object_unref(&o);
+}
+
+bool object_abandoned(const struct object *o)
+{
+    lock_object(o);
+    const bool abandoned = o->abandoned;
+    unlock_object(o);
+    return abandoned;
+}
+
+void object_set_marks(struct object *o, const int64_t marks[4])
+{
+    lock_object(o);
+    memcpy(o->marks, marks, sizeof o->marks);
+    unlock_object(o);
+}
+
+void object_marks(const struct object *o, int64_t marks[4])
+{
+    lock_object(o);
+    memcpy(marks, o->marks, sizeof o->marks);
+    unlock_object(o);
+}
+
+// ---- making
+
+static int grow(struct object *o, size_t n)
+{
+    if (n > o->max - o->len)
+        return -E_LIMITS;
+    const size_t need = o->len + n;
+    if (need <= o->cap)
+        return 0;
+    size_t cap = o->cap > o->max / 2 ? o->max : 2 * o->cap;
+    if (cap < FIRST_CAP)
+        cap = FIRST_CAP < o->max ? FIRST_CAP : o->max;
+    if (cap < need)
+        cap = need;
+    uint8_t *p = realloc(o->data, cap);
+    if (!p)
+        return -E_NO_MEMORY;
+    o->data = p;
+    o->cap = cap;
+    return 0;
+}
+
+static int append(struct object *o, const void *bytes, size_t n)
+{
+    assert(o->state == OBJECT_MAKING);
+    if (o->abandoned)
+        return -E_CANCELLED;
+    const int err = grow(o, n);
+    if (err || n == 0)
+        return err;
+    memcpy(o->data + o->len, bytes, n);
+    o->len += n;
+    return 0;
+}
+
+int object_append(struct object *o, const void *bytes, size_t n)
+{
+    lock_object(o);
+    const int err = append(o, bytes, n);
+    struct list *woken = err || n == 0 ? NULL : take_waiters(o);
+    unlock_object(o);
+    wake(woken);
+    return err;
+}
+
+// Ends o, whose lock is held, and unlocks it.
+static void end(struct object *o, enum object_state state)
+{
+    assert(o->state == OBJECT_MAKING);
+    o->state = state;
+    struct list *woken = take_waiters(o);
+    pthread_cond_broadcast(&o->changed);
+    while (o->calling && !pthread_equal(o->caller, pthread_self()))
+        pthread_cond_wait(&o->changed, &o->lock);
+    unlock_object(o);
+    wake(woken);
+}
+
+void object_commit(struct object *o)
+{
+    // Only we append, so the bytes stand still without the lock.
+    const uint64_t sum = checksum(o->data, o->len);
+    lock_object(o);
+    o->checksum = sum;
+    uint8_t *p = o->len && o->len < o->cap ? realloc(o->data, o->len) : NULL;
+    if (p) {
+        o->data = p;
+        o->cap = o->len;
+    }
+    end(o, OBJECT_WHOLE);
+}
+
+void object_fail(struct object *o, int code, const char *detail)
+{
+    lock_object(o);
+    o->error = code < 0 ? -code : code;
+    if (detail && *detail) {
+        o->detail = xmalloc(DETAIL_MAX);
+        copy_string(o->detail, DETAIL_MAX, detail);
+    }
+    end(o, OBJECT_FAILED);
+}
+
+// ---- reading
+
+void object_join(struct object *o)
+{
+    lock_object(o);
+    o->readers++;
+    unlock_object(o);
+}
+
+bool object_try_join(struct object *o)
+{
+    lock_object(o);
+    const bool joined = !o->abandoned;
+    o->readers += joined;
+    unlock_object(o);
+    return joined;
+}
+
+void object_leave(struct object *o)
+{
+    // The last reader may be the last reference too, once call ended the object.
+    object_ref(o);
+    lock_object(o);
+    assert(o->readers > 0);
+    o->readers--;
+    if (o->readers == 0 && o->state == OBJECT_MAKING) {
+        o->abandoned = true;
+        tell_abandoned(o);
+    }
+    unlock_object(o);
+    object_unref(&o);
+}
+
+int object_readers(const struct object *o)
+{
+    lock_object(o);
+    const int n = o->readers;
+    unlock_object(o);
+    return n;
+}
+
+enum object_state object_state(const struct object *o)
+{
+    lock_object(o);
+    const enum object_state state = o->state;
+    unlock_object(o);
+    return state;
+}
+
+size_t object_size(const struct object *o)
+{
+    lock_object(o);
+    const size_t n = o->len;
+    unlock_object(o);
+    return n;
+}
+
+size_t object_read(const struct object *o, size_t offset, void *out, size_t n)
+{
+    lock_object(o);
+    const size_t left = offset < o->len ? o->len - offset : 0;
+    const size_t take = n < left ? n : left;
+    if (take)
+        memcpy(out, o->data + offset, take);
+    unlock_object(o);
+    return take;
+}
+
+const uint8_t *object_bytes(const struct object *o, size_t *n)
+{
+    assert(object_state(o) == OBJECT_WHOLE);
+    *n = o->len;
+    return o->data;
+}
+
+uint64_t object_checksum(const struct object *o)
+{
+    assert(object_state(o) == OBJECT_WHOLE);
+    return o->checksum;
+}
+
+int object_error(const struct object *o)
+{
+    assert(object_state(o) == OBJECT_FAILED);
+    return o->error;
+}
+
+const char *object_error_detail(const struct object *o)
+{
+    assert(object_state(o) == OBJECT_FAILED);
+    return o->detail ? o->detail : "";
+}
+
+// ---- waiting
+
+bool object_wait(struct object *o, struct object_waiter *w, size_t have)
+{
+    lock_object(o);
+    const bool registered = o->state == OBJECT_MAKING && o->len == have;
+    w->link = (struct list){ 0 };
+    if (registered)
+        list_push_back(&o->waiters, &w->link);
+    unlock_object(o);
+    return registered;
+}
+
+bool object_unwait(struct object *o, struct object_waiter *w)
+{
+    lock_object(o);
+    const bool registered = w->link.prev != NULL;
+    if (registered) {
+        list_remove(&w->link);
+        w->link = (struct list){ 0 };
+    }
+    unlock_object(o);
+    return registered;
+}
+
+enum object_state object_wait_end(struct object *o, int64_t deadline_ms)
+{
+    lock_object(o);
+    while (o->state == OBJECT_MAKING)
+        if (!cond_wait_until(&o->changed, &o->lock, deadline_ms))
+            break;
+    const enum object_state state = o->state;
+    unlock_object(o);
+    return state;
+}

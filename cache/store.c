@@ -1,0 +1,306 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// A table from keys to entries.  An entry is in one of three conditions:
+//   making  its object has no end yet; only its maker or an opener that finds
+//           it abandoned takes it out;
+//   held    whole, counted in the budget, and known to the policy;
+//   failed  on the list of failures, oldest first, which has a ceiling of its
+//           own, so that a storm of bad keys cannot push good bytes out.
+//
+// The joining of an object happens under store.lock and object.lock together
+// and fails for an abandoned one: there is no moment in which an opener could
+// be handed an object whose maker was told to stop.
+//
+// What leaves the table goes to a list of the dead, whose bytes are freed after
+// store.lock was given back.  One lock serves for now: it is held for a look-up
+// and a few pointers.  Should it ever show in a profile, split the table by a
+// byte of the key into shards with a lock, a policy and a share of the budget each.
+
+#include "cache/store.h"
+
+#include "base/base.h"
+#include "base/list.h"
+#include "base/stat.h"
+#include "cache/keymap.h"
+#include "cache/object.h"
+#include "cache/policy.h"
+
+struct entry {
+    struct keymap_node node;
+    struct policy_entry rank; // in the policy while held
+    struct list link;         // in failures, or on a list local to a function
+    struct object *object;    // a reference
+    int64_t expires_ms;       // STORE_FOREVER while making
+    bool held;
+    bool failed;
+};
+
+struct store {
+    // constant after create
+    int64_t budget;
+    size_t object_max;
+    struct policy *policy; // called under lock
+
+    pthread_mutex_t lock;
+    // protected by lock
+    struct keymap table;
+    int64_t held_bytes;
+    struct list failures;
+    int failure_count;
+};
+
+static struct entry *entry_of(struct keymap_node *n)
+{
+    return n ? container_of(n, struct entry, node) : NULL;
+}
+
+// ---- leaving the table
+
+static void release(struct store *s, struct entry *e)
+{
+    s->policy->remove(s->policy, &e->rank);
+    s->held_bytes -= e->rank.bytes;
+    e->held = false;
+    stat_add(STAT_cache_memory_bytes, -e->rank.bytes);
+    stat_add(STAT_cache_memory_objects, -1);
+}
+
+static void detach(struct store *s, struct entry *e, struct list *dead)
+{
+    keymap_remove(&s->table, &e->node);
+    if (e->held)
+        release(s, e);
+    if (e->failed)
+        s->failure_count--;
+    list_remove(&e->link);
+    list_push_back(dead, &e->link);
+}
+
+static void bury_entry(struct entry *e)
+{
+    object_unref(&e->object);
+    free(e);
+}
+
+// After unlock: this is where bytes are freed.
+static void bury(struct list *dead)
+{
+    for (struct list *l; (l = list_pop(dead));)
+        bury_entry(container_of(l, struct entry, link));
+}
+
+// ---- making room
+
+// Evicts until at most bytes are held.  Objects with readers are put aside and
+// come back as the ones used last, which they are.
+static void trim(struct store *s, int64_t bytes, struct list *dead)
+{
+    struct list busy;
+    list_init(&busy);
+    for (struct policy_entry *r; s->held_bytes > bytes && (r = s->policy->victim(s->policy));) {
+        struct entry *e = container_of(r, struct entry, rank);
+        if (object_readers(e->object) == 0) {
+            detach(s, e, dead);
+            stat_add(STAT_cache_evictions_memory_total, 1);
+        } else {
+            s->policy->remove(s->policy, r);
+            list_push_back(&busy, &e->link);
+        }
+    }
+    for (struct list *l; (l = list_pop(&busy));)
+        s->policy->add(s->policy, &container_of(l, struct entry, link)->rank);
+}
+
+// ---- opening
+
+static struct object *insert(struct store *s, const struct key *key)
+{
+    struct entry *e = xcalloc(1, sizeof *e);
+    e->node.key = *key;
+    e->object = object_create(key, s->object_max);
+    e->expires_ms = STORE_FOREVER;
+    list_init(&e->link);
+    keymap_add(&s->table, &e->node);
+    object_join(e->object);
+    return object_ref(e->object);
+}
+
+// What store_open does but for making.  An entry that is of no use leaves.
+static enum store_verdict find(struct store *s, const struct key *key, int64_t now_ms,
+                               struct object **out, struct list *dead)
+{
+    struct entry *e = entry_of(keymap_find(&s->table, key));
+    if (!e)
+        return STORE_MAKE;
+    if (e->expires_ms <= now_ms || !object_try_join(e->object)) {
+        detach(s, e, dead);
+        return STORE_MAKE;
+    }
+    *out = object_ref(e->object);
+    if (e->held)
+        s->policy->touch(s->policy, &e->rank);
+    return object_state(e->object) == OBJECT_MAKING ? STORE_JOIN : STORE_HIT;
+}
+
+static enum store_verdict open_or_find(struct store *s, const struct key *key, int64_t now_ms,
+                                       struct object **out, bool make)
+{
+    assert(!*out);
+    struct list dead;
+    list_init(&dead);
+    lock(&s->lock);
+    const enum store_verdict verdict = find(s, key, now_ms, out, &dead);
+    if (verdict == STORE_MAKE && make)
+        *out = insert(s, key);
+    unlock(&s->lock);
+    bury(&dead);
+    if (verdict != STORE_MAKE)
+        stat_add(verdict == STORE_HIT ? STAT_cache_hits_memory_total : STAT_cache_joins_total, 1);
+    return verdict;
+}
+
+enum store_verdict store_open(struct store *s, const struct key *key, int64_t now_ms,
+                              struct object **out)
+{
+    return open_or_find(s, key, now_ms, out, true);
+}
+
+bool store_peek(struct store *s, const struct key *key, int64_t now_ms, struct object **out)
+{
+    return open_or_find(s, key, now_ms, out, false) != STORE_MAKE;
+}
+
+void store_close(struct store *s, struct object **o)
+{
+    if (!*o)
+        return;
+    struct list dead;
+    list_init(&dead);
+    object_leave(*o);
+    // It may have been this reader that kept us above the budget.
+    lock(&s->lock);
+    trim(s, s->budget, &dead);
+    unlock(&s->lock);
+    bury(&dead);
+    object_unref(o);
+}
+
+// ---- ending
+
+// Its entry, unless it was dropped or replaced.
+static struct entry *entry_for(struct store *s, const struct object *o)
+{
+    struct entry *e = entry_of(keymap_find(&s->table, object_key(o)));
+    return e && e->object == o ? e : NULL;
+}
+
+static void hold(struct store *s, struct entry *e, int64_t expires_ms, struct list *dead)
+{
+    e->rank.bytes = (int64_t)object_size(e->object) + STORE_ENTRY_COST;
+    if (e->rank.bytes > s->budget) {
+        detach(s, e, dead);
+        return;
+    }
+    e->expires_ms = expires_ms;
+    e->held = true;
+    s->held_bytes += e->rank.bytes;
+    s->policy->add(s->policy, &e->rank);
+    stat_add(STAT_cache_memory_bytes, e->rank.bytes);
+    stat_add(STAT_cache_memory_objects, 1);
+    trim(s, s->budget, dead);
+}
+
+static void remember(struct store *s, struct entry *e, int64_t forget_ms, struct list *dead)
+{
+    e->expires_ms = forget_ms;
+    e->failed = true;
+    list_push_back(&s->failures, &e->link);
+    if (++s->failure_count > STORE_FAILURES_MAX)
+        detach(s, container_of(s->failures.next, struct entry, link), dead);
+}
+
+// The object has ended, so it cannot become abandoned any more.
+static void settle(struct store *s, struct object *o, int64_t until_ms)
+{
+    struct list dead;
+    list_init(&dead);
+    lock(&s->lock);
+    struct entry *e = entry_for(s, o);
+    if (e && object_abandoned(o))
+        detach(s, e, &dead);
+    else if (e && object_state(o) == OBJECT_WHOLE)
+        hold(s, e, until_ms, &dead);
+    else if (e)
+        remember(s, e, until_ms, &dead);
+    unlock(&s->lock);
+    bury(&dead);
+}
+
+void store_commit(struct store *s, struct object *o, int64_t expires_ms)
+{
+    object_commit(o);
+    settle(s, o, expires_ms);
+}
+
+void store_fail(struct store *s, struct object *o, int code, const char *detail, int64_t forget_ms)
+{
+    object_fail(o, code, detail);
+    settle(s, o, forget_ms);
+}
+
+bool store_drop(struct store *s, const struct key *key)
+{
+    struct list dead;
+    list_init(&dead);
+    lock(&s->lock);
+    struct entry *e = entry_of(keymap_find(&s->table, key));
+    if (e)
+        detach(s, e, &dead);
+    unlock(&s->lock);
+    bury(&dead);
+    return e != NULL;
+}
+
+int64_t store_trim(struct store *s, int64_t bytes)
+{
+    struct list dead;
+    list_init(&dead);
+    lock(&s->lock);
+    trim(s, bytes, &dead);
+    const int64_t held = s->held_bytes;
+    unlock(&s->lock);
+    bury(&dead);
+    return held;
+}
+
+// ---- life
+
+struct store *store_create(int64_t budget, size_t object_max, struct policy *policy)
+{
+    struct store *s = xcalloc(1, sizeof *s);
+    s->budget = budget;
+    s->object_max = object_max;
+    s->policy = policy;
+    const int rc = pthread_mutex_init(&s->lock, NULL);
+    assert(rc == 0);
+    keymap_init(&s->table);
+    list_init(&s->failures);
+    return s;
+}
+
+static void bury_node(struct keymap_node *n)
+{
+    bury_entry(entry_of(n));
+}
+
+void store_destroy(struct store *s)
+{
+    if (!s)
+        return;
+    for (struct policy_entry *r; (r = s->policy->victim(s->policy));)
+        release(s, container_of(r, struct entry, rank));
+    keymap_finish(&s->table, bury_node);
+    s->policy->destroy(s->policy);
+    pthread_mutex_destroy(&s->lock);
+    free(s);
+}
