@@ -52,7 +52,7 @@ struct reply_header {
 };
 
 enum reply_body {
-    BODY_NONE,   // no body and no promise of one (204, 304, HEAD of unknown size)
+    BODY_NONE,   // no body (204, 304, HEAD of unknown size)
     BODY_TEXT,   // text
     BODY_RANGE,  // [offset, offset + length) of the whole object
     BODY_STREAM, // the object from its start, chunked, while it is made
@@ -63,10 +63,12 @@ struct reply {
     struct reply_header headers[REPLY_HEADERS_MAX];
     int header_count;
     enum reply_body body;
-    size_t offset, length; // BODY_RANGE; HEAD keeps them for Content-Length
-    struct buf text;       // BODY_TEXT, owned: reply_finish
-    bool head;             // send headers only
-    bool close;            // close the connection afterwards
+    // BODY_RANGE; HEAD keeps them for Content-Length.  A 304 has the length that
+    // the body would have, 0 where it is unknown.
+    size_t offset, length;
+    struct buf text; // BODY_TEXT, owned: reply_finish
+    bool head;       // send headers only
+    bool close;      // close the connection afterwards
 };
 
 // True when this request can only be answered from a whole object: a range, a
@@ -76,6 +78,9 @@ bool reply_needs_whole(const struct reply_request *q);
 // True when If-None-Match (a list of tags, weak comparison, or *) matches the
 // strong etag; then the answer is reply_not_modified, whatever the object's state.
 bool reply_etag_matches(const char *if_none_match, const char *etag);
+
+// Whether an Accept-Encoding header (NULL: none) takes gzip.
+bool reply_accepts_gzip(const char *accept_encoding);
 
 void reply_init(struct reply *r);
 void reply_finish(struct reply *r);

@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// A path is decoded and checked as a whole first, then matched from its end: the
+// last segment says what is wanted, the two before it name the recipe and the
+// rendition, and all that is left is the asset.  So a malformed path is always
+// -E_BAD_REQUEST, whatever its end looks like.
+
+#include "server/route.h"
+
+#include <string.h>
+
+#include "base/base.h"
+#include "base/err.h"
+#include "server/utf8.h"
+
+#define PATH_MAX_BYTES 2048
+
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    if (c >= 'A' && c <= 'F')
+        return c - 'A' + 10;
+    return -1;
+}
+
+// The byte at *path, which moves behind it; -1 for what no path may hold.
+static int decode_byte(const char **path)
+{
+    const char *p = *path;
+    int c = (unsigned char)*p++;
+    if (c == '%') {
+        const int high = hex_digit(*p);
+        const int low = high < 0 ? -1 : hex_digit(p[1]);
+        if (low < 0)
+            return -1;
+        c = high << 4 | low;
+        p += 2;
+        if (c == '/')
+            return -1;
+    }
+    *path = p;
+    return c < 0x20 || c == 0x7f || c == '\\' ? -1 : c;
+}
+
+static bool is_utf8(const char *s)
+{
+    size_t n = strlen(s);
+    while (n) {
+        const size_t len = utf8_sequence(s, n);
+        if (len == 0)
+            return false;
+        s += len;
+        n -= len;
+    }
+    return true;
+}
+
+// Decodes path into out, which has room for all of it.
+static bool decode(char *out, const char *path)
+{
+    char *const begin = out;
+    while (*path) {
+        const int c = decode_byte(&path);
+        if (c < 0)
+            return false;
+        *out++ = (char)c;
+    }
+    *out = '\0';
+    return is_utf8(begin);
+}
+
+static bool is_dots(const char *segment, size_t n)
+{
+    return (n == 1 && segment[0] == '.') || (n == 2 && segment[0] == '.' && segment[1] == '.');
+}
+
+// Checks every segment of the decoded path; *hidden when one begins with '.'.
+static bool check_segments(const char *path, bool *hidden)
+{
+    *hidden = false;
+    for (path++;;) {
+        const size_t n = strcspn(path, "/");
+        const bool last = path[n] == '\0';
+        if ((n == 0 && !last) || is_dots(path, n))
+            return false;
+        if (path[0] == '.')
+            *hidden = true;
+        if (last)
+            return true;
+        path += n + 1;
+    }
+}
+
+// Cuts the last segment off path, which begins with '/' or is empty; NULL when
+// it is empty.
+static const char *cut(char *path)
+{
+    char *const slash = strrchr(path, '/');
+    if (!slash)
+        return NULL;
+    *slash = '\0';
+    return slash + 1;
+}
+
+static bool is_name(const char *s, const char *punctuation)
+{
+    if (!s || !*s)
+        return false;
+    for (; *s; s++) {
+        const bool letter = (*s >= 'a' && *s <= 'z') || (*s >= 'A' && *s <= 'Z');
+        if (!letter && !(*s >= '0' && *s <= '9') && !strchr(punctuation, *s))
+            return false;
+    }
+    return true;
+}
+
+// "17.m4s" -> 17, or -1.
+static int segment_number(const char *leaf)
+{
+    int n = 0;
+    const char *p = leaf;
+    for (; *p >= '0' && *p <= '9'; p++) {
+        n = n * 10 + (*p - '0');
+        if (n >= ROUTE_SEGMENT_MAX || (leaf[0] == '0' && p > leaf))
+            return -1;
+    }
+    return p > leaf && strcmp(p, ".m4s") == 0 ? n : -1;
+}
+
+static bool match_leaf(struct route *r, const char *leaf)
+{
+    static const struct {
+        const char *leaf;
+        enum route_kind kind;
+    } leaves[] = {
+        { "play", ROUTE_PLAY },
+        { "master.m3u8", ROUTE_MASTER },
+        { "index.m3u8", ROUTE_PLAYLIST },
+        { "init.mp4", ROUTE_INIT },
+    };
+    for (size_t i = 0; i < countof(leaves); i++)
+        if (strcmp(leaf, leaves[i].leaf) == 0) {
+            r->kind = leaves[i].kind;
+            return true;
+        }
+    r->kind = ROUTE_SEGMENT;
+    r->n = segment_number(leaf);
+    return r->n >= 0;
+}
+
+static bool match_recipe(struct route *r, char *path)
+{
+    const char *const rendition = cut(path);
+    if (!is_name(rendition, "-") || !copy_string(r->rendition, sizeof r->rendition, rendition))
+        return false;
+    const char *const recipe = cut(path);
+    return recipe && key_parse(&r->recipe, recipe, strlen(recipe));
+}
+
+static bool match(struct route *r, char *path)
+{
+    const char *const leaf = cut(path);
+    if (*path == '\0' && *leaf == '\0') {
+        r->kind = ROUTE_ROOT;
+        return true;
+    }
+    if (strcmp(path, "/-") == 0) {
+        r->kind = ROUTE_STATIC;
+        return is_name(leaf, "-_.") && copy_string(r->rendition, sizeof r->rendition, leaf);
+    }
+    if (strncmp(path, "/-/", 3) == 0 || !match_leaf(r, leaf))
+        return false;
+    if (route_is_immutable(r) && !match_recipe(r, path))
+        return false;
+    return *path && copy_string(r->asset, sizeof r->asset, path + 1);
+}
+
+int route_parse(struct route *r, const char *path)
+{
+    char decoded[PATH_MAX_BYTES + 1];
+    bool hidden;
+    memset(r, 0, sizeof *r);
+    if (path[0] != '/' || strlen(path) > PATH_MAX_BYTES)
+        return -E_BAD_REQUEST;
+    if (!decode(decoded, path) || !check_segments(decoded, &hidden))
+        return -E_BAD_REQUEST;
+    return hidden || !match(r, decoded) ? -E_NOT_FOUND : 0;
+}
+
+bool route_is_immutable(const struct route *r)
+{
+    return r->kind == ROUTE_PLAYLIST || r->kind == ROUTE_INIT || r->kind == ROUTE_SEGMENT;
+}
+
+static const char *type_of_file(const char *name)
+{
+    static const struct {
+        const char *end, *type;
+    } types[] = {
+        { ".js", "text/javascript; charset=utf-8" },
+        { ".css", "text/css; charset=utf-8" },
+        { ".svg", "image/svg+xml" },
+        { ".png", "image/png" },
+        { ".ico", "image/x-icon" },
+        { ".html", "text/html; charset=utf-8" },
+    };
+    const char *const dot = strrchr(name, '.');
+    for (size_t i = 0; dot && i < countof(types); i++)
+        if (strcmp(dot, types[i].end) == 0)
+            return types[i].type;
+    return "application/octet-stream";
+}
+
+const char *route_content_type(const struct route *r)
+{
+    switch (r->kind) {
+    case ROUTE_ROOT:
+    case ROUTE_PLAY:
+        return "text/html; charset=utf-8";
+    case ROUTE_STATIC:
+        return type_of_file(r->rendition);
+    case ROUTE_MASTER:
+    case ROUTE_PLAYLIST:
+        return "application/vnd.apple.mpegurl";
+    case ROUTE_INIT:
+    case ROUTE_SEGMENT:
+        return strncmp(r->rendition, "audio", 5) == 0 ? "audio/mp4" : "video/mp4";
+    }
+    return "application/octet-stream";
+}
+
+bool route_is_text(const struct route *r)
+{
+    if (r->kind == ROUTE_INIT || r->kind == ROUTE_SEGMENT)
+        return false;
+    const char *const type = route_content_type(r);
+    return strncmp(type, "text/", 5) == 0 || strstr(type, "mpegurl") || strstr(type, "svg");
+}
