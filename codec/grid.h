@@ -10,15 +10,24 @@
 #ifndef CODEC_GRID_H
 #define CODEC_GRID_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/rational.h"
 #include "codec/media.h"
 
 // The output rate of presentation times pts[n] (strictly increasing, ticks of
-// timescale, pts[0] = 0) that end at end: the most frequent frame distance
-// snapped to a usual rate when within 0.1 %, else the mean rate; above 60
-// divided by an integer.
+// timescale, pts[0] = 0) that end at end.  In this order:
+// 1. the usual rate (24000/1001, 25, ...) nearest to the most frequent frame distance,
+//    when within 1 % of it (or within what rounded time stamps explain) and when it
+//    makes the grid the identity, which over 500 frames means within 0.1 %;
+// 2. the mean of such distances, when that makes the grid the identity: a constant but
+//    unusual rate;
+// 3. that usual rate all the same: variable rates;
+// 4. the mean of all distances.
+// Rates above 60 are divided by an integer first (up to 2 % above count as 60),
+// rates below 1 multiplied by one, so that segments keep their length.
+// The result is reduced, lies in [1, 60] and has a denominator of at most 1001.
 struct rational grid_fps(const int64_t *pts, int n, int64_t end, int64_t timescale);
 
 // How many grid frames cover [0, end) ticks: round(end / timescale x fps), at least 1.
@@ -27,7 +36,10 @@ int64_t grid_frames(int64_t end, int64_t timescale, struct rational fps);
 // The index into pts[] of the source frame shown by grid frame n.
 int grid_pick(const int64_t *pts, int n_pts, int64_t timescale, struct rational fps, int64_t n);
 
-// The same for a media: an index into m->video.shown.
+// Whether frame n of the grid is source frame n, for all n < n_pts.
+bool grid_identity(const int64_t *pts, int n_pts, int64_t timescale, struct rational fps);
+
+// The same as grid_pick for a media: an index into m->video.shown.
 int grid_shown(const struct media *m, int64_t n);
 
 #endif

@@ -26,6 +26,8 @@
 #define MEDIA_SAMPLES_MAX (8 * 1000 * 1000) // of one track
 #define MEDIA_EXTRADATA_MAX (64 * 1024)
 #define MEDIA_STRIP_MAX 64
+#define MEDIA_SIZE_MAX ((int64_t)1 << 50) // bytes of a source
+#define MEDIA_SECONDS_MAX 1000000         // all times lie within this of T0
 
 enum codec_id {
     CODEC_NONE,
@@ -78,11 +80,12 @@ struct video_track {
     int extradata_size;
     struct strip strip;
     struct sample *samples; // in decode order; NULL in a head alone
-    int sample_count;       // also in a head alone
+    int sample_count;       // also in a head alone; >= 1
+    int64_t bytes;          // sum of the sample sizes, made by media_finish; also in a head alone
     // The presented samples in presentation order (indices into samples), made
     // by media_unpack / media_finish; strictly increasing pts.
     int *shown;
-    int shown_count; // >= 1 when there is video
+    int shown_count; // >= 1 when there is video; also in a head alone; shown[0] has pts 0
 };
 
 struct audio_track {
@@ -94,15 +97,17 @@ struct audio_track {
     int extradata_size;
     struct strip strip;
     struct sample *samples; // pts strictly increasing; pts + duration <= next pts
-    int sample_count;
+    int sample_count;       // as for video
+    int64_t bytes;          // as for video
 };
 
 struct media {
     enum container container;
     int64_t size; // bytes of the source
     // The constant-rate output grid, decided at probe (codec/grid.h): frame n
-    // lasts [n / fps, (n + 1) / fps).  Audio alone: fps is 48000/1024.
-    struct rational fps; // 0 < fps <= 60, or the audio frame rate
+    // lasts [n / fps, (n + 1) / fps).  Audio alone: fps is the rate of AAC frames,
+    // media_output_rate / 1024.
+    struct rational fps; // 1 <= fps <= 60 and fps.den <= 1001, or the audio frame rate
     int64_t frames;      // >= 1
     bool constant_rate;  // each presented source frame is exactly one grid frame
     struct video_track video;
@@ -134,23 +139,37 @@ bool codec_is_video(enum codec_id id);
 struct media *media_create(void);
 void media_destroy(struct media *m); // NULL is fine
 
+// A copy without tables.
+struct media *media_copy_head(const struct media *m);
+
+// Whether the head obeys the rules above: 0 or -E_CORRUPT.
+int media_check_head(const struct media *m);
+
 // Sorts and checks the tables of a media that was filled in by a probe: makes
-// video.shown, sets fps, frames and constant_rate (by codec/grid.h).
-// -E_CORRUPT when a rule above cannot be met, -E_LIMITS.
+// video.shown, sets bytes, fps, frames and constant_rate (by codec/grid.h).
+// Where the audio goes on for more than half a second after the video, the grid
+// goes on with it and holds the last picture.
+// -E_CORRUPT when a rule above cannot be met, -E_NO_MEMORY.
 int media_finish(struct media *m);
 
 // Appends the packed index.  0 or the buffer's error.
 int media_pack(const struct media *m, struct buf *out);
 
-// Reads a packed index.  The bytes may be anything: -E_CORRUPT.  *out on success only.
+// Reads a packed index.  The bytes may be anything: -E_CORRUPT; -E_NO_MEMORY.  *out on
+// success only.  Memory stays within about twenty times n.
 int media_unpack(const uint8_t *bytes, size_t n, struct media **out);
 
 // The same for the head alone (samples and shown stay NULL): what a job carries.
+// media_unpack_head also takes a packed index, or its beginning, and reads its head.
 int media_pack_head(const struct media *m, struct buf *out);
 int media_unpack_head(const uint8_t *bytes, size_t n, struct media **out);
 
 // Size of the picture upright and in square pixels, before any rounding to even.
 void media_display_size(const struct media *m, int *width, int *height);
+
+// The sample rate we give to audio of this rate: 32000, 44100 and 48000 are kept,
+// all others become 48000.
+int media_output_rate(int sample_rate);
 
 // Mean bits per second of the video (audio) track over its duration.
 int64_t media_video_rate(const struct media *m);

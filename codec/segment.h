@@ -6,7 +6,8 @@
 //
 // Every segment has `per` grid frames, but for the last: it is short, or, where
 // the rest would be under a second and the sum still rounds to the same target
-// duration, it is joined to its predecessor.
+// duration, it is joined to its predecessor.  A rest under a tenth of a second is
+// always joined: as a segment of its own it could be left without an audio frame.
 
 #ifndef CODEC_SEGMENT_H
 #define CODEC_SEGMENT_H
@@ -22,7 +23,7 @@ struct segtab {
     int64_t frames; // of the whole asset
     int64_t per;    // frames of a segment: round(target x fps), even when > 1
     int count;      // segments, >= 1
-    int64_t part;   // frames of a part, per / 2 (about two seconds)
+    int64_t part;   // frames of a part, per / 2 (about two seconds), >= 1
 };
 
 struct segtab segtab_make(struct rational fps, int64_t frames, int64_t target_ms);
@@ -36,6 +37,9 @@ int64_t segtab_start_us(const struct segtab *t, int k);
 // First AAC frame of segment k at this sample rate: ceil(start x rate / 1024);
 // k = count gives the end: ceil(duration x rate / 1024).
 int64_t segtab_audio_frame(const struct segtab *t, int k, int sample_rate);
+
+// Start time of that frame in microseconds, rounded.
+int64_t segtab_audio_start_us(const struct segtab *t, int k, int sample_rate);
 
 // The parts of segment k: how many, and [first, first + n) of part j in frames of the asset.
 int segtab_parts(const struct segtab *t, int k);

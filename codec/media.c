@@ -1,0 +1,327 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// The rules of media.h in code.  Whoever makes a struct media (a probe, the
+// unpacker) ends in media_finish, so they are written once.
+
+#include "codec/media.h"
+
+#include <string.h>
+
+#include "base/err.h"
+#include "codec/grid.h"
+
+static const struct {
+    const char *name, *decoder;
+    bool video;
+} codecs[CODEC_COUNT] = {
+    [CODEC_NONE] = { "none", "none", false },
+#define X(id, name, decoder, video) [id] = { name, decoder, video },
+#include "codec/codecs.def"
+#undef X
+};
+
+const char *codec_name(enum codec_id id)
+{
+    assert(id < CODEC_COUNT);
+    return codecs[id].name;
+}
+
+const char *codec_decoder(enum codec_id id)
+{
+    assert(id < CODEC_COUNT);
+    return codecs[id].decoder;
+}
+
+bool codec_is_video(enum codec_id id)
+{
+    assert(id < CODEC_COUNT);
+    return codecs[id].video;
+}
+
+struct media *media_create(void)
+{
+    return xcalloc(1, sizeof(struct media));
+}
+
+void media_destroy(struct media *m)
+{
+    if (!m)
+        return;
+    free(m->video.extradata);
+    free(m->video.samples);
+    free(m->video.shown);
+    free(m->audio.extradata);
+    free(m->audio.samples);
+    free(m);
+}
+
+static uint8_t *copy_bytes(const uint8_t *p, int n)
+{
+    return n > 0 ? memcpy(xmalloc((size_t)n), p, (size_t)n) : NULL;
+}
+
+struct media *media_copy_head(const struct media *m)
+{
+    struct media *copy = media_create();
+    *copy = *m;
+    copy->video.extradata = copy_bytes(m->video.extradata, m->video.extradata_size);
+    copy->audio.extradata = copy_bytes(m->audio.extradata, m->audio.extradata_size);
+    copy->video.samples = copy->audio.samples = NULL;
+    copy->video.shown = NULL;
+    return copy;
+}
+
+// ---- the rules of the head
+
+static bool in(int64_t v, int64_t low, int64_t high)
+{
+    return v >= low && v <= high;
+}
+
+static bool coded_ok(const uint8_t *extradata, int size, const struct strip *s, int samples)
+{
+    return in(size, 0, MEDIA_EXTRADATA_MAX) && (size == 0 || extradata) &&
+           in(s->n, 0, MEDIA_STRIP_MAX) && in(samples, 1, MEDIA_SAMPLES_MAX);
+}
+
+static bool video_ok(const struct video_track *v)
+{
+    return codec_is_video(v->codec) && in(v->timescale, 1, 1000000000) &&
+           in(v->coded_width, 1, 32768) && in(v->coded_height, 1, 32768) && v->sar_num > 0 &&
+           v->sar_den > 0 && in(v->rotate, 0, 270) && v->rotate % 90 == 0 &&
+           in(v->bit_depth, 8, 16) && in(v->colour.primaries, 0, 255) &&
+           in(v->colour.transfer, 0, 255) && in(v->colour.matrix, 0, 255) &&
+           in(v->peak_nits, 0, 1000000) && in(v->reorder, 0, 255) &&
+           in(v->end, 1, v->timescale * MEDIA_SECONDS_MAX) && v->bytes >= 0 &&
+           in(v->shown_count, 1, v->sample_count) &&
+           coded_ok(v->extradata, v->extradata_size, &v->strip, v->sample_count);
+}
+
+static bool language_ok(const char *s)
+{
+    return in(s[0], 'a', 'z') && in(s[1], 'a', 'z') && in(s[2], 'a', 'z') && s[3] == '\0';
+}
+
+static bool audio_ok(const struct audio_track *a)
+{
+    return !codec_is_video(a->codec) && in(a->sample_rate, 8000, 192000) && in(a->channels, 1, 8) &&
+           language_ok(a->language) && a->bytes >= 0 &&
+           coded_ok(a->extradata, a->extradata_size, &a->strip, a->sample_count);
+}
+
+static bool grid_ok(const struct media *m)
+{
+    const struct rational fps = m->fps;
+    if (media_has_video(m)) {
+        if (!in(fps.den, 1, 1001) || !in(fps.num, fps.den, 60 * fps.den))
+            return false;
+    } else if (fps.num != media_output_rate(m->audio.sample_rate) || fps.den != 1024) {
+        return false;
+    }
+    return in(m->frames, 1, muldiv_ceil(MEDIA_SECONDS_MAX, fps.num, fps.den));
+}
+
+// All but the grid.
+static bool tracks_ok(const struct media *m)
+{
+    const bool video = media_has_video(m), audio = media_has_audio(m);
+    return in(m->container, CONTAINER_MP4, CONTAINER_COUNT - 1) && in(m->size, 1, MEDIA_SIZE_MAX) &&
+           (video || audio) && (!video || video_ok(&m->video)) && (!audio || audio_ok(&m->audio));
+}
+
+int media_check_head(const struct media *m)
+{
+    return tracks_ok(m) && grid_ok(m) ? 0 : -E_CORRUPT;
+}
+
+// ---- the rules of the tables
+
+static bool sample_ok(const struct media *m, const struct sample *s, int64_t timescale)
+{
+    const int64_t limit = timescale * MEDIA_SECONDS_MAX;
+    return in(s->offset, 0, m->size) && in(s->size, 1, m->size - s->offset) &&
+           in(s->pts, -limit, limit) && in(s->duration, 0, limit);
+}
+
+static int check_audio(struct media *m)
+{
+    struct audio_track *a = &m->audio;
+    int64_t end = INT64_MIN;
+    a->bytes = 0;
+    for (int i = 0; i < a->sample_count; i++) {
+        const struct sample *s = &a->samples[i];
+        if (!sample_ok(m, s, a->sample_rate) || s->pts < end)
+            return -E_CORRUPT;
+        end = s->pts + (s->duration > 0 ? s->duration : 1);
+        a->bytes += s->size;
+    }
+    return 0;
+}
+
+static int check_video(struct media *m)
+{
+    struct video_track *v = &m->video;
+    v->bytes = 0;
+    for (int i = 0; i < v->sample_count; i++) {
+        if (!sample_ok(m, &v->samples[i], v->timescale))
+            return -E_CORRUPT;
+        v->bytes += v->samples[i].size;
+    }
+    return 0;
+}
+
+struct shown {
+    int64_t pts;
+    int index;
+};
+
+static int by_pts(const void *a, const void *b)
+{
+    const struct shown *x = a, *y = b;
+    if (x->pts != y->pts)
+        return x->pts < y->pts ? -1 : 1;
+    return (x->index > y->index) - (x->index < y->index);
+}
+
+static int collect_shown(const struct video_track *v, struct shown *list)
+{
+    int n = 0;
+    for (int i = 0; i < v->sample_count; i++)
+        if (in(v->samples[i].pts, 0, v->end - 1))
+            list[n++] = (struct shown){ v->samples[i].pts, i };
+    qsort(list, (size_t)n, sizeof *list, by_pts);
+
+    int kept = 0;
+    for (int i = 0; i < n; i++)
+        if (kept == 0 || list[i].pts != list[kept - 1].pts)
+            list[kept++] = list[i];
+    return kept;
+}
+
+static int make_shown(struct video_track *v)
+{
+    struct shown *list = malloc((size_t)v->sample_count * sizeof *list);
+    int *shown = calloc((size_t)v->sample_count, sizeof *shown);
+    if (!list || !shown) {
+        free(list);
+        free(shown);
+        return -E_NO_MEMORY;
+    }
+    v->shown_count = collect_shown(v, list);
+    for (int i = 0; i < v->shown_count; i++)
+        shown[i] = list[i].index;
+    free(list);
+    free(v->shown);
+    v->shown = shown;
+    return v->shown_count > 0 && v->samples[shown[0]].pts == 0 ? 0 : -E_CORRUPT;
+}
+
+// ---- the grid
+
+// The end of the audio in decoded samples.
+static int64_t audio_end(const struct audio_track *a)
+{
+    const struct sample *last = &a->samples[a->sample_count - 1];
+    return last->pts + last->duration;
+}
+
+// In ticks of the video; the audio's where that goes on for more than half a second.
+static int64_t content_end(const struct media *m)
+{
+    if (!media_has_audio(m))
+        return m->video.end;
+    const int64_t t = muldiv_floor(audio_end(&m->audio), m->video.timescale, m->audio.sample_rate);
+    return t - m->video.end > m->video.timescale / 2 ? t : m->video.end;
+}
+
+static int make_grid(struct media *m)
+{
+    const struct video_track *v = &m->video;
+    int64_t *pts = malloc((size_t)v->shown_count * sizeof *pts);
+    if (!pts)
+        return -E_NO_MEMORY;
+    for (int i = 0; i < v->shown_count; i++)
+        pts[i] = v->samples[v->shown[i]].pts;
+    m->fps = grid_fps(pts, v->shown_count, v->end, v->timescale);
+    m->frames = grid_frames(content_end(m), v->timescale, m->fps);
+    m->constant_rate =
+        m->frames == v->shown_count && grid_identity(pts, v->shown_count, v->timescale, m->fps);
+    free(pts);
+    return 0;
+}
+
+static int make_audio_grid(struct media *m)
+{
+    const int rate = media_output_rate(m->audio.sample_rate);
+    m->fps = (struct rational){ rate, 1024 };
+    m->frames = muldiv_ceil(audio_end(&m->audio), rate, (int64_t)m->audio.sample_rate * 1024);
+    m->constant_rate = false;
+    return m->frames > 0 ? 0 : -E_CORRUPT;
+}
+
+int media_finish(struct media *m)
+{
+    m->video.shown_count = m->video.sample_count; // not known yet; in range for tracks_ok
+    m->video.bytes = m->audio.bytes = 0;
+    if (!tracks_ok(m))
+        return -E_CORRUPT;
+    int rc = 0;
+    if (media_has_audio(m))
+        rc = check_audio(m);
+    if (rc == 0 && media_has_video(m)) {
+        rc = check_video(m);
+        if (rc == 0)
+            rc = make_shown(&m->video);
+        if (rc == 0)
+            rc = make_grid(m);
+    } else if (rc == 0) {
+        rc = make_audio_grid(m);
+    }
+    return rc == 0 ? media_check_head(m) : rc;
+}
+
+// ---- questions
+
+void media_display_size(const struct media *m, int *width, int *height)
+{
+    const struct video_track *v = &m->video;
+    int64_t w = muldiv_round(v->coded_width, v->sar_num, v->sar_den);
+    w = w < 1 ? 1 : w > 65535 ? 65535 : w;
+    const bool turned = v->rotate % 180 != 0;
+    *width = turned ? v->coded_height : (int)w;
+    *height = turned ? (int)w : v->coded_height;
+}
+
+int media_output_rate(int sample_rate)
+{
+    return sample_rate == 32000 || sample_rate == 44100 ? sample_rate : 48000;
+}
+
+// Far above any real one, so that sums of rates stay harmless.
+static int64_t rate(int64_t bytes, struct rational seconds)
+{
+    const __int128 r = (__int128)8 * bytes * seconds.den / seconds.num;
+    return r > 1000000000000 ? 1000000000000 : (int64_t)r;
+}
+
+int64_t media_video_rate(const struct media *m)
+{
+    return rate(m->video.bytes, (struct rational){ m->video.end, m->video.timescale });
+}
+
+int64_t media_audio_rate(const struct media *m)
+{
+    return rate(m->audio.bytes, (struct rational){ m->frames * m->fps.den, m->fps.num });
+}
+
+size_t media_memory(const struct media *m)
+{
+    size_t n = sizeof *m + (size_t)m->video.extradata_size + (size_t)m->audio.extradata_size;
+    if (m->video.samples)
+        n += (size_t)m->video.sample_count * sizeof(struct sample);
+    if (m->video.shown)
+        n += (size_t)m->video.shown_count * sizeof(int);
+    if (m->audio.samples)
+        n += (size_t)m->audio.sample_count * sizeof(struct sample);
+    return n;
+}

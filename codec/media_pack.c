@@ -1,0 +1,367 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// The packed form of an index:
+//
+//   "TMix", u8 version, head, and in a whole index the table of the video's samples
+//   and that of the audio's.
+//
+// A table is chunks of about a minute; a chunk is v count, v bytes, and then that
+// many bytes: the samples, told by what is not as expected.  Each chunk starts
+// afresh, so it can be read alone.  A sample takes two bytes or more, and
+// memory is asked for only when the bytes that fill it are there.
+//
+// The version changes with this form and with the rules of media_finish and
+// grid_fps: the unpacker computes the grid again and insists on the same result.
+// Checksums are the business of the tiers.
+
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/err.h"
+#include "codec/media.h"
+
+#define VERSION 1
+#define CHUNK_SECONDS 60
+
+static const char magic[] = "TMix";
+
+// ---- packing
+
+static void put_text(struct buf *b, const char *s)
+{
+    put_v(b, strlen(s));
+    buf_puts(b, s);
+}
+
+static void put_coded(struct buf *b, const uint8_t *extradata, int size, const struct strip *s)
+{
+    put_v(b, (uint64_t)size);
+    buf_append(b, extradata, (size_t)size);
+    put_v(b, (uint64_t)s->n);
+    buf_append(b, s->bytes, (size_t)s->n);
+}
+
+static void put_video(struct buf *b, const struct video_track *v)
+{
+    const int64_t fields[] = {
+        v->timescale,        v->coded_width,     v->coded_height,  v->sar_num,
+        v->sar_den,          v->rotate,          v->mirror,        v->bit_depth,
+        v->colour.primaries, v->colour.transfer, v->colour.matrix, v->colour.full_range,
+        v->peak_nits,        v->reorder,         v->end,           v->bytes,
+        v->sample_count,     v->shown_count,
+    };
+    for (size_t i = 0; i < countof(fields); i++)
+        put_v(b, (uint64_t)fields[i]);
+    put_coded(b, v->extradata, v->extradata_size, &v->strip);
+}
+
+static void put_audio(struct buf *b, const struct audio_track *a)
+{
+    put_v(b, (uint64_t)a->sample_rate);
+    put_v(b, (uint64_t)a->channels);
+    buf_append(b, a->language, 3);
+    put_v(b, (uint64_t)a->bytes);
+    put_v(b, (uint64_t)a->sample_count);
+    put_coded(b, a->extradata, a->extradata_size, &a->strip);
+}
+
+int media_pack_head(const struct media *m, struct buf *out)
+{
+    buf_puts(out, magic);
+    put_u8(out, VERSION);
+    put_v(out, m->container);
+    put_v(out, (uint64_t)m->size);
+    put_v(out, (uint64_t)m->fps.num);
+    put_v(out, (uint64_t)m->fps.den);
+    put_v(out, (uint64_t)m->frames);
+    put_v(out, m->constant_rate);
+    // By name: the numbers are only an order in codecs.def.
+    put_text(out, codec_name(m->video.codec));
+    if (media_has_video(m))
+        put_video(out, &m->video);
+    put_text(out, codec_name(m->audio.codec));
+    if (media_has_audio(m))
+        put_audio(out, &m->audio);
+    return buf_error(out);
+}
+
+// What is expected of the next sample.
+struct expected {
+    int64_t offset, pts;
+    uint32_t duration;
+};
+
+static struct expected expect_after(const struct sample *s)
+{
+    return (struct expected){ s->offset + s->size, s->pts + s->duration, s->duration };
+}
+
+// The size with three bits: sync, not where expected, another duration.
+static void put_sample(struct buf *b, const struct sample *s, const struct expected *e)
+{
+    const bool moved = s->offset != e->offset, other = s->duration != e->duration;
+    put_v(b, (uint64_t)s->size << 3 | (uint64_t)s->sync << 2 | (uint64_t)moved << 1 | other);
+    put_z(b, s->pts - e->pts);
+    if (moved)
+        put_z(b, s->offset - e->offset);
+    if (other)
+        put_v(b, s->duration);
+}
+
+static int chunk_length(const struct sample *s, int n, int64_t timescale)
+{
+    const int64_t minute = CHUNK_SECONDS * timescale;
+    int i = 1;
+    while (i < n && s[i].pts - s[0].pts < minute)
+        i++;
+    return i;
+}
+
+static void put_table(struct buf *out, const struct sample *s, int n, int64_t timescale)
+{
+    struct buf chunk;
+    buf_init(&chunk, out->max);
+    while (n > 0 && !out->failed) {
+        struct expected e = { 0, 0, 0 };
+        const int count = chunk_length(s, n, timescale);
+        for (int i = 0; i < count; i++) {
+            put_sample(&chunk, &s[i], &e);
+            e = expect_after(&s[i]);
+        }
+        put_v(out, (uint64_t)count);
+        put_v(out, chunk.len);
+        buf_append(out, chunk.data, chunk.len);
+        if (chunk.failed)
+            out->failed = true;
+        buf_clear(&chunk);
+        s += count;
+        n -= count;
+    }
+    buf_finish(&chunk);
+}
+
+int media_pack(const struct media *m, struct buf *out)
+{
+    media_pack_head(m, out);
+    if (media_has_video(m))
+        put_table(out, m->video.samples, m->video.sample_count, m->video.timescale);
+    if (media_has_audio(m))
+        put_table(out, m->audio.samples, m->audio.sample_count, m->audio.sample_rate);
+    return buf_error(out);
+}
+
+// ---- unpacking: ranges that keep the reading itself safe; the rules come after
+
+static int64_t get_up_to(struct reader *r, int64_t max)
+{
+    const uint64_t v = get_v(r);
+    if (v <= (uint64_t)max)
+        return (int64_t)v;
+    r->bad = true;
+    return 0;
+}
+
+static int get_int(struct reader *r)
+{
+    return (int)get_up_to(r, INT32_MAX);
+}
+
+static bool get_bool(struct reader *r)
+{
+    return get_up_to(r, 1);
+}
+
+static enum codec_id get_codec(struct reader *r)
+{
+    const size_t n = (size_t)get_int(r);
+    const uint8_t *name = get_bytes(r, n);
+    for (int id = CODEC_NONE; name && id < CODEC_COUNT; id++)
+        if (strlen(codec_name(id)) == n && memcmp(codec_name(id), name, n) == 0)
+            return id;
+    r->bad = true;
+    return CODEC_NONE;
+}
+
+static void get_coded(struct reader *r, uint8_t **extradata, int *size, struct strip *s)
+{
+    const int n = (int)get_up_to(r, MEDIA_EXTRADATA_MAX);
+    const uint8_t *p = get_bytes(r, (size_t)n);
+    if (p && n > 0) {
+        *extradata = memcpy(xmalloc((size_t)n), p, (size_t)n);
+        *size = n;
+    }
+    const int stripped = (int)get_up_to(r, MEDIA_STRIP_MAX);
+    p = get_bytes(r, (size_t)stripped);
+    if (p) {
+        memcpy(s->bytes, p, (size_t)stripped);
+        s->n = stripped;
+    }
+}
+
+static void get_video(struct reader *r, struct video_track *v)
+{
+    v->timescale = get_int(r);
+    v->coded_width = get_int(r);
+    v->coded_height = get_int(r);
+    v->sar_num = get_int(r);
+    v->sar_den = get_int(r);
+    v->rotate = get_int(r);
+    v->mirror = get_bool(r);
+    v->bit_depth = get_int(r);
+    v->colour.primaries = get_int(r);
+    v->colour.transfer = get_int(r);
+    v->colour.matrix = get_int(r);
+    v->colour.full_range = get_bool(r);
+    v->peak_nits = get_int(r);
+    v->reorder = get_int(r);
+    v->end = get_up_to(r, INT64_MAX);
+    v->bytes = get_up_to(r, INT64_MAX);
+    v->sample_count = get_int(r);
+    v->shown_count = get_int(r);
+    get_coded(r, &v->extradata, &v->extradata_size, &v->strip);
+}
+
+static void get_audio(struct reader *r, struct audio_track *a)
+{
+    a->sample_rate = get_int(r);
+    a->channels = get_int(r);
+    const uint8_t *language = get_bytes(r, 3);
+    if (language)
+        memcpy(a->language, language, 3);
+    a->bytes = get_up_to(r, INT64_MAX);
+    a->sample_count = get_int(r);
+    get_coded(r, &a->extradata, &a->extradata_size, &a->strip);
+}
+
+static void get_head(struct reader *r, struct media *m)
+{
+    const uint8_t *start = get_bytes(r, sizeof magic - 1);
+    if (!start || memcmp(start, magic, sizeof magic - 1) != 0 || get_u8(r) != VERSION) {
+        r->bad = true;
+        return;
+    }
+    m->container = (enum container)get_up_to(r, CONTAINER_COUNT - 1);
+    m->size = get_up_to(r, MEDIA_SIZE_MAX);
+    m->fps.num = get_int(r);
+    m->fps.den = get_int(r);
+    m->frames = get_up_to(r, INT64_MAX);
+    m->constant_rate = get_bool(r);
+    m->video.codec = get_codec(r);
+    if (media_has_video(m))
+        get_video(r, &m->video);
+    m->audio.codec = get_codec(r);
+    if (media_has_audio(m))
+        get_audio(r, &m->audio);
+}
+
+static struct media *unpack_head(struct reader *r)
+{
+    struct media *m = media_create();
+    get_head(r, m);
+    if (!r->bad && media_check_head(m) == 0)
+        return m;
+    media_destroy(m);
+    return NULL;
+}
+
+int media_unpack_head(const uint8_t *bytes, size_t n, struct media **out)
+{
+    struct reader r = reader_of(bytes, n);
+    struct media *m = unpack_head(&r);
+    if (!m)
+        return -E_CORRUPT;
+    *out = m;
+    return 0;
+}
+
+static int64_t get_moved(struct reader *r, int64_t from)
+{
+    int64_t to;
+    if (__builtin_add_overflow(from, get_z(r), &to) || to > INT64_MAX / 4 || to < INT64_MIN / 4)
+        r->bad = true;
+    return r->bad ? 0 : to;
+}
+
+static void get_sample(struct reader *r, struct sample *s, const struct expected *e)
+{
+    const uint64_t word = get_v(r);
+    if (word >> 3 > UINT32_MAX)
+        r->bad = true;
+    s->size = (uint32_t)(word >> 3);
+    s->sync = word & 4;
+    s->pts = get_moved(r, e->pts);
+    s->offset = word & 2 ? get_moved(r, e->offset) : e->offset;
+    s->duration = word & 1 ? (uint32_t)get_up_to(r, UINT32_MAX) : e->duration;
+}
+
+// One chunk, of at most max samples; how many, 0 when it is malformed.
+static int get_chunk(struct reader *r, struct sample *s, int max)
+{
+    const int count = (int)get_up_to(r, max);
+    const size_t n = (size_t)get_up_to(r, INT64_MAX);
+    const uint8_t *p = get_bytes(r, n);
+    if (!p)
+        return 0;
+    struct reader chunk = reader_of(p, n);
+    struct expected e = { 0, 0, 0 };
+    for (int i = 0; i < count && !chunk.bad; i++) {
+        get_sample(&chunk, &s[i], &e);
+        e = expect_after(&s[i]);
+    }
+    return chunk.bad || reader_left(&chunk) > 0 ? 0 : count;
+}
+
+static int get_table(struct reader *r, struct sample **out, int n)
+{
+    if ((size_t)n > reader_left(r) / 2)
+        return -E_CORRUPT;
+    struct sample *s = calloc((size_t)n, sizeof *s);
+    if (!s)
+        return -E_NO_MEMORY;
+    *out = s;
+    for (int done = 0; done < n;) {
+        const int count = get_chunk(r, s + done, n - done);
+        if (count == 0)
+            return -E_CORRUPT;
+        done += count;
+    }
+    return 0;
+}
+
+// Both were computed from the same tables, or somebody lies.
+static bool same_result(const struct media *a, const struct media *b)
+{
+    return rat_cmp(a->fps, b->fps) == 0 && a->fps.den == b->fps.den && a->frames == b->frames &&
+           a->constant_rate == b->constant_rate && a->video.bytes == b->video.bytes &&
+           a->video.shown_count == b->video.shown_count && a->audio.bytes == b->audio.bytes;
+}
+
+static int get_tables(struct reader *r, struct media *m)
+{
+    const struct media told = *m;
+    int rc = 0;
+    if (media_has_video(m))
+        rc = get_table(r, &m->video.samples, m->video.sample_count);
+    if (rc == 0 && media_has_audio(m))
+        rc = get_table(r, &m->audio.samples, m->audio.sample_count);
+    if (rc == 0 && reader_left(r) > 0)
+        rc = -E_CORRUPT;
+    if (rc == 0)
+        rc = media_finish(m);
+    return rc == 0 && !same_result(&told, m) ? -E_CORRUPT : rc;
+}
+
+int media_unpack(const uint8_t *bytes, size_t n, struct media **out)
+{
+    struct reader r = reader_of(bytes, n);
+    struct media *m = unpack_head(&r);
+    if (!m)
+        return -E_CORRUPT;
+    const int rc = get_tables(&r, m);
+    if (rc < 0) {
+        media_destroy(m);
+        return rc;
+    }
+    *out = m;
+    return 0;
+}

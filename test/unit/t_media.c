@@ -1,0 +1,522 @@
+// SPDX-License-Identifier: BSD-2-Clause
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <string.h>
+
+#include "base/base.h"
+#include "base/err.h"
+#include "codec/media.h"
+
+#define PACK_MAX (64 * MIB)
+
+static uint8_t *bytes_of(const char *s, int *n)
+{
+    *n = (int)strlen(s);
+    return memcpy(xmalloc((size_t)*n), s, (size_t)*n);
+}
+
+// Decode order I P B B, 25 frames a second, in groups of 12 with an open start:
+// two pictures in front of each later sync sample lean on what came before.
+static void make_video(struct media *m, int groups, int64_t *offset)
+{
+    static const int order[12] = { 2, 0, 1, 5, 3, 4, 8, 6, 7, 11, 9, 10 };
+    struct video_track *v = &m->video;
+    *v = (struct video_track){ .codec = CODEC_H264,
+                               .timescale = 12800,
+                               .coded_width = 1280,
+                               .coded_height = 720,
+                               .sar_num = 1,
+                               .sar_den = 1,
+                               .bit_depth = 8,
+                               .colour = { 2, 2, 2, false },
+                               .reorder = 2 };
+    v->extradata = bytes_of("extra", &v->extradata_size);
+    v->sample_count = 12 * groups;
+    v->samples = xcalloc((size_t)v->sample_count, sizeof *v->samples);
+    for (int i = 0; i < v->sample_count; i++) {
+        const int frame = i / 12 * 12 + order[i % 12] - 2;
+        v->samples[i] = (struct sample){ .offset = *offset,
+                                         .pts = frame * 512,
+                                         .size = 100 + (uint32_t)(i * 37 % 5000),
+                                         .duration = 512,
+                                         .sync = i % 12 == 0 };
+        *offset += v->samples[i].size + (i % 5 == 0 ? 777 : 0);
+    }
+    v->end = (int64_t)(12 * groups - 2) * 512;
+}
+
+static void make_audio(struct media *m, int packets, int64_t first, int64_t *offset)
+{
+    struct audio_track *a = &m->audio;
+    *a = (struct audio_track){ .codec = CODEC_AAC, .sample_rate = 44100, .channels = 2 };
+    copy_string(a->language, sizeof a->language, "eng");
+    a->extradata = bytes_of("asc", &a->extradata_size);
+    a->strip.n = 2;
+    a->strip.bytes[1] = 9;
+    a->sample_count = packets;
+    a->samples = xcalloc((size_t)packets, sizeof *a->samples);
+    for (int i = 0; i < packets; i++) {
+        a->samples[i] = (struct sample){
+            .offset = *offset, .pts = first + i * 1024, .size = 300, .duration = 1024, .sync = true
+        };
+        *offset += 300;
+    }
+}
+
+static struct media *make(int groups, int packets)
+{
+    struct media *m = media_create();
+    int64_t offset = 48;
+    m->container = CONTAINER_MP4;
+    if (groups)
+        make_video(m, groups, &offset);
+    if (packets)
+        make_audio(m, packets, -1024, &offset);
+    m->size = offset;
+    return m;
+}
+
+static void same_samples(const struct sample *a, const struct sample *b, int n)
+{
+    for (int i = 0; i < n; i++)
+        assert_true(a[i].offset == b[i].offset && a[i].pts == b[i].pts && a[i].size == b[i].size &&
+                    a[i].duration == b[i].duration && a[i].sync == b[i].sync);
+}
+
+static void same_media(const struct media *a, const struct media *b)
+{
+    assert_true(a->container == b->container && a->size == b->size && a->frames == b->frames);
+    assert_true(a->fps.num == b->fps.num && a->fps.den == b->fps.den);
+    assert_int_equal(a->constant_rate, b->constant_rate);
+    assert_true(a->video.codec == b->video.codec && a->audio.codec == b->audio.codec);
+    assert_int_equal(a->video.sample_count, b->video.sample_count);
+    assert_int_equal(a->video.bytes, b->video.bytes);
+    assert_int_equal(a->video.end, b->video.end);
+    assert_int_equal(a->video.shown_count, b->video.shown_count);
+    assert_int_equal(a->video.extradata_size, b->video.extradata_size);
+    assert_int_equal(a->audio.bytes, b->audio.bytes);
+    assert_int_equal(a->audio.sample_count, b->audio.sample_count);
+    assert_string_equal(a->audio.language, b->audio.language);
+    assert_memory_equal(&a->audio.strip, &b->audio.strip, sizeof a->audio.strip);
+    if (a->video.extradata)
+        assert_memory_equal(a->video.extradata, b->video.extradata, a->video.extradata_size);
+}
+
+static struct buf pack(const struct media *m, int (*how)(const struct media *, struct buf *))
+{
+    struct buf b;
+    buf_init(&b, PACK_MAX);
+    assert_int_equal(how(m, &b), 0);
+    return b;
+}
+
+static void there_and_back(void **state)
+{
+    (void)state;
+    static const struct {
+        int groups, packets;
+    } cases[] = { { 1, 0 }, { 0, 2 }, { 5, 30 }, { 500, 11000 }, { 0, 5000 } };
+    for (size_t i = 0; i < countof(cases); i++) {
+        struct media *m = make(cases[i].groups, cases[i].packets);
+        assert_int_equal(media_finish(m), 0);
+        struct buf b = pack(m, media_pack);
+        struct media *back = NULL;
+        assert_int_equal(media_unpack(b.data, b.len, &back), 0);
+        same_media(m, back);
+        if (cases[i].groups) {
+            same_samples(m->video.samples, back->video.samples, m->video.sample_count);
+            assert_memory_equal(m->video.shown, back->video.shown,
+                                (size_t)m->video.shown_count * sizeof(int));
+        }
+        if (cases[i].packets)
+            same_samples(m->audio.samples, back->audio.samples, m->audio.sample_count);
+        media_destroy(back);
+        buf_finish(&b);
+        media_destroy(m);
+    }
+}
+
+static void heads(void **state)
+{
+    (void)state;
+    struct media *m = make(5, 30);
+    assert_int_equal(media_finish(m), 0);
+    struct media *copy = media_copy_head(m), *back = NULL;
+    same_media(m, copy);
+    assert_null(copy->video.samples);
+    assert_true(media_memory(copy) < media_memory(m));
+
+    struct buf head = pack(copy, media_pack_head), whole = pack(m, media_pack);
+    assert_int_equal(media_unpack_head(head.data, head.len, &back), 0);
+    same_media(m, back);
+    assert_null(back->video.samples);
+    assert_null(back->video.shown);
+    media_destroy(back);
+    assert_int_equal(media_unpack_head(whole.data, whole.len, &back), 0);
+    same_media(m, back);
+    media_destroy(back);
+    // A head is no index.
+    assert_int_equal(media_unpack(head.data, head.len, &back), -E_CORRUPT);
+    buf_finish(&head);
+    buf_finish(&whole);
+    media_destroy(copy);
+    media_destroy(m);
+}
+
+static void shown_order(void **state)
+{
+    (void)state;
+    struct media *m = make(2, 0);
+    m->video.samples[23].pts = m->video.samples[20].pts; // presented twice: the first counts
+    assert_int_equal(media_finish(m), 0);
+    // Two of the first group lie before T0.
+    assert_int_equal(m->video.shown_count, 12 * 2 - 2 - 1);
+    for (int i = 1; i < m->video.shown_count; i++)
+        assert_true(m->video.samples[m->video.shown[i]].pts >
+                    m->video.samples[m->video.shown[i - 1]].pts);
+    for (int i = 0; i < m->video.shown_count; i++)
+        assert_int_not_equal(m->video.shown[i], 23);
+    media_destroy(m);
+}
+
+static void grids(void **state)
+{
+    (void)state;
+    static const struct {
+        int groups, packets;
+        int64_t first; // pts of the first audio packet
+        int64_t frames;
+        bool constant;
+    } cases[] = {
+        { 10, 0, 0, 118, true },        { 10, 100, 0, 118, true },
+        { 10, 200, 0, 118, true },      // 4.64 s of sound to 4.72 s of pictures
+        { 10, 224, 0, 118, true },      // 5.20 s: not half a second more
+        { 10, 225, 0, 131, false },     // 5.22 s: just more
+        { 10, 226, -44100, 118, true }, // it began earlier
+    };
+    for (size_t i = 0; i < countof(cases); i++) {
+        struct media *m = make(cases[i].groups, cases[i].packets);
+        for (int k = 0; k < m->audio.sample_count; k++)
+            m->audio.samples[k].pts = cases[i].first + k * 1024;
+        assert_int_equal(media_finish(m), 0);
+        assert_true(m->fps.num == 25 && m->fps.den == 1);
+        assert_int_equal(m->frames, cases[i].frames);
+        assert_int_equal(m->constant_rate, cases[i].constant);
+        media_destroy(m);
+    }
+}
+
+static void sound_alone(void **state)
+{
+    (void)state;
+    struct media *m = make(0, 10);
+    assert_int_equal(media_finish(m), 0);
+    assert_true(m->fps.num == 44100 && m->fps.den == 1024);
+    assert_int_equal(m->frames, 9); // the first packet lies before T0
+    assert_false(m->constant_rate);
+    m->audio.sample_rate = 22050; // becomes 48000
+    assert_int_equal(media_finish(m), 0);
+    assert_true(m->fps.num == 48000 && m->fps.den == 1024);
+    assert_int_equal(m->frames, 20); // 9 x 1024 / 22050 s
+    media_destroy(m);
+}
+
+// Each breaks one rule.
+static void break_it(struct media *m, int how)
+{
+    struct video_track *v = &m->video;
+    struct audio_track *a = &m->audio;
+    switch (how) {
+    case 0:
+        m->container = CONTAINER_NONE;
+        break;
+    case 1:
+        m->size = 0;
+        break;
+    case 2:
+        m->size = MEDIA_SIZE_MAX + 1;
+        break;
+    case 3:
+        m->size--;
+        break; // the last sample ends past it
+    case 4:
+        v->codec = CODEC_AAC;
+        break;
+    case 5:
+        a->codec = CODEC_H264;
+        break;
+    case 6:
+        v->timescale = 0;
+        break;
+    case 7:
+        v->timescale = 1000000001;
+        break;
+    case 8:
+        v->coded_width = 0;
+        break;
+    case 9:
+        v->coded_height = 32769;
+        break;
+    case 10:
+        v->sar_num = 0;
+        break;
+    case 11:
+        v->sar_den = -1;
+        break;
+    case 12:
+        v->rotate = 45;
+        break;
+    case 13:
+        v->rotate = 360;
+        break;
+    case 14:
+        v->bit_depth = 17;
+        break;
+    case 15:
+        v->colour.matrix = 256;
+        break;
+    case 16:
+        v->peak_nits = -1;
+        break;
+    case 17:
+        v->reorder = -1;
+        break;
+    case 18:
+        v->end = 0;
+        break;
+    case 19:
+        v->end = v->timescale * MEDIA_SECONDS_MAX + 1;
+        break;
+    case 20:
+        v->extradata_size = MEDIA_EXTRADATA_MAX + 1;
+        break;
+    case 21:
+        v->strip.n = MEDIA_STRIP_MAX + 1;
+        break;
+    case 22:
+        v->samples[3].size = 0;
+        break;
+    case 23:
+        v->samples[3].offset = -1;
+        break;
+    case 24:
+        v->samples[3].offset = m->size;
+        break;
+    case 25:
+        v->samples[3].offset = INT64_MAX;
+        break;
+    case 26:
+        v->samples[3].pts = INT64_MIN;
+        break;
+    case 27:
+        v->samples[3].pts = v->timescale * MEDIA_SECONDS_MAX + 1;
+        break;
+    case 28:
+        v->end = 1, v->samples[0].pts = 1;
+        break; // nothing is shown
+    case 29:
+        v->samples[0].pts = 1;
+        break; // T0 is not 0
+    case 30:
+        a->sample_rate = 7999;
+        break;
+    case 31:
+        a->channels = 9;
+        break;
+    case 32:
+        a->language[1] = '"';
+        break;
+    case 33:
+        a->samples[5].pts = a->samples[4].pts;
+        break;
+    case 34:
+        a->samples[5].duration++;
+        break;
+    case 35:
+        a->samples[5].duration = UINT32_MAX;
+        break;
+    case 36:
+        v->sample_count = 0;
+        break;
+    case 37:
+        v->codec = a->codec = CODEC_NONE;
+        break;
+    default:
+        fail();
+    }
+}
+
+static void broken_rules(void **state)
+{
+    (void)state;
+    for (int how = 0; how <= 37; how++) {
+        struct media *m = make(2, 30);
+        break_it(m, how);
+        if (media_finish(m) != -E_CORRUPT)
+            fail_msg("rule %d", how);
+        media_destroy(m);
+    }
+}
+
+// What anybody may rely on after an unpack, looked at from outside.
+static void inspect(const struct media *m)
+{
+    assert_int_equal(media_check_head(m), 0);
+    for (int i = 0; i < m->video.shown_count; i++) {
+        assert_in_range(m->video.shown[i], 0, m->video.sample_count - 1);
+        const struct sample *s = &m->video.samples[m->video.shown[i]];
+        assert_true(s->offset >= 0 && s->size > 0 && s->size <= m->size - s->offset);
+        assert_true(s->pts >= 0 && s->pts < m->video.end);
+    }
+    int w, h;
+    media_display_size(m, &w, &h);
+    assert_true(w >= 1 && h >= 1);
+    assert_true(media_video_rate(m) >= 0 && media_audio_rate(m) >= 0);
+}
+
+static void try_unpack(const uint8_t *bytes, size_t n)
+{
+    // A block of its own, so that the sanitizer sees one byte too far.
+    uint8_t *own = memcpy(xmalloc(n ? n : 1), bytes, n);
+    struct media *m = NULL;
+    const int rc = media_unpack(own, n, &m);
+    assert_true(rc == 0 || rc == -E_CORRUPT);
+    if (rc == 0)
+        inspect(m);
+    else
+        assert_null(m);
+    media_destroy(m);
+    m = NULL;
+    if (media_unpack_head(own, n, &m) == 0)
+        assert_int_equal(media_check_head(m), 0);
+    media_destroy(m);
+    free(own);
+}
+
+static void hostile_bytes(void **state)
+{
+    (void)state;
+    struct media *m = make(3, 40);
+    assert_int_equal(media_finish(m), 0);
+    struct buf b = pack(m, media_pack);
+    struct media *back = NULL;
+    for (size_t n = 0; n < b.len; n++) {
+        try_unpack(b.data, n);
+        assert_int_equal(media_unpack(b.data, n, &back), -E_CORRUPT);
+    }
+    for (size_t i = 0; i < b.len; i++) {
+        const uint8_t was = b.data[i];
+        for (int change = 1; change < 256; change++) {
+            b.data[i] = was ^ (uint8_t)change;
+            try_unpack(b.data, b.len);
+        }
+        b.data[i] = was;
+    }
+    buf_puts(&b, "x");
+    assert_int_equal(media_unpack(b.data, b.len, &back), -E_CORRUPT);
+    uint32_t seed = 1;
+    for (int round = 0; round < 20000; round++) { // random bytes after a good beginning
+        for (size_t i = 5 + (size_t)round % 60; i < 200 && i < b.len; i++) {
+            seed = seed * 1664525 + 1013904223;
+            b.data[i] = (uint8_t)(seed >> 24);
+        }
+        try_unpack(b.data, 200);
+    }
+    buf_finish(&b);
+    media_destroy(m);
+}
+
+// A count is believed only when the bytes are there.
+static void promises_without_bytes(void **state)
+{
+    (void)state;
+    struct media *m = make(1, 0);
+    assert_int_equal(media_finish(m), 0);
+    m->video.sample_count = MEDIA_SAMPLES_MAX;
+    struct buf b = pack(m, media_pack_head);
+    struct media *back = NULL;
+    assert_true(b.len < 200);
+    assert_int_equal(media_unpack_head(b.data, b.len, &back), 0);
+    media_destroy(back);
+    back = NULL;
+    assert_int_equal(media_unpack(b.data, b.len, &back), -E_CORRUPT);
+    buf_finish(&b);
+    m->video.sample_count = 12;
+    media_destroy(m);
+}
+
+static void ceilings(void **state)
+{
+    (void)state;
+    struct media *m = make(500, 1000);
+    assert_int_equal(media_finish(m), 0);
+    for (size_t max = 0; max < 3000; max += 101) {
+        struct buf b;
+        buf_init(&b, max);
+        assert_int_equal(media_pack(m, &b), -E_LIMITS);
+        buf_finish(&b);
+    }
+    struct buf b = pack(m, media_pack);
+    assert_true(b.len < 7 * (500 * 12 + 1000)); // an index is small
+    buf_finish(&b);
+    media_destroy(m);
+}
+
+static void sizes(void **state)
+{
+    (void)state;
+    static const struct {
+        int w, h, sar_num, sar_den, rotate, width, height;
+    } cases[] = {
+        { 1920, 1080, 1, 1, 0, 1920, 1080 },     { 3840, 2160, 1, 1, 90, 2160, 3840 },
+        { 1920, 1080, 1, 1, 180, 1920, 1080 },   { 1920, 1080, 1, 1, 270, 1080, 1920 },
+        { 800, 640, 64, 45, 0, 1138, 640 },      { 720, 576, 16, 15, 90, 576, 768 },
+        { 161, 121, 1, 1, 0, 161, 121 },         { 1, 1, 1, 1000, 0, 1, 1 },
+        { 32768, 2, INT32_MAX, 1, 0, 65535, 2 },
+    };
+    for (size_t i = 0; i < countof(cases); i++) {
+        struct media m = { .video = { .codec = CODEC_H264,
+                                      .coded_width = cases[i].w,
+                                      .coded_height = cases[i].h,
+                                      .sar_num = cases[i].sar_num,
+                                      .sar_den = cases[i].sar_den,
+                                      .rotate = cases[i].rotate } };
+        int w, h;
+        media_display_size(&m, &w, &h);
+        assert_int_equal(w, cases[i].width);
+        assert_int_equal(h, cases[i].height);
+    }
+    assert_string_equal(codec_name(CODEC_NONE), "none");
+    assert_string_equal(codec_decoder(CODEC_AV1), "libdav1d");
+    assert_int_equal(media_output_rate(44100), 44100);
+    assert_int_equal(media_output_rate(96000), 48000);
+}
+
+static void rates(void **state)
+{
+    (void)state;
+    struct media *m = make(10, 100);
+    assert_int_equal(media_finish(m), 0);
+    assert_int_equal(media_video_rate(m), m->video.bytes * 8 * 25 / 118);
+    assert_int_equal(media_audio_rate(m), 100 * 300 * 8 * 25 / 118);
+    media_destroy(m);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(there_and_back), cmocka_unit_test(heads),
+        cmocka_unit_test(shown_order),    cmocka_unit_test(grids),
+        cmocka_unit_test(sound_alone),    cmocka_unit_test(broken_rules),
+        cmocka_unit_test(hostile_bytes),  cmocka_unit_test(promises_without_bytes),
+        cmocka_unit_test(ceilings),       cmocka_unit_test(sizes),
+        cmocka_unit_test(rates),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
