@@ -15,26 +15,37 @@
 #include "codec/job.h"
 #include "codec/media.h"
 
+// The pts of a laced audio frame that is not the first of its block: it begins
+// where the frame before it ends.
+#define INDEX_NO_PTS INT64_MIN
+
+// Times in a container beyond this many ticks are taken for damage; sums of a
+// few of them fit int64_t.
+#define INDEX_TIME_MAX ((int64_t)1 << 56)
+
 // One track as it stands in the container, before T0 is known.
 struct index_track {
     bool video, audio;
-    int number;        // position among all tracks of the file, from 0: libavformat's stream index
-    int64_t timescale; // ticks per second
-    struct sample
-        *samples; // decode order; pts in ticks on the presentation timeline (edit list applied)
-    int sample_count;
-    int64_t end; // presentation end in ticks (edit list applied); INT64_MAX: open
-    int64_t
-        codec_delay; // ticks of decoded audio to drop at the start (Matroska CodecDelay), else 0
+    int number;             // position among all tracks of the file: libavformat's stream index
+    int64_t timescale;      // ticks per second, 1 .. 10^9
+    struct sample *samples; // decode order; pts in ticks on the presentation timeline (edit
+                            // list applied); none where refused
+    uint8_t (*heads)[2];    // Matroska: the first two bytes of each packet (0 past its end)
+    int sample_count;       // <= MEDIA_SAMPLES_MAX over all tracks
+    int sample_cap;         // private
+    int lost;               // samples left out because the file ends before them
+    int64_t end;            // presentation end in ticks (edit list applied); INT64_MAX: open
+    int64_t codec_delay_ns; // decoded audio to drop at the start (Matroska CodecDelay)
     struct strip strip;
-    char language[4];
-    bool enabled; // default / enabled flag
-    bool refused; // edit list beyond what we follow, encryption, ... (why says it)
+    char language[4]; // "und" if unknown
+    bool enabled;     // default / enabled flag
+    bool refused;     // edit list beyond what we follow, encryption, ... (why says it)
     char why[120];
 };
 
 struct index {
     enum container container;
+    bool fragmented; // MP4 in fragments
     struct index_track *tracks;
     int track_count;
 };
@@ -43,12 +54,27 @@ struct index {
 enum container index_sniff(const uint8_t *head, size_t n);
 
 // 0; -E_CORRUPT, -E_UNSUPPORTED, -E_LIMITS (job_limits) with one line in detail; or what io
-// returned.
+// returned.  index_finish is due in either case.
 int index_read_mp4(struct io *io, const struct job_limits *limits, struct index *out, char *detail,
                    size_t cap);
 int index_read_matroska(struct io *io, const struct job_limits *limits, struct index *out,
                         char *detail, size_t cap);
 
 void index_finish(struct index *x);
+
+// ---- for the two parsers
+
+// A new track at the end, language "und", enabled.  The pointer is valid until the next call.
+struct index_track *index_add_track(struct index *x);
+
+// Room for one more sample at the end of t, counted at once; NULL when the file
+// has more than MEDIA_SAMPLES_MAX.
+struct sample *index_add_sample(struct index *x, struct index_track *t);
+
+// Marks t as not to be used, and frees its samples.
+void index_refuse(struct index_track *t, const char *why);
+
+// The end of the presentation as the samples alone tell it; INT64_MIN without samples.
+int64_t index_samples_end(const struct index_track *t);
 
 #endif

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: BSD-2-Clause
+
+#include "codec/av/index.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/base.h"
+
+static bool is_mp4_box(const uint8_t *type)
+{
+    static const char first[][5] = { "ftyp", "moov", "mdat", "free", "skip", "wide", "styp" };
+    for (size_t i = 0; i < countof(first); i++)
+        if (!memcmp(type, first[i], 4))
+            return true;
+    return false;
+}
+
+enum container index_sniff(const uint8_t *head, size_t n)
+{
+    if (n >= 4 && !memcmp(head, "\x1a\x45\xdf\xa3", 4))
+        return CONTAINER_MATROSKA;
+    if (n >= 8 && is_mp4_box(head + 4))
+        return CONTAINER_MP4;
+    return CONTAINER_NONE;
+}
+
+struct index_track *index_add_track(struct index *x)
+{
+    x->tracks = xrealloc(x->tracks, (size_t)(x->track_count + 1) * sizeof *x->tracks);
+    struct index_track *t = &x->tracks[x->track_count];
+    *t = (struct index_track){ .number = x->track_count, .language = "und", .enabled = true };
+    x->track_count++;
+    return t;
+}
+
+static int64_t room_in_all(const struct index *x)
+{
+    int64_t n = 0;
+    for (int i = 0; i < x->track_count; i++)
+        n += x->tracks[i].sample_cap;
+    return n;
+}
+
+struct sample *index_add_sample(struct index *x, struct index_track *t)
+{
+    if (t->sample_count == t->sample_cap) {
+        const int64_t room = MEDIA_SAMPLES_MAX - room_in_all(x);
+        if (room <= 0)
+            return NULL;
+        const int more = t->sample_cap < 512 ? 512 : t->sample_cap / 2;
+        t->sample_cap += more < room ? more : (int)room;
+        t->samples = xrealloc(t->samples, (size_t)t->sample_cap * sizeof *t->samples);
+        if (x->container == CONTAINER_MATROSKA)
+            t->heads = xrealloc(t->heads, (size_t)t->sample_cap * sizeof *t->heads);
+    }
+    struct sample *s = &t->samples[t->sample_count++];
+    *s = (struct sample){ 0 };
+    return s;
+}
+
+static void free_samples(struct index_track *t)
+{
+    free(t->samples);
+    free(t->heads);
+    t->samples = NULL;
+    t->heads = NULL;
+    t->sample_count = t->sample_cap = 0;
+}
+
+void index_refuse(struct index_track *t, const char *why)
+{
+    free_samples(t);
+    t->refused = true;
+    copy_string(t->why, sizeof t->why, why);
+}
+
+int64_t index_samples_end(const struct index_track *t)
+{
+    int64_t last = INT64_MIN, before = INT64_MIN, duration = 0;
+    for (int i = 0; i < t->sample_count; i++) {
+        const struct sample *s = &t->samples[i];
+        if (s->pts > last) {
+            before = last;
+            last = s->pts;
+            duration = s->duration;
+        } else if (s->pts > before && s->pts < last) {
+            before = s->pts;
+        }
+    }
+    if (last == INT64_MIN)
+        return INT64_MIN;
+    if (duration == 0 && before != INT64_MIN)
+        duration = last - before; // untold: as long as the one before it
+    return last + (duration > 0 ? duration : 1);
+}
+
+void index_finish(struct index *x)
+{
+    for (int i = 0; i < x->track_count; i++)
+        free_samples(&x->tracks[i]);
+    free(x->tracks);
+    *x = (struct index){ 0 };
+}
