@@ -69,7 +69,8 @@ struct origin {
 };
 
 // path is percent-decoded UTF-8, checked by the route: no empty, "." or ".."
-// segments, no control bytes, no leading slash.
+// segments, no control bytes, no leading slash.  Origins check it again with this.
+bool origin_path_ok(const char *path);
 
 // NULL and one line in why when the folder cannot be opened.
 struct origin *origin_file_create(const struct conf *conf, const char *folder, char *why,
