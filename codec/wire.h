@@ -13,14 +13,17 @@
 #ifndef CODEC_WIRE_H
 #define CODEC_WIRE_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/buf.h"
 
 #define WIRE_VERSION 1
-#define WIRE_PAYLOAD_MAX (15 * 1024 * 1024) // of any message
-#define WIRE_READ_MAX (1024 * 1024)         // bytes asked by one READ
-#define WIRE_APPEND_MAX (1024 * 1024)       // bytes of one APPEND
+#define WIRE_JOB_MAX (15 * 1024 * 1024) // a packed job
+#define WIRE_READ_MAX (1024 * 1024)     // bytes asked by one READ
+#define WIRE_APPEND_MAX (1024 * 1024)   // bytes of one APPEND
+#define WIRE_TEXT_MAX 4000              // the signature; the line of a FAIL
 
 enum wire_type {
     WIRE_HELLO = 1, // be32 version, then the signature text (libraries, header bytes)
@@ -29,40 +32,71 @@ enum wire_type {
     WIRE_DATA,      // be32 id, be32 code (0 or an enum err), bytes
     WIRE_APPEND,    // bytes
     WIRE_DONE,      // job_stats_pack
-    WIRE_FAIL,      // be32 enum err, be32 sent, then one line for people
+    WIRE_FAIL,      // be32 enum err, then one line for people
     WIRE_CANCEL,    // empty
     WIRE_TYPES,
 };
 
 struct wire_message {
     enum wire_type type;
-    struct buf payload; // ceiling WIRE_PAYLOAD_MAX
+    struct buf payload; // its length is one that the type may have
+    uint8_t _head[4];
+    size_t _have; // bytes received so far, head included; 0: none
 };
 
 void wire_message_init(struct wire_message *m);
 void wire_message_finish(struct wire_message *m);
 
 // Sends one message whose payload is two pieces put together (either may be
-// empty).  Blocks; no SIGPIPE.  0, -E_WORKER when the peer is gone, -E_LIMITS.
+// empty).  Blocks; no SIGPIPE.  0; -E_WORKER when the peer is gone; -E_LIMITS when
+// the length is none that the type may have.
 int wire_send(int fd, enum wire_type type, const void *a, size_t na, const void *b, size_t nb);
 
 // Receives one message, waiting until the monotonic time deadline_ms (INT64_MAX:
-// for ever).  0; -E_WORKER when the peer is gone; -E_TIMEOUT; -E_PROTOCOL.
-// After -E_TIMEOUT in mid-message the stream is unusable.
+// for ever).  0; -E_WORKER when the peer is gone; -E_TIMEOUT (what came of the
+// message is kept in m, so asking again goes on); -E_PROTOCOL; -E_NO_MEMORY.
 int wire_receive(int fd, struct wire_message *m, int64_t deadline_ms);
 
 // True when something can be received (or the peer is gone) without waiting.
 bool wire_pending(int fd);
 
+// ---- the same without ever waiting, for who has more to watch than one socket
+
+// Receives what there is of a message: 1 when it is whole, 0 when more must come, or
+// an error as above.
+int wire_take(int fd, struct wire_message *m);
+
+// Messages on their way out.
+struct wire_out {
+    struct buf bytes;
+    size_t sent;
+};
+
+void wire_out_init(struct wire_out *o);
+void wire_out_finish(struct wire_out *o);
+bool wire_out_empty(const struct wire_out *o);
+
+// Adds one message, as wire_send.  0 or -E_LIMITS, -E_NO_MEMORY.
+int wire_out_put(struct wire_out *o, enum wire_type type, const void *a, size_t na, const void *b,
+                 size_t nb);
+
+// Sends what the socket takes now: 0, or -E_WORKER when the peer is gone.
+int wire_out_flush(int fd, struct wire_out *o);
+
 // ---- the zygote
 // The worker program is started with its control socket (SOCK_SEQPACKET) as
-// descriptor 3 and forks a worker for each request: one byte 'F' with the
-// worker's end of a socketpair attached.  It answers with struct zygote_reply and
-// a pidfd attached when ok.  It ends when the control socket is closed.
+// descriptor 3 and its limit of memory in bytes, as decimal text, as argv[1].  It
+// loads the libraries, says struct zygote_hello, and forks a worker for each
+// request: one byte 'F' with the worker's end of a socketpair attached.  It answers
+// each with struct zygote_reply, and a pidfd attached when ok.  It ends when the
+// control socket is closed, and its workers with it.
 #define ZYGOTE_FD 3
+#define ZYGOTE_FORK 'F'
 
-struct zygote_limits { // argv[1], as decimal text "memory_bytes"
-    int64_t memory;
+struct zygote_hello {
+    int32_t version;          // WIRE_VERSION
+    int32_t ok;               // 1: text is the signature; 0: text says what is wrong
+    char text[WIRE_TEXT_MAX]; // terminated
 };
 
 struct zygote_reply {
@@ -70,5 +104,11 @@ struct zygote_reply {
     int32_t pid;
     int32_t error; // errno
 };
+
+// One message of a seqpacket socket, with or without (-1) a descriptor.  0 or
+// -E_WORKER.  zygote_receive wants exactly n bytes; a descriptor that came along is
+// the caller's; other than one or none of them is an error.
+int zygote_send(int control, const void *bytes, size_t n, int fd);
+int zygote_receive(int control, void *bytes, size_t n, int *fd);
 
 #endif

@@ -1,0 +1,373 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// The packed form is a row of varints, per kind exactly the fields that the kind
+// uses.  Unpacking keeps reading after a fault (a bad reader gives zeros) and asks
+// once per table, so that nothing is allocated by the word of a count alone: every
+// row takes bytes, and those must be there.
+
+#include "codec/job.h"
+
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/err.h"
+
+#define TIME_MAX ((int64_t)1 << 56) // of any pts, frame or sample number
+#define SOURCE_MAX ((int64_t)1 << 60)
+#define HEAD_MAX (1024 * 1024) // of the packed head of an index
+#define SIDE_MAX 16384         // of an output picture
+#define STAT_MAX ((int64_t)1 << 48)
+
+static const char *const presets[] = {
+    "ultrafast", "superfast", "veryfast", "faster",   "fast",
+    "medium",    "slow",      "slower",   "veryslow", "placebo",
+};
+
+static const int sample_rates[] = { 32000, 44100, 48000 };
+
+void job_init(struct job *j)
+{
+    *j = (struct job){ 0 };
+}
+
+void job_finish(struct job *j)
+{
+    media_destroy(j->media);
+    free(j->samples);
+    free(j->picks);
+    job_init(j);
+}
+
+// ---- packing
+
+static int preset_index(const char *name)
+{
+    for (size_t i = 0; i < countof(presets); i++)
+        if (strcmp(presets[i], name) == 0)
+            return (int)i;
+    return -1;
+}
+
+static void pack_video_settings(struct buf *out, const struct video_settings *v)
+{
+    put_v(out, (uint64_t)v->width);
+    put_v(out, (uint64_t)v->height);
+    put_v(out, (uint64_t)v->fps.num);
+    put_v(out, (uint64_t)v->fps.den);
+    put_v(out, (uint64_t)v->crf);
+    put_v(out, (uint64_t)v->maxrate);
+    put_v(out, (uint64_t)v->bufsize);
+    put_v(out, (uint64_t)v->vbv_init_permille);
+    put_v(out, (uint64_t)v->level);
+    put_v(out, (uint64_t)preset_index(v->preset));
+    put_v(out, (uint64_t)v->colour.primaries);
+    put_v(out, (uint64_t)v->colour.transfer);
+    put_v(out, (uint64_t)v->colour.matrix);
+}
+
+static void pack_audio_settings(struct buf *out, const struct audio_settings *a)
+{
+    put_v(out, (uint64_t)a->sample_rate);
+    put_v(out, (uint64_t)a->channels);
+    put_v(out, (uint64_t)a->quality);
+}
+
+static void pack_samples(struct buf *out, const struct job *j)
+{
+    put_v(out, (uint64_t)j->sample_count);
+    int64_t offset = 0, pts = 0;
+    for (int i = 0; i < j->sample_count; i++) {
+        const struct sample *s = &j->samples[i];
+        put_z(out, s->offset - offset);
+        put_z(out, s->pts - pts);
+        put_v(out, (uint64_t)s->size << 1 | s->sync);
+        put_v(out, s->duration);
+        offset = s->offset;
+        pts = s->pts;
+    }
+}
+
+static void pack_video(struct buf *out, const struct job *j)
+{
+    pack_video_settings(out, &j->v);
+    pack_samples(out, j);
+    put_v(out, (uint64_t)j->first);
+    put_v(out, (uint64_t)j->pick_count);
+    int64_t pts = -1;
+    for (int i = 0; i < j->pick_count; i++) {
+        put_v(out, (uint64_t)(j->picks[i].pts - pts));
+        put_v(out, (uint64_t)j->picks[i].repeat);
+        pts = j->picks[i].pts;
+    }
+    put_v(out, (uint64_t)j->part_count);
+    for (int i = 0; i < j->part_count; i++)
+        put_v(out, (uint64_t)j->part_frames[i]);
+    put_v(out, (uint64_t)j->sequence);
+}
+
+static void pack_audio(struct buf *out, const struct job *j)
+{
+    pack_audio_settings(out, &j->a);
+    pack_samples(out, j);
+    put_v(out, (uint64_t)j->first);
+    put_v(out, (uint64_t)j->frames);
+    put_v(out, (uint64_t)j->end);
+    put_v(out, (uint64_t)j->sequence);
+}
+
+static void pack_init(struct buf *out, const struct job *j)
+{
+    put_u8(out, j->video);
+    if (j->video)
+        pack_video_settings(out, &j->v);
+    else
+        pack_audio_settings(out, &j->a);
+}
+
+static int pack_head(struct buf *out, const struct media *m)
+{
+    struct buf head;
+    buf_init(&head, HEAD_MAX);
+    const int rc = media_pack_head(m, &head);
+    put_v(out, head.len);
+    buf_append(out, head.data, head.len);
+    buf_finish(&head);
+    return rc;
+}
+
+int job_pack(const struct job *j, struct buf *out)
+{
+    put_u8(out, (uint8_t)j->kind);
+    put_v(out, (uint64_t)j->limits.pixels);
+    put_v(out, (uint64_t)j->limits.streams);
+    put_v(out, (uint64_t)j->limits.probe_bytes);
+    put_v(out, (uint64_t)j->limits.duration_ms);
+    put_v(out, (uint64_t)j->source_size);
+    if (j->kind == JOB_PROBE)
+        return buf_error(out);
+    const int rc = pack_head(out, j->media);
+    if (rc < 0)
+        return rc;
+    if (j->kind == JOB_INIT)
+        pack_init(out, j);
+    else if (j->kind == JOB_VIDEO)
+        pack_video(out, j);
+    else
+        pack_audio(out, j);
+    return buf_error(out);
+}
+
+// ---- unpacking
+
+// A number of [min, max]; anything else turns the reader bad.  0 <= min.
+static int64_t get_in(struct reader *r, int64_t min, int64_t max)
+{
+    const uint64_t v = get_v(r);
+    if (!r->bad && v >= (uint64_t)min && v <= (uint64_t)max)
+        return (int64_t)v;
+    r->bad = true;
+    return min;
+}
+
+// How many rows follow, each of at least `row` bytes.
+static int get_count(struct reader *r, int min, int max, int row)
+{
+    const int count = (int)get_in(r, min, max);
+    if (reader_left(r) / (size_t)row < (size_t)count)
+        r->bad = true;
+    return r->bad ? 0 : count;
+}
+
+// The number that stands a signed step from another; within +-max.
+static int64_t get_step(struct reader *r, int64_t from, int64_t max)
+{
+    int64_t to;
+    if (__builtin_add_overflow(from, get_z(r), &to) || to > max || to < -max)
+        r->bad = true;
+    return r->bad ? 0 : to;
+}
+
+static void get_video_settings(struct reader *r, struct video_settings *v)
+{
+    v->width = (int)get_in(r, 2, SIDE_MAX);
+    v->height = (int)get_in(r, 2, SIDE_MAX);
+    v->fps.num = get_in(r, 1, 1000 * 1000 * 1000);
+    v->fps.den = get_in(r, 1, 1000 * 1000 * 1000);
+    v->crf = (int)get_in(r, 0, 51);
+    v->maxrate = get_in(r, 1000, 1000 * 1000 * 1000);
+    v->bufsize = get_in(r, 1000, 2 * (int64_t)1000 * 1000 * 1000);
+    v->vbv_init_permille = (int)get_in(r, 0, 1000);
+    v->level = (int)get_in(r, 10, 62);
+    copy_string(v->preset, sizeof v->preset, presets[get_in(r, 0, countof(presets) - 1)]);
+    v->colour.primaries = (int)get_in(r, 0, 255);
+    v->colour.transfer = (int)get_in(r, 0, 255);
+    v->colour.matrix = (int)get_in(r, 0, 255);
+    if (v->width % 2 || v->height % 2 || v->fps.num > 60 * v->fps.den)
+        r->bad = true;
+}
+
+static void get_audio_settings(struct reader *r, struct audio_settings *a)
+{
+    a->sample_rate = (int)get_in(r, 1, INT32_MAX);
+    a->channels = (int)get_in(r, 1, 2);
+    a->quality = (int)get_in(r, 1, 10000);
+    bool known = false;
+    for (size_t i = 0; i < countof(sample_rates); i++)
+        known |= a->sample_rate == sample_rates[i];
+    if (!known)
+        r->bad = true;
+}
+
+static void get_sample(struct reader *r, struct sample *s, const struct sample *before,
+                       int64_t source_size)
+{
+    s->offset = get_step(r, before->offset, source_size);
+    s->pts = get_step(r, before->pts, TIME_MAX);
+    const int64_t word = get_in(r, 2, (int64_t)UINT32_MAX << 1 | 1);
+    s->size = (uint32_t)(word >> 1);
+    s->sync = word & 1;
+    s->duration = (uint32_t)get_in(r, 0, UINT32_MAX);
+    if (s->offset < 0 || s->size > source_size - s->offset)
+        r->bad = true;
+}
+
+static void get_samples(struct reader *r, struct job *j, int min)
+{
+    const int count = get_count(r, min, JOB_SAMPLES_MAX, 4);
+    j->samples = xcalloc((size_t)count, sizeof *j->samples);
+    struct sample before = { 0 };
+    for (; j->sample_count < count && !r->bad; j->sample_count++) {
+        get_sample(r, &j->samples[j->sample_count], &before, j->source_size);
+        before = j->samples[j->sample_count];
+    }
+}
+
+// Returns the sum of the repeats: the frames of the segment.
+static int64_t get_picks(struct reader *r, struct job *j)
+{
+    const int count = get_count(r, 1, JOB_FRAMES_MAX, 2);
+    j->picks = xcalloc((size_t)count, sizeof *j->picks);
+    int64_t pts = -1, sum = 0;
+    for (; j->pick_count < count && !r->bad; j->pick_count++) {
+        struct pick *p = &j->picks[j->pick_count];
+        p->pts = pts += get_in(r, 1, TIME_MAX - pts);
+        p->repeat = (int)get_in(r, 1, JOB_FRAMES_MAX - sum);
+        sum += p->repeat;
+    }
+    return sum;
+}
+
+static void get_parts(struct reader *r, struct job *j, int64_t frames)
+{
+    j->part_count = get_count(r, 1, JOB_PARTS_MAX, 1);
+    int64_t sum = 0;
+    for (int i = 0; i < j->part_count; i++)
+        sum += j->part_frames[i] = get_in(r, 1, JOB_FRAMES_MAX);
+    if (sum != frames)
+        r->bad = true;
+}
+
+static void get_video(struct reader *r, struct job *j)
+{
+    get_video_settings(r, &j->v);
+    get_samples(r, j, 1);
+    j->first = get_in(r, 0, TIME_MAX);
+    const int64_t frames = get_picks(r, j);
+    get_parts(r, j, frames);
+    j->sequence = get_in(r, 1, INT32_MAX);
+    if (!media_has_video(j->media) || j->first > j->media->frames - frames)
+        r->bad = true;
+}
+
+// What media.h promises of audio samples, and the decoder's clock relies on.
+static bool samples_rise(const struct sample *s, int count)
+{
+    for (int i = 1; i < count; i++)
+        if (s[i].pts <= s[i - 1].pts || s[i].pts - s[i - 1].pts < s[i - 1].duration)
+            return false;
+    return true;
+}
+
+static void get_audio(struct reader *r, struct job *j)
+{
+    get_audio_settings(r, &j->a);
+    get_samples(r, j, 0);
+    j->first = get_in(r, 0, TIME_MAX / 1024);
+    j->frames = get_in(r, 1, JOB_FRAMES_MAX);
+    j->end = get_in(r, 0, TIME_MAX);
+    j->sequence = get_in(r, 1, INT32_MAX);
+    if (!media_has_audio(j->media) || !samples_rise(j->samples, j->sample_count))
+        r->bad = true;
+}
+
+static void get_init(struct reader *r, struct job *j)
+{
+    j->video = get_in(r, 0, 1);
+    if (j->video)
+        get_video_settings(r, &j->v);
+    else
+        get_audio_settings(r, &j->a);
+    if (j->video ? !media_has_video(j->media) : !media_has_audio(j->media))
+        r->bad = true;
+}
+
+// The head of the index; false when it is none.
+static bool get_head(struct reader *r, struct job *j)
+{
+    const size_t n = (size_t)get_in(r, 1, HEAD_MAX);
+    const uint8_t *p = get_bytes(r, n);
+    return p && media_unpack_head(p, n, &j->media) == 0;
+}
+
+static bool get_job(struct reader *r, struct job *j)
+{
+    j->kind = (enum job_kind)get_in(r, JOB_PROBE, JOB_KINDS - 1);
+    j->limits.pixels = get_in(r, 1, INT32_MAX);
+    j->limits.streams = (int)get_in(r, 1, INT32_MAX);
+    j->limits.probe_bytes = get_in(r, 1, SOURCE_MAX);
+    j->limits.duration_ms = get_in(r, 1, TIME_MAX);
+    j->source_size = get_in(r, 0, SOURCE_MAX);
+    if (r->bad || (j->kind != JOB_PROBE && !get_head(r, j)))
+        return false;
+    if (j->kind == JOB_INIT)
+        get_init(r, j);
+    else if (j->kind == JOB_VIDEO)
+        get_video(r, j);
+    else if (j->kind == JOB_AUDIO)
+        get_audio(r, j);
+    return !r->bad && reader_left(r) == 0;
+}
+
+int job_unpack(struct job *j, const uint8_t *bytes, size_t n)
+{
+    job_init(j);
+    struct reader r = reader_of(bytes, n);
+    return get_job(&r, j) ? 0 : -E_PROTOCOL;
+}
+
+// ---- stats
+
+int job_stats_pack(const struct job_stats *s, struct buf *out)
+{
+    put_v(out, (uint64_t)s->frames_decoded);
+    put_v(out, (uint64_t)s->frames_encoded);
+    put_v(out, (uint64_t)s->samples_read);
+    put_v(out, (uint64_t)s->concealed);
+    put_v(out, (uint64_t)s->bytes);
+    put_v(out, (uint64_t)s->decode_us);
+    put_v(out, (uint64_t)s->encode_us);
+    return buf_error(out);
+}
+
+int job_stats_unpack(struct job_stats *s, const uint8_t *bytes, size_t n)
+{
+    struct reader r = reader_of(bytes, n);
+    s->frames_decoded = get_in(&r, 0, STAT_MAX);
+    s->frames_encoded = get_in(&r, 0, STAT_MAX);
+    s->samples_read = get_in(&r, 0, STAT_MAX);
+    s->concealed = get_in(&r, 0, STAT_MAX);
+    s->bytes = get_in(&r, 0, STAT_MAX);
+    s->decode_us = get_in(&r, 0, STAT_MAX);
+    s->encode_us = get_in(&r, 0, STAT_MAX);
+    return !r.bad && reader_left(&r) == 0 ? 0 : -E_PROTOCOL;
+}

@@ -1,0 +1,387 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// A job goes through its packed form unchanged, and nothing that is not a job
+// comes out of unpacking: every rule is broken once, every byte flipped and cut.
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/err.h"
+#include "codec/job.h"
+
+#define PACKED_MAX (1 << 20)
+
+static struct media *make_media(void)
+{
+    struct media *m = media_create();
+    m->container = CONTAINER_MP4;
+    m->size = 5000000;
+    m->fps = (struct rational){ 25, 1 };
+    m->frames = 1000;
+    m->constant_rate = true;
+    m->video = (struct video_track){
+        .codec = CODEC_H264,
+        .timescale = 12800,
+        .coded_width = 640,
+        .coded_height = 360,
+        .sar_num = 1,
+        .sar_den = 1,
+        .bit_depth = 8,
+        .colour = { 1, 1, 1, false },
+        .end = 512000,
+        .sample_count = 1000,
+        .shown_count = 1000,
+    };
+    m->audio = (struct audio_track){
+        .codec = CODEC_AAC,
+        .sample_rate = 48000,
+        .channels = 2,
+        .language = "und",
+        .sample_count = 1875,
+    };
+    return m;
+}
+
+static void make_job(struct job *j, enum job_kind kind)
+{
+    *j = (struct job){
+        .kind = kind,
+        .limits = { 36000000, 32, 1 << 30, 43200000 },
+        .source_size = 5000000,
+    };
+    if (kind == JOB_PROBE)
+        return;
+    j->media = make_media();
+    j->v = (struct video_settings){
+        .width = 640,
+        .height = 360,
+        .fps = { 25, 1 },
+        .crf = 23,
+        .maxrate = 800000,
+        .bufsize = 800000,
+        .vbv_init_permille = 700,
+        .level = 30,
+        .preset = "veryfast",
+        .colour = { 1, 1, 1, false },
+    };
+    j->a = (struct audio_settings){ 48000, 2, 100 };
+    if (kind == JOB_INIT)
+        return;
+    static const struct sample samples[] = {
+        { 100, -1024, 700, 1024, true },
+        { 4000, 0, 12, 1024, false },
+        { 300, 1024, 4999700, 1024, false },
+    };
+    j->sample_count = countof(samples);
+    j->samples = xcalloc(countof(samples), sizeof *samples);
+    memcpy(j->samples, samples, sizeof samples);
+    j->first = 200;
+    j->sequence = 17;
+    j->frames = 188;
+    j->end = 1920000;
+    static const struct pick picks[] = { { 0, 1 }, { 512, 2 }, { 5120, 3 } };
+    j->pick_count = countof(picks);
+    j->picks = xcalloc(countof(picks), sizeof *picks);
+    memcpy(j->picks, picks, sizeof picks);
+    j->part_count = 2;
+    j->part_frames[0] = 4;
+    j->part_frames[1] = 2;
+}
+
+// Packs j and unpacks it from memory of exactly that size.
+static int round_trip(const struct job *j, struct job *out)
+{
+    struct buf b;
+    buf_init(&b, PACKED_MAX);
+    assert_int_equal(job_pack(j, &b), 0);
+    uint8_t *exact = xmalloc(b.len);
+    memcpy(exact, b.data, b.len);
+    const int rc = job_unpack(out, exact, b.len);
+    free(exact);
+    buf_finish(&b);
+    return rc;
+}
+
+static void assert_same_bytes(const struct job *a, const struct job *b)
+{
+    struct buf x, y;
+    buf_init(&x, PACKED_MAX);
+    buf_init(&y, PACKED_MAX);
+    assert_int_equal(job_pack(a, &x), 0);
+    assert_int_equal(job_pack(b, &y), 0);
+    assert_int_equal(x.len, y.len);
+    assert_memory_equal(x.data, y.data, x.len);
+    buf_finish(&x);
+    buf_finish(&y);
+}
+
+static void assert_video_settings(const struct video_settings *a, const struct video_settings *b)
+{
+    assert_int_equal(a->width, b->width);
+    assert_int_equal(a->height, b->height);
+    assert_int_equal(a->fps.num, b->fps.num);
+    assert_int_equal(a->fps.den, b->fps.den);
+    assert_int_equal(a->crf, b->crf);
+    assert_int_equal(a->maxrate, b->maxrate);
+    assert_int_equal(a->bufsize, b->bufsize);
+    assert_int_equal(a->vbv_init_permille, b->vbv_init_permille);
+    assert_int_equal(a->level, b->level);
+    assert_string_equal(a->preset, b->preset);
+    assert_int_equal(a->colour.transfer, b->colour.transfer);
+}
+
+static void assert_samples(const struct job *a, const struct job *b)
+{
+    assert_int_equal(a->sample_count, b->sample_count);
+    for (int i = 0; i < a->sample_count; i++) {
+        assert_int_equal(a->samples[i].offset, b->samples[i].offset);
+        assert_int_equal(a->samples[i].pts, b->samples[i].pts);
+        assert_int_equal(a->samples[i].size, b->samples[i].size);
+        assert_int_equal(a->samples[i].duration, b->samples[i].duration);
+        assert_int_equal(a->samples[i].sync, b->samples[i].sync);
+    }
+}
+
+static void assert_picks(const struct job *a, const struct job *b)
+{
+    assert_int_equal(a->pick_count, b->pick_count);
+    assert_memory_equal(a->picks, b->picks, (size_t)a->pick_count * sizeof *a->picks);
+    assert_int_equal(a->part_count, b->part_count);
+    assert_memory_equal(a->part_frames, b->part_frames, sizeof a->part_frames);
+}
+
+static void test_round_trip(void **state)
+{
+    (void)state;
+    for (int kind = JOB_PROBE; kind < JOB_KINDS; kind++) {
+        for (int video = 0; video < 2; video++) {
+            struct job j, k;
+            make_job(&j, (enum job_kind)kind);
+            j.video = kind == JOB_INIT && video;
+            assert_int_equal(round_trip(&j, &k), 0);
+            assert_same_bytes(&j, &k);
+            assert_int_equal(k.kind, kind);
+            assert_int_equal(k.video, j.video);
+            assert_memory_equal(&k.limits, &j.limits, sizeof j.limits);
+            assert_int_equal(k.source_size, j.source_size);
+            assert_int_equal(!k.media, kind == JOB_PROBE);
+            if (kind == JOB_VIDEO || k.video)
+                assert_video_settings(&j.v, &k.v);
+            if (kind == JOB_AUDIO || (kind == JOB_INIT && !video))
+                assert_memory_equal(&j.a, &k.a, sizeof j.a);
+            if (kind >= JOB_VIDEO)
+                assert_samples(&j, &k);
+            if (kind == JOB_VIDEO)
+                assert_picks(&j, &k);
+            if (kind >= JOB_VIDEO)
+                assert_int_equal(k.first * 1000 + k.sequence, 200017);
+            if (kind == JOB_AUDIO)
+                assert_int_equal(k.frames * 10000000 + k.end, 1881920000);
+            job_finish(&j);
+            job_finish(&k);
+        }
+    }
+}
+
+// ---- rules: each case breaks one
+
+static void remove_video(struct media *m)
+{
+    m->video.codec = CODEC_NONE;
+    m->fps = (struct rational){ 48000, 1024 };
+}
+
+// clang-format off
+#define RULES(X) \
+    X(kind_zero, JOB_INIT, j->kind = (enum job_kind)0) \
+    X(kind_beyond, JOB_AUDIO, j->kind = JOB_KINDS) \
+    X(no_pixels, JOB_PROBE, j->limits.pixels = 0) \
+    X(no_streams, JOB_PROBE, j->limits.streams = 0) \
+    X(negative_probe_bytes, JOB_PROBE, j->limits.probe_bytes = -1) \
+    X(no_duration, JOB_PROBE, j->limits.duration_ms = 0) \
+    X(negative_size, JOB_PROBE, j->source_size = -1) \
+    X(odd_width, JOB_VIDEO, j->v.width = 641) \
+    X(odd_height, JOB_INIT, j->v.height = 361) \
+    X(no_width, JOB_VIDEO, j->v.width = 0) \
+    X(wide, JOB_VIDEO, j->v.width = 16386) \
+    X(no_fps, JOB_VIDEO, j->v.fps.num = 0) \
+    X(no_fps_den, JOB_VIDEO, j->v.fps.den = 0) \
+    X(fast_fps, JOB_VIDEO, j->v.fps.num = 61) \
+    X(crf, JOB_VIDEO, j->v.crf = 52) \
+    X(maxrate, JOB_VIDEO, j->v.maxrate = 0) \
+    X(bufsize, JOB_VIDEO, j->v.bufsize = INT64_MAX) \
+    X(vbv_init, JOB_VIDEO, j->v.vbv_init_permille = 1001) \
+    X(level, JOB_VIDEO, j->v.level = 63) \
+    X(preset, JOB_VIDEO, copy_string(j->v.preset, sizeof j->v.preset, "turbo")) \
+    X(colour, JOB_VIDEO, j->v.colour.matrix = 256) \
+    X(sample_rate, JOB_AUDIO, j->a.sample_rate = 22050) \
+    X(channels, JOB_AUDIO, j->a.channels = 3) \
+    X(quality, JOB_AUDIO, j->a.quality = 0) \
+    X(no_video, JOB_VIDEO, remove_video(j->media)) \
+    X(no_video_init, JOB_INIT, remove_video(j->media)) \
+    X(no_audio, JOB_AUDIO, j->media->audio.codec = CODEC_NONE) \
+    X(no_samples, JOB_VIDEO, j->sample_count = 0) \
+    X(empty_sample, JOB_AUDIO, j->samples[1].size = 0) \
+    X(sample_behind_end, JOB_AUDIO, j->samples[2].size++) \
+    X(sample_before_start, JOB_AUDIO, j->samples[0].offset = -1) \
+    X(sample_far_offset, JOB_VIDEO, j->samples[0].offset = INT64_MAX) \
+    X(sample_far_pts, JOB_VIDEO, j->samples[0].pts = INT64_MAX) \
+    X(audio_falls, JOB_AUDIO, j->samples[1].pts = -1024) \
+    X(audio_stands, JOB_AUDIO, j->samples[1].pts = -1024; j->samples[0].duration = 0) \
+    X(audio_overlaps, JOB_AUDIO, j->samples[0].duration = 1025) \
+    X(first_negative, JOB_VIDEO, j->first = -1) \
+    X(first_late, JOB_VIDEO, j->first = 995) \
+    X(no_picks, JOB_VIDEO, j->pick_count = 0) \
+    X(pick_negative, JOB_VIDEO, j->picks[0].pts = -1) \
+    X(picks_stand, JOB_VIDEO, j->picks[1].pts = 0) \
+    X(picks_fall, JOB_VIDEO, j->picks[2].pts = 511) \
+    X(pick_never, JOB_VIDEO, j->picks[1].repeat = 0) \
+    X(pick_too_often, JOB_VIDEO, j->media->frames = 100000; j->picks[1].repeat = j->part_frames[1] = JOB_FRAMES_MAX) \
+    X(no_parts, JOB_VIDEO, j->part_count = 0) \
+    X(many_parts, JOB_VIDEO, j->part_count = JOB_PARTS_MAX; j->part_frames[2] = 1) \
+    X(part_sum, JOB_VIDEO, j->part_frames[0]++) \
+    X(empty_part, JOB_VIDEO, j->part_frames[0] = 0; j->part_frames[1] = 6) \
+    X(sequence, JOB_VIDEO, j->sequence = 0) \
+    X(sequence_beyond, JOB_AUDIO, j->sequence = INT64_MAX) \
+    X(audio_frames, JOB_AUDIO, j->frames = 0) \
+    X(audio_frames_beyond, JOB_AUDIO, j->frames = JOB_FRAMES_MAX + 1) \
+    X(audio_end, JOB_AUDIO, j->end = -1) \
+    X(audio_first, JOB_AUDIO, j->first = INT64_MAX)
+// clang-format on
+
+#define X(name, kind, what)                                                                        \
+    static void break_##name(struct job *j)                                                        \
+    {                                                                                              \
+        what;                                                                                      \
+    }
+RULES(X)
+#undef X
+
+static const struct {
+    const char *name;
+    enum job_kind kind;
+    void (*apply)(struct job *j);
+} rules[] = {
+#define X(name, kind, what) { #name, kind, break_##name },
+    RULES(X)
+#undef X
+};
+
+static void test_rules(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < countof(rules); i++) {
+        struct job j, k;
+        make_job(&j, rules[i].kind);
+        j.video = rules[i].kind == JOB_INIT;
+        rules[i].apply(&j);
+        if (round_trip(&j, &k) != -E_PROTOCOL)
+            fail_msg("accepted: %s", rules[i].name);
+        job_finish(&j);
+        job_finish(&k);
+    }
+}
+
+static void test_presets(void **state)
+{
+    (void)state;
+    static const char *const names[] = { "ultrafast", "veryfast", "medium", "placebo" };
+    for (size_t i = 0; i < countof(names); i++) {
+        struct job j, k;
+        make_job(&j, JOB_VIDEO);
+        copy_string(j.v.preset, sizeof j.v.preset, names[i]);
+        assert_int_equal(round_trip(&j, &k), 0);
+        assert_string_equal(k.v.preset, names[i]);
+        job_finish(&j);
+        job_finish(&k);
+    }
+}
+
+// ---- hostile bytes
+
+static void unpack_any(const uint8_t *p, size_t n, bool may_pass)
+{
+    struct job j;
+    const int rc = job_unpack(&j, p, n);
+    assert_true(rc == -E_PROTOCOL || (may_pass && rc == 0));
+    if (rc == 0 && j.kind == JOB_VIDEO) {
+        int64_t sum = 0;
+        for (int i = 0; i < j.pick_count; i++)
+            sum += j.picks[i].repeat;
+        for (int i = 0; i < j.part_count; i++)
+            sum -= j.part_frames[i];
+        assert_int_equal(sum, 0);
+    }
+    for (int i = 0; rc == 0 && i < j.sample_count; i++)
+        assert_in_range(j.samples[i].offset + j.samples[i].size, 1, j.source_size);
+    job_finish(&j);
+}
+
+static void test_flips_and_cuts(void **state)
+{
+    (void)state;
+    for (int kind = JOB_PROBE; kind < JOB_KINDS; kind++) {
+        struct job j;
+        make_job(&j, (enum job_kind)kind);
+        struct buf b;
+        buf_init(&b, PACKED_MAX);
+        assert_int_equal(job_pack(&j, &b), 0);
+        uint8_t *exact = xmalloc(b.len + 1);
+        memcpy(exact, b.data, b.len);
+        exact[b.len] = 0;
+        unpack_any(exact, b.len + 1, false);
+        exact = xrealloc(exact, b.len);
+        for (size_t i = 0; i < b.len; i++) {
+            for (int v = 0; v < 256; v++) {
+                exact[i] = (uint8_t)v;
+                unpack_any(exact, b.len, true);
+            }
+            exact[i] = b.data[i];
+        }
+        for (size_t n = 0; n < b.len; n++) {
+            uint8_t *cut = xmalloc(n);
+            memcpy(cut, exact, n);
+            unpack_any(cut, n, false);
+            free(cut);
+        }
+        free(exact);
+        buf_finish(&b);
+        job_finish(&j);
+    }
+}
+
+static void test_stats(void **state)
+{
+    (void)state;
+    const struct job_stats s = { 1, 2, 3, 4, 500000, 6, 7 << 20 };
+    struct job_stats t;
+    struct buf b;
+    buf_init(&b, 200);
+    assert_int_equal(job_stats_pack(&s, &b), 0);
+    assert_int_equal(job_stats_unpack(&t, b.data, b.len), 0);
+    assert_memory_equal(&s, &t, sizeof s);
+    for (size_t n = 0; n < b.len; n++)
+        assert_int_equal(job_stats_unpack(&t, b.data, n), -E_PROTOCOL);
+    buf_append(&b, "", 1);
+    assert_int_equal(job_stats_unpack(&t, b.data, b.len), -E_PROTOCOL);
+    buf_clear(&b);
+    const struct job_stats huge = { .frames_decoded = INT64_MAX };
+    assert_int_equal(job_stats_pack(&huge, &b), 0);
+    assert_int_equal(job_stats_unpack(&t, b.data, b.len), -E_PROTOCOL);
+    buf_finish(&b);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_round_trip), cmocka_unit_test(test_rules),
+        cmocka_unit_test(test_presets),    cmocka_unit_test(test_flips_and_cuts),
+        cmocka_unit_test(test_stats),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
