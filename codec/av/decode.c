@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// decode - reads the samples of a job and decodes them.
+//
+// Reading: neighbouring samples are fetched by one read, because each read of
+// a worker is a round trip to its server.  Only the bytes from the first to the
+// last sample of a window are asked for, small gaps (the other track) included.
+//
+// Pictures: a sample whose picture the job does not show is decoded only if others
+// refer to it (AVDISCARD_NONREF); that changes no other picture.  Two frame
+// threads decode beside the encoder and change no pixel either.
+
+#include "codec/av/decode.h"
+
+#include <libavutil/mem.h>
+
+#include "base/err.h"
+
+#define DECODE_THREADS 2
+#define SAMPLE_MAX (64 * MIB)  // of one coded picture
+#define WINDOW_MAX (256 * KIB) // fetched at once when samples are smaller
+#define WINDOW_GAP (64 * KIB)  // of foreign bytes between two samples in a window
+#define DRAIN_ERRORS_MAX 64
+
+static const struct sample *next_sample(const struct decoder *d)
+{
+    return &d->job->samples[d->next];
+}
+
+static bool in_window(const struct decoder *d, const struct sample *s)
+{
+    return s->offset >= d->window_at &&
+           s->offset + s->size <= d->window_at + (int64_t)d->window.len;
+}
+
+// Where a window that begins with the next sample should end.
+static int64_t window_end(const struct decoder *d)
+{
+    const int64_t start = next_sample(d)->offset;
+    int64_t end = start + next_sample(d)->size;
+    for (int i = d->next + 1; i < d->job->sample_count; i++) {
+        const struct sample *s = &d->job->samples[i];
+        const int64_t last = s->offset + s->size;
+        if (s->offset < start || s->offset > end + WINDOW_GAP || last - start > WINDOW_MAX)
+            break;
+        if (last > end)
+            end = last;
+    }
+    return end;
+}
+
+static int fill_window(struct decoder *d)
+{
+    const struct sample *s = next_sample(d);
+    if (s->offset < 0 || s->offset > d->io->size || s->size > d->io->size - s->offset)
+        return fail_with(d->why, -E_CORRUPT, "a sample lies outside the source");
+    if (s->size > SAMPLE_MAX)
+        return fail_with(d->why, -E_LIMITS, "a sample of %u bytes", s->size);
+    if (in_window(d, s))
+        return 0;
+
+    const int64_t n = window_end(d) - s->offset;
+    buf_clear(&d->window);
+    d->window_at = s->offset;
+    uint8_t *to = buf_extend(&d->window, (size_t)n);
+    if (!to)
+        return fail_with(d->why, buf_error(&d->window), "reading %lld bytes", (long long)n);
+    const int64_t got = d->io->read(d->io, d->window_at, to, n);
+    if (got < n)
+        buf_clear(&d->window);
+    if (got < 0)
+        return fail_with(d->why, (int)got, "reading the source: %s", err_sentence((int)got));
+    return got < n ? fail_with(d->why, -E_CORRUPT, "the source ends too early") : 0;
+}
+
+static bool is_shown(const struct job *job, int64_t pts)
+{
+    int lo = 0, hi = job->pick_count;
+    while (lo < hi) {
+        const int mid = lo + (hi - lo) / 2;
+        if (job->picks[mid].pts < pts)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo < job->pick_count && job->picks[lo].pts == pts;
+}
+
+// Makes the next sample d->packet.
+static int read_packet(struct decoder *d)
+{
+    const int rc = fill_window(d);
+    if (rc < 0)
+        return rc;
+    const struct sample *s = next_sample(d);
+    if (av_new_packet(d->packet, d->strip->n + (int)s->size) < 0)
+        return fail_with(d->why, -E_NO_MEMORY, "no memory for a packet");
+    memcpy(d->packet->data, d->strip->bytes, (size_t)d->strip->n);
+    memcpy(d->packet->data + d->strip->n, d->window.data + (s->offset - d->window_at), s->size);
+    d->packet->pts = s->pts;
+    d->packet->duration = s->duration;
+    d->packet->flags = s->sync ? AV_PKT_FLAG_KEY : 0;
+    d->next++;
+    d->samples++;
+    return 0;
+}
+
+// Gives the decoder one packet more, or the news that there is none.
+static int feed(struct decoder *d)
+{
+    if (!d->packet->data && d->next < d->job->sample_count) {
+        const int rc = read_packet(d);
+        if (rc < 0)
+            return rc;
+    }
+    if (!d->packet->data) {
+        d->drained = true;
+        avcodec_send_packet(d->ctx, NULL);
+        return 0;
+    }
+    if (d->video)
+        d->ctx->skip_frame =
+            is_shown(d->job, d->packet->pts) ? AVDISCARD_DEFAULT : AVDISCARD_NONREF;
+    const int rc = avcodec_send_packet(d->ctx, d->packet);
+    if (rc != AVERROR(EAGAIN))
+        av_packet_unref(d->packet);
+    return rc == AVERROR(ENOMEM) ? fail_with(d->why, -E_NO_MEMORY, "no memory to decode") : 0;
+}
+
+static int next_frame(struct decoder *d, AVFrame *frame)
+{
+    for (;;) {
+        if (d->io->cancelled(d->io))
+            return fail_with(d->why, -E_CANCELLED, "cancelled");
+        int rc = avcodec_receive_frame(d->ctx, frame);
+        if (rc == 0)
+            return 1;
+        if (rc == AVERROR_EOF)
+            return 0;
+        if (rc == AVERROR(ENOMEM))
+            return fail_with(d->why, -E_NO_MEMORY, "no memory to decode");
+        if (d->drained && ++d->drain_errors > DRAIN_ERRORS_MAX)
+            return 0;
+        if (!d->drained) {
+            rc = feed(d);
+            if (rc < 0)
+                return rc;
+        }
+    }
+}
+
+// ---- public
+
+static int set_extradata(AVCodecContext *ctx, const uint8_t *bytes, int n)
+{
+    if (!n)
+        return 0;
+    ctx->extradata = av_mallocz((size_t)n + AV_INPUT_BUFFER_PADDING_SIZE);
+    if (!ctx->extradata)
+        return AVERROR(ENOMEM);
+    memcpy(ctx->extradata, bytes, (size_t)n);
+    ctx->extradata_size = n;
+    return 0;
+}
+
+static int configure_video(AVCodecContext *ctx, const struct job *job)
+{
+    const struct video_track *t = &job->media->video;
+    ctx->width = t->coded_width;
+    ctx->height = t->coded_height;
+    ctx->max_pixels = job->limits.pixels;
+    ctx->has_b_frames = t->reorder < 16 ? t->reorder : 16;
+    ctx->pkt_timebase = (AVRational){ 1, (int)t->timescale };
+    ctx->thread_count = DECODE_THREADS;
+    ctx->thread_type = FF_THREAD_FRAME;
+    return set_extradata(ctx, t->extradata, t->extradata_size);
+}
+
+static int configure_audio(AVCodecContext *ctx, const struct job *job)
+{
+    const struct audio_track *t = &job->media->audio;
+    ctx->sample_rate = t->sample_rate;
+    av_channel_layout_default(&ctx->ch_layout, t->channels);
+    ctx->pkt_timebase = (AVRational){ 1, t->sample_rate };
+    ctx->thread_count = 1;
+    ctx->flags2 |= AV_CODEC_FLAG2_SKIP_MANUAL; // what to drop is said by the sample table
+    return set_extradata(ctx, t->extradata, t->extradata_size);
+}
+
+int decoder_open(struct decoder *d, const struct job *job, struct io *io, bool video,
+                 const struct why *why)
+{
+    const struct media *m = job->media;
+    *d = (struct decoder){ .job = job, .io = io, .why = why, .video = video };
+    d->strip = video ? &m->video.strip : &m->audio.strip;
+    buf_init(&d->window, SAMPLE_MAX + WINDOW_MAX);
+
+    const char *name = codec_decoder(video ? m->video.codec : m->audio.codec);
+    const AVCodec *codec = avcodec_find_decoder_by_name(name);
+    if (!codec)
+        return fail_with(why, -E_CONFIG, "libavcodec has no decoder %s", name);
+    d->packet = av_packet_alloc();
+    d->ctx = avcodec_alloc_context3(codec);
+    if (!d->packet || !d->ctx)
+        return fail_with(why, -E_NO_MEMORY, "no memory for a decoder");
+    int rc = video ? configure_video(d->ctx, job) : configure_audio(d->ctx, job);
+    if (rc == 0)
+        rc = avcodec_open2(d->ctx, codec, NULL);
+    return rc < 0 ? fail_libav(why, -E_CORRUPT, rc, "opening the decoder") : 0;
+}
+
+int decoder_next(struct decoder *d, AVFrame *frame)
+{
+    const int64_t start = clock_us();
+    const int rc = next_frame(d, frame);
+    d->frames += rc > 0;
+    d->us += clock_us() - start;
+    return rc;
+}
+
+bool decoder_damaged(const AVFrame *frame)
+{
+    return frame->decode_error_flags || (frame->flags & AV_FRAME_FLAG_CORRUPT);
+}
+
+void decoder_close(struct decoder *d)
+{
+    avcodec_free_context(&d->ctx);
+    av_packet_free(&d->packet);
+    buf_finish(&d->window);
+}

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// decode - turns the samples of a job into frames, pictures or sound alike.
+
+#ifndef CODEC_AV_DECODE_H
+#define CODEC_AV_DECODE_H
+
+#include <libavcodec/avcodec.h>
+
+#include "base/buf.h"
+#include "codec/av/fail.h"
+#include "codec/io.h"
+#include "codec/job.h"
+
+struct decoder {
+    // constant after decoder_open; borrowed
+    const struct job *job;
+    struct io *io;
+    const struct why *why;
+    const struct strip *strip;
+    bool video;
+
+    AVCodecContext *ctx;
+    AVPacket *packet;  // read, not yet taken by the decoder
+    int next;          // index of the next sample to read
+    bool drained;      // the decoder knows that no more comes
+    int drain_errors;  // a broken decoder must not keep us for ever
+    struct buf window; // bytes of the source from window_at
+    int64_t window_at;
+
+    // for struct job_stats
+    int64_t samples, frames, us;
+};
+
+// Opens the one decoder codecs.def names for the job's video or audio.  d is to
+// be closed in either case.
+int decoder_open(struct decoder *d, const struct job *job, struct io *io, bool video,
+                 const struct why *why);
+
+// The next frame that could be decoded, in presentation order, its pts that of
+// its sample: 1; 0 when there are no more; or a negative enum err.  Damage is not
+// an error: such frames are missing, or flagged (decoder_damaged).
+int decoder_next(struct decoder *d, AVFrame *frame);
+
+bool decoder_damaged(const AVFrame *frame);
+
+void decoder_close(struct decoder *d);
+
+#endif

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// encode - the two encoders and the only place where they are configured, so
+// that the init segment and every part of every segment agree.
+
+#ifndef CODEC_AV_ENCODE_H
+#define CODEC_AV_ENCODE_H
+
+#include <libavcodec/avcodec.h>
+
+#include "base/buf.h"
+#include "codec/av/fail.h"
+#include "codec/fmp4.h"
+#include "codec/job.h"
+
+// Opens an encoder for one part of a video; to be freed with avcodec_free_context.
+int encode_open_video(AVCodecContext **out, const struct video_settings *v, const struct why *why);
+
+// Opens an encoder for a stretch of audio; the same.
+int encode_open_audio(AVCodecContext **out, const struct audio_settings *a, const struct why *why);
+
+// The track that such an encoder makes.  config (to be finished) receives the
+// bytes that t borrows.
+int encode_track(const AVCodecContext *encoder, const struct job *job, bool video,
+                 struct fmp4_track *t, struct buf *config, const struct why *why);
+
+// Appends the coded picture in [p, p + n), Annex B, as length-prefixed NAL units
+// without x264's note about itself.
+int encode_nal_units(struct buf *out, const uint8_t *p, size_t n);
+
+#endif

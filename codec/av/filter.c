@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// filter - a libavfilter chain, described by one line of text.
+//
+// Scaling comes first, so that turning and tone mapping touch the small picture.
+// swscale's flags give the same pixels on every CPU.  Colours are those decided
+// at the probe (struct media): what the stream itself says may change in
+// mid-stream or be lost by starting in the middle.  The one exception is a
+// decoder that insists on full range.  The peak for tone mapping is
+// fixed by the probe too, or segments of one scene would differ in brightness.
+// A picture that changes its size in mid-stream gets a new chain to the same
+// output size.
+
+#include "codec/av/filter.h"
+
+#include <inttypes.h>
+
+#include <libavfilter/buffersink.h>
+#include <libavfilter/buffersrc.h>
+#include <libavutil/pixdesc.h>
+
+#include "base/err.h"
+
+#define CHAIN_MAX 1024
+#define SCALE "flags=bicubic+accurate_rnd+full_chroma_int+bitexact"
+#define PEAK_UNKNOWN 1000 // nits, when an HDR source does not say
+
+static bool is_hdr(int transfer)
+{
+    return transfer == TRANSFER_PQ || transfer == TRANSFER_HLG;
+}
+
+static enum AVPixelFormat plain_format(int format)
+{
+    switch (format) {
+    case AV_PIX_FMT_YUVJ420P:
+        return AV_PIX_FMT_YUV420P;
+    case AV_PIX_FMT_YUVJ422P:
+        return AV_PIX_FMT_YUV422P;
+    case AV_PIX_FMT_YUVJ444P:
+        return AV_PIX_FMT_YUV444P;
+    default:
+        return format;
+    }
+}
+
+// What swscale calls a matrix; NULL for those it does not know.
+static const char *matrix_name(int matrix)
+{
+    switch (matrix) {
+    case AVCOL_SPC_BT709:
+        return "bt709";
+    case AVCOL_SPC_FCC:
+        return "fcc";
+    case AVCOL_SPC_BT470BG:
+    case AVCOL_SPC_SMPTE170M:
+        return "bt601";
+    case AVCOL_SPC_SMPTE240M:
+        return "smpte240m";
+    case AVCOL_SPC_BT2020_NCL:
+    case AVCOL_SPC_BT2020_CL:
+        return "bt2020";
+    default:
+        return NULL;
+    }
+}
+
+// The source's colours; where they are untagged, those of the output.
+static struct colour source_colour(const struct job *job)
+{
+    struct colour c = job->media->video.colour;
+    const struct colour *v = &job->v.colour;
+    if (c.matrix == AVCOL_SPC_UNSPECIFIED)
+        c.matrix = v->matrix;
+    if (c.primaries == AVCOL_PRI_UNSPECIFIED)
+        c.primaries = v->primaries;
+    if (c.transfer == AVCOL_TRC_UNSPECIFIED)
+        c.transfer = v->transfer;
+    return c;
+}
+
+static const char *turn(const struct video_track *t)
+{
+    switch (t->rotate) {
+    case 90:
+        return t->mirror ? ",transpose=cclock_flip" : ",transpose=clock";
+    case 180:
+        return t->mirror ? ",vflip" : ",hflip,vflip";
+    case 270:
+        return t->mirror ? ",transpose=clock_flip" : ",transpose=cclock";
+    default:
+        return t->mirror ? ",hflip" : "";
+    }
+}
+
+static void print_scale(struct buf *b, const struct filter *f)
+{
+    const struct video_settings *v = &f->job->v;
+    const bool sideways = f->job->media->video.rotate % 180 != 0;
+    buf_printf(b, "scale=%d:%d:" SCALE ":in_range=%s:out_range=tv", sideways ? v->height : v->width,
+               sideways ? v->width : v->height, f->full_range ? "pc" : "tv");
+}
+
+static void print_sdr(struct buf *b, const struct filter *f)
+{
+    const char *from = matrix_name(source_colour(f->job).matrix);
+    const char *to = matrix_name(f->job->v.colour.matrix);
+    print_scale(b, f);
+    // Named only where they differ: swscale takes the long way round when told both.
+    if (from && to && strcmp(from, to) != 0)
+        buf_printf(b, ":in_color_matrix=%s:out_color_matrix=%s", from, to);
+    buf_printf(b, ",format=yuv420p");
+}
+
+// correctness of the order: light is linear before its range is compressed.
+static void print_tone_map(struct buf *b, const struct filter *f)
+{
+    const struct video_track *t = &f->job->media->video;
+    const struct colour c = source_colour(f->job);
+    const bool bt2020 = c.primaries == AVCOL_PRI_UNSPECIFIED || c.primaries == AVCOL_PRI_BT2020;
+    print_scale(b, f);
+    buf_printf(b, ",format=yuv420p10le,zscale=tin=%s:pin=%s:min=%s:rin=tv:t=linear:npl=100",
+               c.transfer == TRANSFER_PQ ? "smpte2084" : "arib-std-b67",
+               bt2020 ? "bt2020" : "bt709", c.matrix == AVCOL_SPC_BT709 ? "bt709" : "bt2020nc");
+    buf_printf(b, ",format=gbrpf32le,zscale=p=bt709,tonemap=hable:desat=0:peak=%d.%02d",
+               (t->peak_nits > 0 ? t->peak_nits : PEAK_UNKNOWN) / 100,
+               (t->peak_nits > 0 ? t->peak_nits : PEAK_UNKNOWN) % 100);
+    buf_puts(b, ",zscale=t=bt709:m=bt709:r=tv:d=none,format=yuv420p");
+}
+
+static int print_chain(struct buf *b, const struct filter *f)
+{
+    if (is_hdr(f->job->media->video.colour.transfer) && !is_hdr(f->job->v.colour.transfer))
+        print_tone_map(b, f);
+    else
+        print_sdr(b, f);
+    buf_puts(b, turn(&f->job->media->video));
+    buf_append(b, "", 1);
+    return buf_error(b);
+}
+
+static int open_ends(struct filter *f)
+{
+    char args[160];
+    snprintf(args, sizeof args,
+             "video_size=%dx%d:pix_fmt=%d:time_base=1/%" PRId64 ":pixel_aspect=1/1", f->width,
+             f->height, f->format, f->job->media->video.timescale);
+    const int rc = avfilter_graph_create_filter(&f->in, avfilter_get_by_name("buffer"), "in", args,
+                                                NULL, f->graph);
+    if (rc < 0)
+        return rc;
+    return avfilter_graph_create_filter(&f->out, avfilter_get_by_name("buffersink"), "out", NULL,
+                                        NULL, f->graph);
+}
+
+static int link_chain(struct filter *f, const char *chain)
+{
+    AVFilterInOut *from = avfilter_inout_alloc(), *to = avfilter_inout_alloc();
+    int rc = AVERROR(ENOMEM);
+    if (from && to) {
+        // Named as the chain sees them: it takes what "in" gives.
+        *from = (AVFilterInOut){ av_strdup("in"), f->in, 0, NULL };
+        *to = (AVFilterInOut){ av_strdup("out"), f->out, 0, NULL };
+        rc = avfilter_graph_parse_ptr(f->graph, chain, &to, &from, NULL);
+    }
+    avfilter_inout_free(&from);
+    avfilter_inout_free(&to);
+    return rc < 0 ? rc : avfilter_graph_config(f->graph, NULL);
+}
+
+static int build(struct filter *f)
+{
+    struct buf chain;
+    buf_init(&chain, CHAIN_MAX);
+    avfilter_graph_free(&f->graph);
+    f->graph = avfilter_graph_alloc();
+    int rc = AVERROR(ENOMEM);
+    if (f->graph && print_chain(&chain, f) == 0) {
+        f->graph->nb_threads = 1;
+        rc = open_ends(f);
+        if (rc >= 0)
+            rc = link_chain(f, (const char *)chain.data);
+    }
+    buf_finish(&chain);
+    if (rc < 0)
+        avfilter_graph_free(&f->graph);
+    return rc < 0 ? fail_libav(f->why, -E_UNSUPPORTED, rc, "converting the pictures") : 0;
+}
+
+static void remove_side_data(AVFrame *frame)
+{
+    while (frame->nb_side_data)
+        av_frame_remove_side_data(frame, frame->side_data[0]->type);
+}
+
+// The decoder's word on anything but pixels ends here.  Says whether the range is full.
+static bool normalise(AVFrame *frame, const struct job *job)
+{
+    const struct colour c = source_colour(job);
+    const enum AVPixelFormat plain = plain_format(frame->format);
+    const bool full =
+        c.full_range || plain != frame->format || frame->color_range == AVCOL_RANGE_JPEG;
+    frame->format = plain;
+    frame->color_range = full ? AVCOL_RANGE_JPEG : AVCOL_RANGE_MPEG;
+    frame->colorspace = c.matrix;
+    frame->color_primaries = c.primaries;
+    frame->color_trc = c.transfer;
+    frame->sample_aspect_ratio = (AVRational){ 1, 1 };
+    frame->interlaced_frame = 0;
+    remove_side_data(frame);
+    return full;
+}
+
+// ---- public
+
+void filter_init(struct filter *f, const struct job *job, const struct why *why)
+{
+    *f = (struct filter){ .job = job, .why = why };
+}
+
+int filter_picture(struct filter *f, AVFrame *in, AVFrame *out)
+{
+    const bool full = normalise(in, f->job);
+    if (!f->graph || in->width != f->width || in->height != f->height || in->format != f->format ||
+        full != f->full_range) {
+        f->width = in->width;
+        f->height = in->height;
+        f->format = in->format;
+        f->full_range = full;
+        const int rc = build(f);
+        if (rc < 0)
+            return rc;
+    }
+    int rc = av_buffersrc_add_frame_flags(f->in, in,
+                                          AV_BUFFERSRC_FLAG_KEEP_REF | AV_BUFFERSRC_FLAG_PUSH);
+    if (rc >= 0)
+        rc = av_buffersink_get_frame(f->out, out);
+    if (rc < 0)
+        return fail_libav(f->why, -E_INTERNAL, rc, "converting a picture");
+    remove_side_data(out);
+    return 0;
+}
+
+void filter_finish(struct filter *f)
+{
+    avfilter_graph_free(&f->graph);
+}

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// filter - makes the output picture from a decoded one: size, orientation,
+// 8-bit 4:2:0 limited range, HDR to SDR.  One picture in, one out; nothing is
+// remembered from picture to picture.
+
+#ifndef CODEC_AV_FILTER_H
+#define CODEC_AV_FILTER_H
+
+#include <libavfilter/avfilter.h>
+#include <libavutil/frame.h>
+
+#include "codec/av/fail.h"
+#include "codec/job.h"
+
+struct filter {
+    const struct job *job; // borrowed
+    const struct why *why; // borrowed
+    AVFilterGraph *graph;  // for pictures of this size and format; rebuilt when they change
+    AVFilterContext *in, *out;
+    int width, height, format;
+    bool full_range;
+};
+
+void filter_init(struct filter *f, const struct job *job, const struct why *why);
+
+// *out becomes the picture made from *in, which keeps its pixels but loses its
+// side data.  0 or a negative enum err.
+int filter_picture(struct filter *f, AVFrame *in, AVFrame *out);
+
+void filter_finish(struct filter *f);
+
+#endif

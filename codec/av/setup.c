@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// setup - what the worker's program does once, and the door to its work.
+
+#include "codec/av/av.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include <libavcodec/avcodec.h>
+#include <libavfilter/avfilter.h>
+#include <libavutil/log.h>
+#include <libavutil/mem.h>
+#include <libswresample/swresample.h>
+#include <libswscale/swscale.h>
+
+#include "base/err.h"
+#include "base/hash.h"
+#include "base/log.h"
+#include "codec/av/encode.h"
+#include "codec/media.h"
+
+// The largest buffer libav may ask for at once; a 16384x16384 picture of 10 bits fits.
+#define ALLOC_MAX (1 * GIB)
+
+static const char *const FILTERS[] = {
+    "buffer", "buffersink", "scale", "transpose", "hflip", "vflip", "format", "zscale", "tonemap",
+};
+
+// Fixed settings, whose headers enter the signature.
+static const struct video_settings VIDEO = {
+    .width = 320,
+    .height = 180,
+    .fps = { 30000, 1001 },
+    .crf = 23,
+    .maxrate = 1000000,
+    .bufsize = 1000000,
+    .vbv_init_permille = 700,
+    .level = 31,
+    .preset = "veryfast",
+    .colour = { 1, 1, 1, false },
+};
+static const struct audio_settings AUDIO = { .sample_rate = 48000, .channels = 2, .quality = 100 };
+
+static char signature[160];
+
+// ---- libav's messages
+
+static void drop_line(void *context, int level, const char *fmt, va_list ap)
+{
+    (void)context, (void)level, (void)fmt, (void)ap;
+}
+
+// Called by any thread.
+static void log_libav(void *context, int level, const char *fmt, va_list ap)
+{
+    char line[512];
+    int prefix = 1;
+    if (level > AV_LOG_WARNING)
+        return;
+    av_log_format_line2(context, level, fmt, ap, line, sizeof line, &prefix);
+    line[strcspn(line, "\n")] = '\0';
+    log_line(level <= AV_LOG_ERROR ? LOG_ERROR : LOG_WARN, "libav", "%s", line);
+}
+
+// ---- what must be there
+
+static int check_names(const struct why *why)
+{
+    for (int id = CODEC_NONE + 1; id < CODEC_COUNT; id++)
+        if (!avcodec_find_decoder_by_name(codec_decoder(id)))
+            return fail_with(why, -E_CONFIG, "libavcodec has no decoder %s", codec_decoder(id));
+    for (size_t i = 0; i < countof(FILTERS); i++)
+        if (!avfilter_get_by_name(FILTERS[i]))
+            return fail_with(why, -E_CONFIG, "libavfilter has no filter %s", FILTERS[i]);
+    return 0;
+}
+
+// ---- the signature
+
+// The build number that x264 notes in the first picture of a stream; 0: none found.
+static int x264_build(const uint8_t *p, size_t n)
+{
+    static const char mark[] = "x264 - core ";
+    const uint8_t *at = memmem(p, n, mark, sizeof mark - 1);
+    char digits[8] = "";
+    if (!at)
+        return 0;
+    at += sizeof mark - 1;
+    for (size_t i = 0; i < sizeof digits - 1 && at + i < p + n && at[i] >= '0' && at[i] <= '9'; i++)
+        digits[i] = (char)at[i];
+    return atoi(digits);
+}
+
+static int encode_grey(AVCodecContext *encoder, AVPacket *packet)
+{
+    AVFrame *frame = av_frame_alloc();
+    if (!frame)
+        return AVERROR(ENOMEM);
+    frame->format = AV_PIX_FMT_YUV420P;
+    frame->width = encoder->width;
+    frame->height = encoder->height;
+    int rc = av_frame_get_buffer(frame, 0);
+    if (rc == 0) {
+        for (int i = 0; i < 3; i++)
+            memset(frame->data[i], 128,
+                   (size_t)frame->linesize[i] * (size_t)frame->height / (i ? 2 : 1));
+        frame->pts = 0;
+        rc = avcodec_send_frame(encoder, frame);
+    }
+    av_frame_free(&frame);
+    if (rc == 0)
+        rc = avcodec_send_frame(encoder, NULL);
+    return rc < 0 ? rc : avcodec_receive_packet(encoder, packet);
+}
+
+static int sign_video(struct buf *headers, int *build, const struct why *why)
+{
+    AVCodecContext *encoder = NULL;
+    int rc = encode_open_video(&encoder, &VIDEO, why);
+    if (rc < 0)
+        return rc;
+    AVPacket *packet = av_packet_alloc();
+    rc = packet ? encode_grey(encoder, packet) : AVERROR(ENOMEM);
+    if (rc == 0) {
+        buf_append(headers, encoder->extradata, (size_t)encoder->extradata_size);
+        *build = x264_build(packet->data, (size_t)packet->size);
+    }
+    av_packet_free(&packet);
+    avcodec_free_context(&encoder);
+    return rc < 0 ? fail_libav(why, -E_CONFIG, rc, "trying libx264") : 0;
+}
+
+static int sign_audio(struct buf *headers, const struct why *why)
+{
+    AVCodecContext *encoder = NULL;
+    const int rc = encode_open_audio(&encoder, &AUDIO, why);
+    if (rc == 0)
+        buf_append(headers, encoder->extradata, (size_t)encoder->extradata_size);
+    avcodec_free_context(&encoder);
+    return rc;
+}
+
+static int sign(const struct why *why)
+{
+    struct buf headers;
+    int build = 0;
+    buf_init(&headers, 65536);
+    int rc = sign_video(&headers, &build, why);
+    if (rc == 0)
+        rc = sign_audio(&headers, why);
+    if (rc == 0) {
+        char hex[KEY_HEX];
+        const struct key k = key_of(headers.data, headers.len);
+        const unsigned c = avcodec_version(), s = swscale_version(), r = swresample_version();
+        snprintf(signature, sizeof signature,
+                 "lavc %u.%u.%u swscale %u.%u.%u swresample %u.%u.%u x264 %d headers %.16s",
+                 AV_VERSION_MAJOR(c), AV_VERSION_MINOR(c), AV_VERSION_MICRO(c), AV_VERSION_MAJOR(s),
+                 AV_VERSION_MINOR(s), AV_VERSION_MICRO(s), AV_VERSION_MAJOR(r), AV_VERSION_MINOR(r),
+                 AV_VERSION_MICRO(r), build, key_hex(&k, hex));
+    }
+    buf_finish(&headers);
+    return rc;
+}
+
+// ---- public
+
+int av_setup(char *detail, size_t cap)
+{
+    const struct why why = { detail, cap };
+    av_log_set_callback(getenv("TIDEMILL_AV_LOG") ? log_libav : drop_line);
+    av_max_alloc((size_t)ALLOC_MAX);
+    int rc = check_names(&why);
+    if (rc == 0)
+        rc = sign(&why);
+    return rc < 0 ? -E_CONFIG : 0;
+}
+
+const char *av_signature(void)
+{
+    return signature;
+}
+
+int av_run(const struct job *job, struct io *io, struct job_stats *stats, char *detail, size_t cap)
+{
+    const struct why why = { detail, cap };
+    memset(stats, 0, sizeof *stats);
+    if (cap)
+        detail[0] = '\0';
+    switch (job->kind) {
+    case JOB_PROBE:
+        return av_probe(job, io, detail, cap);
+    case JOB_INIT:
+        return av_init_segment(job, io, detail, cap);
+    case JOB_VIDEO:
+        if (job->media && media_has_video(job->media))
+            return av_video(job, io, stats, detail, cap);
+        return fail_with(&why, -E_PROTOCOL, "a video job without video");
+    case JOB_AUDIO:
+        if (job->media && media_has_audio(job->media))
+            return av_audio(job, io, stats, detail, cap);
+        return fail_with(&why, -E_PROTOCOL, "an audio job without audio");
+    default:
+        return fail_with(&why, -E_PROTOCOL, "a job of kind %d", (int)job->kind);
+    }
+}

@@ -1,0 +1,554 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Segments of audio that are made alone must be what one continuous encode of
+// the same sound gives, packet by packet and byte by byte.
+
+#include "test/unit/av_tools.h"
+
+#include <math.h>
+#include <stdio.h>
+
+#include <libavutil/opt.h>
+#include <libswresample/swresample.h>
+
+#include "base/err.h"
+#include "codec/av/av.h"
+#include "codec/av/encode.h"
+#include "codec/fmp4.h"
+#include "codec/segment.h"
+
+#define SECONDS 8
+#define WARM_UP 4 // packets of the source decoded before the first that counts
+
+enum signal { SWEEP, NOISE, TONE, CLICKS, RARE_CLICKS };
+
+static const struct setup {
+    const char *name;
+    enum signal signal;
+    int source_rate, source_channels;
+    int rate, channels;
+    int quality;
+} SETUPS[] = {
+    { "sweep 48k stereo", SWEEP, 48000, 2, 48000, 2, 100 },
+    { "noise 48k stereo", NOISE, 48000, 2, 48000, 2, 100 },
+    { "tone 48k stereo", TONE, 48000, 2, 48000, 2, 100 },
+    { "clicks 48k stereo", CLICKS, 48000, 2, 48000, 2, 100 },
+    { "clicks, best quality", CLICKS, 48000, 2, 48000, 2, 150 },
+    { "noise, low quality", NOISE, 48000, 2, 48000, 2, 60 },
+    { "sweep 44.1k mono", SWEEP, 44100, 1, 44100, 1, 100 },
+    { "clicks 44.1k mono", CLICKS, 44100, 1, 44100, 1, 100 },
+    { "noise 22.05k mono to 48k", NOISE, 22050, 1, 48000, 1, 100 },
+    { "sweep 22.05k stereo to 48k", SWEEP, 22050, 2, 48000, 2, 100 },
+    { "clicks 96k stereo to 48k mono", CLICKS, 96000, 2, 48000, 1, 100 },
+    { "tone 5.1 to stereo", TONE, 48000, 6, 48000, 2, 100 },
+};
+
+static uint32_t lcg(uint32_t *s)
+{
+    *s = *s * 1664525 + 1013904223;
+    return *s >> 8;
+}
+
+static float noise(uint32_t *s)
+{
+    return (float)lcg(s) / (1 << 23) - 1;
+}
+
+static float raw_sound(const struct setup *u, double t, int channel, uint32_t *random)
+{
+    switch (u->signal) {
+    case SWEEP:
+        return (float)(0.5 * sin(2 * M_PI * (100 * t + 200 * t * t) + channel));
+    case NOISE:
+        return 0.3f * noise(random);
+    case TONE:
+        return (float)(0.4 * sin(2 * M_PI * 997 * t + channel));
+    default: {
+        const double since = fmod(t + 0.05 * channel, u->signal == CLICKS ? 0.31 : 3.1);
+        return (float)(0.8 * exp(-since * 90)) * noise(random);
+    }
+    }
+}
+
+// Fades out, because an abrupt end is a click.
+static float sound(const struct setup *u, int64_t n, int channel, uint32_t *random)
+{
+    const double t = (double)n / u->source_rate, left = SECONDS - 0.5 - t;
+    return raw_sound(u, t, channel, random) * (float)(left > 0.5 ? 1 : left > 0 ? left * 2 : 0);
+}
+
+// Encodes the signal into a clip of AAC packets; the first is priming, at -1024.
+static void make_clip(const struct setup *u, struct clip *c)
+{
+    AVCodecContext *e = avcodec_alloc_context3(avcodec_find_encoder_by_name("aac"));
+    AVFrame *f = av_frame_alloc();
+    AVPacket *p = av_packet_alloc();
+    uint32_t random = 1;
+    clip_init(c);
+    e->sample_rate = u->source_rate;
+    e->sample_fmt = AV_SAMPLE_FMT_FLTP;
+    e->bit_rate = 128000 * u->source_channels;
+    e->time_base = (AVRational){ 1, u->source_rate };
+    e->flags |= AV_CODEC_FLAG_GLOBAL_HEADER | AV_CODEC_FLAG_BITEXACT;
+    av_channel_layout_default(&e->ch_layout, u->source_channels);
+    av_opt_set(e->priv_data, "aac_pns", "0", 0); // a decoder's noise depends on where it starts
+    assert_int_equal(avcodec_open2(e, NULL, NULL), 0);
+    clip_headers(c, e);
+    const int64_t total = (int64_t)SECONDS * u->source_rate;
+    for (int64_t at = 0; at <= total; at += 1024) {
+        f->format = AV_SAMPLE_FMT_FLTP;
+        f->nb_samples = 1024;
+        f->sample_rate = u->source_rate;
+        f->pts = at;
+        av_channel_layout_copy(&f->ch_layout, &e->ch_layout);
+        assert_int_equal(av_frame_get_buffer(f, 0), 0);
+        for (int i = 0; i < 1024; i++)
+            for (int ch = 0; ch < u->source_channels; ch++)
+                ((float *)f->extended_data[ch])[i] = sound(u, at + i, ch, &random);
+        assert_int_equal(avcodec_send_frame(e, at + 1024 > total ? NULL : f), 0);
+        av_frame_unref(f);
+        while (avcodec_receive_packet(e, p) == 0) {
+            clip_add(c, p, p->pts, 1024);
+            av_packet_unref(p);
+        }
+    }
+    av_frame_free(&f);
+    av_packet_free(&p);
+    avcodec_free_context(&e);
+}
+
+static struct media *make_media(const struct setup *u, const struct clip *c)
+{
+    struct media *m = xcalloc(1, sizeof *m);
+    m->size = (int64_t)c->bytes.len;
+    m->audio.codec = CODEC_AAC;
+    m->audio.sample_rate = u->source_rate;
+    m->audio.channels = u->source_channels;
+    m->audio.extradata = c->extradata;
+    m->audio.extradata_size = c->extradata_size;
+    return m;
+}
+
+// The job for AAC frames [first, first + frames).
+static void make_job(struct job *j, const struct setup *u, const struct clip *c, struct media *m,
+                     int64_t first, int64_t frames)
+{
+    *j = (struct job){ .kind = JOB_AUDIO, .media = m, .first = first, .frames = frames };
+    j->a = (struct audio_settings){ u->rate, u->channels, u->quality };
+    j->end = (int64_t)SECONDS * u->rate;
+    j->sequence = 1;
+    const int64_t begin = (first - 31) * 1024 * u->source_rate / u->rate - 1024;
+    const int64_t end = (first + frames + 3) * 1024 * u->source_rate / u->rate + 1024;
+    int lo = 0, hi = c->count;
+    while (lo + 1 < c->count && c->samples[lo + 1].pts <= begin)
+        lo++;
+    while (hi > lo + 1 && c->samples[hi - 1].pts >= end)
+        hi--;
+    lo = lo > WARM_UP ? lo - WARM_UP : 0;
+    j->samples = c->samples + lo;
+    j->sample_count = hi - lo;
+}
+
+static void run(const struct job *j, const struct clip *c, struct memory *io)
+{
+    struct job_stats stats;
+    char detail[DETAIL_MAX] = "";
+    memory_init(io, &c->bytes);
+    const int rc = av_run(j, &io->io, &stats, detail, sizeof detail);
+    if (rc < 0)
+        fail_msg("%s: %s", err_name(rc), detail);
+    assert_int_equal(stats.bytes, io->out.len);
+    assert_int_equal(stats.samples_read, j->sample_count);
+}
+
+// ---- the reference: everything at once, by other code
+
+struct pcm {
+    float *channel[8];
+    int64_t n; // samples
+};
+
+static struct pcm pcm_create(int64_t n)
+{
+    struct pcm p = { .n = n };
+    for (int i = 0; i < 8; i++)
+        p.channel[i] = xcalloc((size_t)n, sizeof(float));
+    return p;
+}
+
+static void pcm_finish(struct pcm *p)
+{
+    for (int i = 0; i < 8; i++)
+        free(p->channel[i]);
+}
+
+// lead: samples of silence before T0.
+static struct pcm decode_whole(const struct setup *u, const struct clip *c, int64_t lead)
+{
+    struct pcm p = pcm_create(lead + (SECONDS + 2) * (int64_t)u->source_rate);
+    AVCodecContext *d = avcodec_alloc_context3(avcodec_find_decoder_by_name("aac"));
+    AVPacket *k = av_packet_alloc();
+    AVFrame *f = av_frame_alloc();
+    d->extradata = av_mallocz((size_t)c->extradata_size + AV_INPUT_BUFFER_PADDING_SIZE);
+    memcpy(d->extradata, c->extradata, (size_t)c->extradata_size);
+    d->extradata_size = c->extradata_size;
+    assert_int_equal(avcodec_open2(d, NULL, NULL), 0);
+    for (int i = 0; i < c->count; i++) {
+        av_new_packet(k, (int)c->samples[i].size);
+        memcpy(k->data, c->bytes.data + c->samples[i].offset, c->samples[i].size);
+        assert_int_equal(avcodec_send_packet(d, k), 0);
+        av_packet_unref(k);
+        assert_int_equal(avcodec_receive_frame(d, f), 0);
+        for (int s = 0; s < f->nb_samples && c->samples[i].pts >= 0; s++)
+            for (int ch = 0; ch < u->source_channels; ch++)
+                p.channel[ch][lead + c->samples[i].pts + s] = ((float *)f->extended_data[ch])[s];
+        av_frame_unref(f);
+    }
+    av_frame_free(&f);
+    av_packet_free(&k);
+    avcodec_free_context(&d);
+    return p;
+}
+
+// Mixes to the output's channels, at the same rate.
+static struct pcm mix_whole(const struct setup *u, const struct pcm *in)
+{
+    struct pcm out = pcm_create(in->n);
+    AVChannelLayout from, to;
+    SwrContext *swr = NULL;
+    av_channel_layout_default(&from, u->source_channels);
+    av_channel_layout_default(&to, u->channels);
+    swr_alloc_set_opts2(&swr, &to, AV_SAMPLE_FMT_FLTP, 48000, &from, AV_SAMPLE_FMT_FLTP, 48000, 0,
+                        NULL);
+    av_opt_set_double(swr, "rematrix_maxval", 1.0, 0);
+    assert_int_equal(swr_init(swr), 0);
+    assert_int_equal(swr_convert(swr, (uint8_t **)out.channel, (int)out.n,
+                                 (const uint8_t **)in->channel, (int)in->n),
+                     in->n);
+    swr_free(&swr);
+    return out;
+}
+
+static struct pcm resample_whole(const struct setup *u, const struct pcm *in)
+{
+    struct pcm out = pcm_create(in->n * u->rate / u->source_rate);
+    AVChannelLayout layout;
+    SwrContext *swr = NULL;
+    av_channel_layout_default(&layout, u->channels);
+    swr_alloc_set_opts2(&swr, &layout, AV_SAMPLE_FMT_FLTP, u->rate, &layout, AV_SAMPLE_FMT_FLTP,
+                        u->source_rate, 0, NULL);
+    assert_int_equal(swr_init(swr), 0);
+    swr_convert(swr, (uint8_t **)out.channel, (int)out.n, (const uint8_t **)in->channel,
+                (int)in->n);
+    swr_free(&swr);
+    return out;
+}
+
+// The sound from T0, as the encoder shall hear it.
+static struct pcm whole_sound(const struct setup *u, const struct clip *c)
+{
+    const int64_t lead = 882; // falls on whole samples at all rates used here
+    struct pcm decoded = decode_whole(u, c, lead * u->source_rate / 22050);
+    struct pcm mixed = mix_whole(u, &decoded), sound = mixed;
+    if (u->rate != u->source_rate)
+        sound = resample_whole(u, &mixed);
+    const int64_t skip = lead * u->rate / 22050;
+    struct pcm cut = pcm_create(sound.n - skip);
+    for (int ch = 0; ch < u->channels; ch++)
+        memcpy(cut.channel[ch], sound.channel[ch] + skip,
+               (size_t)SECONDS * (size_t)u->rate * sizeof(float));
+    pcm_finish(&decoded);
+    pcm_finish(&mixed);
+    if (u->rate != u->source_rate)
+        pcm_finish(&sound);
+    return cut;
+}
+
+// One continuous encode; the clip's packet i + 1 is AAC frame i.
+static void encode_whole(const struct setup *u, const struct pcm *sound, struct clip *out)
+{
+    const struct audio_settings a = { u->rate, u->channels, u->quality };
+    char detail[DETAIL_MAX];
+    const struct why why = { detail, sizeof detail };
+    AVCodecContext *e = NULL;
+    AVFrame *f = av_frame_alloc();
+    AVPacket *p = av_packet_alloc();
+    clip_init(out);
+    assert_int_equal(encode_open_audio(&e, &a, &why), 0);
+    for (int64_t at = 0; at + 1024 <= sound->n; at += 1024) {
+        f->format = AV_SAMPLE_FMT_FLTP;
+        f->nb_samples = 1024;
+        f->sample_rate = u->rate;
+        f->pts = at;
+        av_channel_layout_default(&f->ch_layout, u->channels);
+        for (int ch = 0; ch < u->channels; ch++)
+            f->data[ch] = (uint8_t *)(sound->channel[ch] + at);
+        assert_int_equal(avcodec_send_frame(e, f), 0);
+        av_frame_unref(f);
+        while (avcodec_receive_packet(e, p) == 0) {
+            clip_add(out, p, p->pts, 1024);
+            av_packet_unref(p);
+        }
+    }
+    av_frame_free(&f);
+    av_packet_free(&p);
+    avcodec_free_context(&e);
+}
+
+static bool same_packet(const struct clip *whole, int64_t frame, const struct coded *c)
+{
+    const struct sample *s = &whole->samples[frame + 1];
+    assert_int_equal(s->pts, frame * 1024);
+    return s->size == c->size && memcmp(whole->bytes.data + s->offset, c->data, c->size) == 0;
+}
+
+// ---- tests
+
+static int64_t compare_segment(const struct setup *u, const struct clip *c, struct media *m,
+                               const struct clip *whole, int64_t first, int64_t frames)
+{
+    struct job j;
+    struct memory io;
+    struct coded_list l;
+    struct fmp4_summary sum;
+    int64_t differ = 0;
+    make_job(&j, u, c, m, first, frames);
+    run(&j, c, &io);
+    assert_int_equal(fmp4_check(io.out.data, io.out.len, &sum), 0);
+    assert_int_equal(sum.start, first * 1024);
+    assert_int_equal(sum.samples, frames);
+    assert_int_equal(sum.duration, frames * 1024);
+    read_segment(&io.out, &l);
+    for (int i = 0; i < l.count; i++)
+        differ += !same_packet(whole, first + i, &l.v[i]);
+    free(l.v);
+    buf_finish(&io.out);
+    return differ;
+}
+
+static void test_segments_equal_continuous(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < countof(SETUPS); i++) {
+        const struct setup *u = &SETUPS[i];
+        struct clip c, whole;
+        make_clip(u, &c);
+        struct media *m = make_media(u, &c);
+        struct pcm sound = whole_sound(u, &c);
+        encode_whole(u, &sound, &whole);
+        const struct segtab t =
+            segtab_make((struct rational){ 30000, 1001 }, SECONDS * 30000 / 1001, 2000);
+        int64_t differ = 0, bytes = whole.samples[whole.count - 1].offset;
+        for (int k = t.count - 1; k >= 0; k--) {
+            const int64_t first = segtab_audio_frame(&t, k, u->rate);
+            differ += compare_segment(u, &c, m, &whole, first,
+                                      segtab_audio_frame(&t, k + 1, u->rate) - first);
+        }
+        print_message("%-30s %d segments, %lld packets differ, %lld kb/s\n", u->name, t.count,
+                      (long long)differ, (long long)(bytes * 8 / SECONDS / 1000));
+        assert_int_equal(differ, 0);
+        pcm_finish(&sound);
+        clip_finish(&c);
+        clip_finish(&whole);
+        free(m);
+    }
+}
+
+// Makes all segments and joins their packets into one clip, as a player would.
+static void join_segments(const struct setup *u, const struct clip *c, struct media *m,
+                          const struct segtab *t, struct clip *joined)
+{
+    clip_init(joined);
+    for (int k = 0; k < t->count; k++) {
+        const int64_t first = segtab_audio_frame(t, k, u->rate);
+        struct job j;
+        struct memory io;
+        struct coded_list l;
+        make_job(&j, u, c, m, first, segtab_audio_frame(t, k + 1, u->rate) - first);
+        run(&j, c, &io);
+        read_segment(&io.out, &l);
+        for (int i = 0; i < l.count; i++) {
+            const AVPacket p = { .data = (uint8_t *)l.v[i].data, .size = (int)l.v[i].size };
+            clip_add(joined, &p, l.v[i].pts, 1024);
+        }
+        free(l.v);
+        buf_finish(&io.out);
+    }
+}
+
+static void take_headers(const struct setup *u, struct clip *c)
+{
+    const struct audio_settings a = { u->rate, u->channels, u->quality };
+    const struct why why = { NULL, 0 };
+    AVCodecContext *e = NULL;
+    assert_int_equal(encode_open_audio(&e, &a, &why), 0);
+    clip_headers(c, e);
+    avcodec_free_context(&e);
+}
+
+static float largest_difference(const struct pcm *a, const struct pcm *b, int64_t from, int64_t to)
+{
+    float max = 0;
+    for (int64_t i = from; i < to; i++)
+        max = fmaxf(max, fabsf(a->channel[0][i] - b->channel[0][i]));
+    return max;
+}
+
+// The encoder remembers the last attack however long ago it was, and codes the
+// next one a little finer or coarser for it.  So where attacks are rare a packet
+// may differ from a continuous encode's; it may not be heard.
+static void test_rare_attacks(void **state)
+{
+    (void)state;
+    const struct setup u = { "rare clicks", RARE_CLICKS, 48000, 2, 48000, 2, 100 };
+    const struct segtab t = segtab_make((struct rational){ 25, 1 }, SECONDS * 25, 2000);
+    struct clip c, whole, joined;
+    make_clip(&u, &c);
+    struct media *m = make_media(&u, &c);
+    struct pcm sound = whole_sound(&u, &c);
+    encode_whole(&u, &sound, &whole);
+    join_segments(&u, &c, m, &t, &joined);
+    whole.samples++; // its priming
+    whole.count = joined.count;
+    take_headers(&u, &whole);
+    take_headers(&u, &joined);
+
+    struct pcm a = decode_whole(&u, &whole, 0), b = decode_whole(&u, &joined, 0);
+    const float error = largest_difference(&a, &sound, 1024, SECONDS * 48000);
+    const float difference = largest_difference(&a, &b, 0, SECONDS * 48000);
+    print_message("coding error %.4f, difference %.4f\n", (double)error, (double)difference);
+    assert_true(difference < error / 2);
+    for (int k = 1; k < t.count; k++) {
+        const int64_t at = segtab_audio_frame(&t, k, 48000) * 1024;
+        assert_true(largest_difference(&a, &b, at - 1024, at + 1024) < 0.001f);
+    }
+    whole.samples--;
+    pcm_finish(&a);
+    pcm_finish(&b);
+    pcm_finish(&sound);
+    clip_finish(&c);
+    clip_finish(&whole);
+    clip_finish(&joined);
+    free(m);
+}
+
+static float loudest(const struct pcm *p, int64_t from, int64_t to)
+{
+    float max = 0;
+    for (int64_t i = from; i < to; i++)
+        max = fmaxf(max, fabsf(p->channel[0][i]));
+    return max;
+}
+
+// Where the table has no sample, and past the asset's end, there is silence, and
+// nothing else moves.
+static void test_silence(void **state)
+{
+    (void)state;
+    const struct setup u = { "tone", TONE, 48000, 2, 48000, 2, 100 };
+    struct clip c, out;
+    make_clip(&u, &c);
+    const int gone = 41; // the packet of [40 * 1024, 41 * 1024), and the 19 after it
+    memmove(c.samples + gone, c.samples + gone + 20,
+            sizeof *c.samples * (size_t)(c.count - gone - 20));
+    c.count -= 20;
+    struct media *m = make_media(&u, &c);
+    struct job j;
+    struct memory io;
+    struct coded_list l;
+    make_job(&j, &u, &c, m, 0, 120);
+    j.end = 100 * 1024 + 500;
+    run(&j, &c, &io);
+    read_segment(&io.out, &l);
+    clip_init(&out);
+    for (int i = 0; i < l.count; i++) {
+        const AVPacket p = { .data = (uint8_t *)l.v[i].data, .size = (int)l.v[i].size };
+        clip_add(&out, &p, l.v[i].pts, 1024);
+    }
+    take_headers(&u, &out);
+    struct pcm heard = decode_whole(&u, &out, 0);
+    static const struct {
+        int64_t from, to; // frames
+        bool silent;
+    } rows[] = { { 5, 39, false }, { 42, 59, true }, { 62, 99, false }, { 103, 120, true } };
+    for (size_t i = 0; i < countof(rows); i++)
+        for (int64_t f = rows[i].from; f < rows[i].to; f++) {
+            const float level = loudest(&heard, f * 1024, (f + 1) * 1024);
+            assert_true(rows[i].silent ? level < 0.0001f : level > 0.38f && level < 0.42f);
+        }
+    pcm_finish(&heard);
+    free(l.v);
+    buf_finish(&io.out);
+    clip_finish(&out);
+    clip_finish(&c);
+    free(m);
+}
+
+static void test_failures(void **state)
+{
+    (void)state;
+    const struct setup u = { "tone", TONE, 48000, 2, 48000, 2, 100 };
+    struct clip c;
+    make_clip(&u, &c);
+    struct media *m = make_media(&u, &c);
+    static const struct {
+        const char *what;
+        int64_t first, frames, offset;
+        int patience;
+        bool garbage;
+        int rc;
+    } rows[] = {
+        { "sound", 40, 40, 0, -1, false, 0 },
+        { "negative first", -1, 40, 0, -1, false, -E_PROTOCOL },
+        { "first out of range", INT64_MAX, 40, 0, -1, false, -E_PROTOCOL },
+        { "no frames", 40, 0, 0, -1, false, -E_PROTOCOL },
+        { "too many frames", 40, 5000, 0, -1, false, -E_LIMITS },
+        { "past the source", 40, 40, 1 << 30, -1, false, -E_CORRUPT },
+        { "sample at the end of time", 40, 40, INT64_MAX - 5, -1, false, -E_CORRUPT },
+        { "cancelled at once", 40, 40, 0, 0, false, -E_CANCELLED },
+        { "cancelled in decoding", 40, 40, 0, 20, false, -E_CANCELLED },
+        { "cancelled in encoding", 40, 40, 0, 200, false, -E_CANCELLED },
+        { "garbage", 40, 40, 0, -1, true, 0 }, // is silence
+    };
+    for (size_t i = 0; i < countof(rows); i++) {
+        struct job j;
+        struct job_stats stats;
+        struct memory io;
+        char detail[DETAIL_MAX];
+        uint32_t random = 7;
+        make_job(&j, &u, &c, m, 40, 40);
+        j.first = rows[i].first;
+        j.frames = rows[i].frames;
+        const int64_t kept = j.samples[3].offset;
+        if (rows[i].offset)
+            j.samples[3].offset = rows[i].offset;
+        memory_init(&io, &c.bytes);
+        io.patience = rows[i].patience;
+        for (size_t b = 0; b < c.bytes.len && rows[i].garbage; b++)
+            c.bytes.data[b] = (uint8_t)lcg(&random);
+        const int rc = av_run(&j, &io.io, &stats, detail, sizeof detail);
+        if (rc != rows[i].rc)
+            fail_msg("%s: %s (%s)", rows[i].what, err_name(rc), detail);
+        assert_true(rc == 0 || detail[0]);
+        j.samples[3].offset = kept;
+        buf_finish(&io.out);
+    }
+    clip_finish(&c);
+    free(m);
+}
+
+int main(void)
+{
+    char detail[DETAIL_MAX];
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_segments_equal_continuous),
+        cmocka_unit_test(test_rare_attacks),
+        cmocka_unit_test(test_silence),
+        cmocka_unit_test(test_failures),
+    };
+    if (av_setup(detail, sizeof detail) < 0) {
+        print_error("%s\n", detail);
+        return 1;
+    }
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
