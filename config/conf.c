@@ -1,0 +1,657 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Every value takes the same way in, whether it is a default, from the file,
+// the environment or the command line: text (or a JSON scalar) to a checked
+// field, and a complaint knows where the value came from.  What only this
+// machine can say (a 0 or an empty default) is resolved at the end.
+
+#include "config/conf.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <jansson.h>
+
+#include "base/base.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "config/machine.h"
+#include "config/param.h"
+#include "config/place.h"
+#include "config/text.h"
+
+#define FILE_MAX MIB
+#define VARIABLE "TIDEMILL_"
+#define SHORT_SIDE_MIN 64
+#define SHORT_SIDE_MAX 4320
+#define MAXRATE_MIN 50000
+#define MAXRATE_MAX 400000000
+#define CRF_MAX 51
+
+static const struct conf_rung default_ladder[] = {
+    { 1080, 5000000, 23 }, { 720, 2800000, 23 }, { 540, 1600000, 23 },
+    { 360, 800000, 23 },   { 240, 400000, 23 },
+};
+
+static const char ladder_doc[] =
+    "Steps of the ladder: [{\"short_side\": 720, \"maxrate\": 2800000, \"crf\": 23}]";
+static const char origins_doc[] = "Where sources live: [{\"prefix\": \"/\", \"base\": "
+                                  "\"/srv/video\"}]; base is a folder or an http(s):// URL";
+
+// ---- the file
+
+static int unknown_key(const struct from *from)
+{
+    const char *const near = param_nearest(from->name);
+    if (near)
+        return complain(from, "unknown key; did you mean %s?", near);
+    return complain(from, "unknown key; tidemill --help-config lists them all");
+}
+
+static int wrong_type(const struct from *from, const char *wants, const json_t *got)
+{
+    static const char *const names[] = {
+        [JSON_OBJECT] = "an object", [JSON_ARRAY] = "a list",    [JSON_STRING] = "a string",
+        [JSON_INTEGER] = "a number", [JSON_REAL] = "a fraction", [JSON_TRUE] = "true",
+        [JSON_FALSE] = "false",      [JSON_NULL] = "null",
+    };
+    return complain(from, "wants %s, not %s", wants, names[json_typeof(got)]);
+}
+
+static int set_json(struct conf *c, const struct param *p, const json_t *v, const struct from *from)
+{
+    const bool fits = p->type == TYPE_BOOL  ? json_is_boolean(v)
+                      : p->type == TYPE_INT ? json_is_integer(v)
+                                            : json_is_string(v);
+    if (!fits)
+        return wrong_type(from, param_type_wants(p), v);
+    switch (p->type) {
+    case TYPE_BOOL:
+        return param_set_text(c, p, json_is_true(v) ? "true" : "false", from);
+    case TYPE_INT:
+        return param_set_number(c, p, json_integer_value(v), from);
+    default:
+        return param_set_text(c, p, json_string_value(v), from);
+    }
+}
+
+// The member of an element of a list, or a complaint.
+static int get_member(const json_t *element, const char *key, const char *wants, json_type type,
+                      const struct from *from, const json_t **out)
+{
+    *out = json_object_get(element, key);
+    if (!*out)
+        return complain(from, "\"%s\" is missing; it wants %s", key, wants);
+    char path[PLACE_PATH];
+    snprintf(path, sizeof path, "%s.%s", from->name, key);
+    const struct from f = inside(from, path);
+    return json_typeof(*out) == type ? 0 : wrong_type(&f, wants, *out);
+}
+
+static int check_members(const json_t *element, const char *const *names, const char *list,
+                         const struct from *from)
+{
+    if (!json_is_object(element))
+        return wrong_type(from, "an object", element);
+    const char *key;
+    json_t *v;
+    json_object_foreach((json_t *)element, key, v)
+    {
+        if (text_is_one_of(key, names))
+            continue;
+        char *const path = xasprintf("%s.%s", from->name, key);
+        const struct from f = inside(from, path);
+        const int rc = complain(&f, "unknown key; %s", list);
+        free(path);
+        return rc;
+    }
+    return 0;
+}
+
+static int get_number(const json_t *element, const char *key, int64_t min, int64_t max,
+                      const struct from *from, int64_t *out)
+{
+    const json_t *v;
+    const int rc = get_member(element, key, "a whole number", JSON_INTEGER, from, &v);
+    if (rc)
+        return rc;
+    *out = json_integer_value(v);
+    if (*out >= min && *out <= max)
+        return 0;
+    char path[PLACE_PATH];
+    snprintf(path, sizeof path, "%s.%s", from->name, key);
+    const struct from f = inside(from, path);
+    return complain(&f, "out of range; it goes from %" PRId64 " to %" PRId64, min, max);
+}
+
+static int descending(const void *a, const void *b)
+{
+    return ((const struct conf_rung *)b)->short_side - ((const struct conf_rung *)a)->short_side;
+}
+
+static int add_rung(struct conf *c, const json_t *element, const struct from *from)
+{
+    static const char *const names[] = { "short_side", "maxrate", "crf", NULL };
+    int64_t side, maxrate, crf;
+    int rc = check_members(element, names, "a rung has short_side, maxrate and crf", from);
+    if (!rc)
+        rc = get_number(element, "short_side", SHORT_SIDE_MIN, SHORT_SIDE_MAX, from, &side);
+    if (!rc)
+        rc = get_number(element, "maxrate", MAXRATE_MIN, MAXRATE_MAX, from, &maxrate);
+    if (!rc)
+        rc = get_number(element, "crf", 0, CRF_MAX, from, &crf);
+    if (rc)
+        return rc;
+    if (side % 2)
+        return complain(from, "short_side %" PRId64 " is odd; pictures have even sides", side);
+    for (int i = 0; i < c->rung_count; i++) {
+        if (c->rungs[i].short_side == side)
+            return complain(from, "a second rung of short_side %" PRId64 "; keep one", side);
+    }
+    c->rungs[c->rung_count++] = (struct conf_rung){ (int)side, maxrate, (int)crf };
+    return 0;
+}
+
+static bool is_url(const char *s)
+{
+    return strncmp(s, "http://", 7) == 0 || strncmp(s, "https://", 8) == 0;
+}
+
+static bool is_good_url(const char *s)
+{
+    const char *const host = strstr(s, "//") + 2;
+    return *host && *host != '/' && text_is_printable(s) && !strpbrk(s, "?#\\");
+}
+
+// Fills base and http of an origin.
+static int set_base(struct conf_origin *o, const char *base, const struct from *from)
+{
+    if (is_url(base)) {
+        if (!is_good_url(base))
+            return complain(from, "\"%s\" is wrong; write http://HOST/PATH/", base);
+        o->http = true;
+        o->base = xasprintf("%s%s", base, base[strlen(base) - 1] == '/' ? "" : "/");
+        return 0;
+    }
+    if (strstr(base, "://"))
+        return complain(from, "\"%s\" is wrong; write a folder, or an http:// or https:// URL",
+                        base);
+    char *const real = realpath(base, NULL);
+    struct stat st;
+    if (!real || stat(real, &st) < 0) {
+        const int rc = complain(from, "\"%s\": %s; write a folder, or an http:// or https:// URL",
+                                base, strerror(errno));
+        free(real);
+        return rc;
+    }
+    o->base = real;
+    if (!S_ISDIR(st.st_mode))
+        return complain(from, "\"%s\" is a file; write the folder it lies in", base);
+    return 0;
+}
+
+static int set_prefix(struct conf_origin *o, const char *prefix, const struct from *from)
+{
+    const size_t n = strlen(prefix);
+    if (n == 0 || prefix[0] != '/' || prefix[n - 1] != '/' || !text_is_printable(prefix) ||
+        strstr(prefix, "//") || strstr(prefix, "/."))
+        return complain(from, "\"%s\" is wrong; write \"/\" or \"/name/\"", prefix);
+    if (strncmp(prefix, "/-/", 3) == 0)
+        return complain(from, "the server's own files are below /-/; write another prefix");
+    o->prefix = xstrdup(prefix);
+    return 0;
+}
+
+static int longest_first(const void *a, const void *b)
+{
+    const size_t m = strlen(((const struct conf_origin *)a)->prefix);
+    const size_t n = strlen(((const struct conf_origin *)b)->prefix);
+    return (m < n) - (m > n);
+}
+
+static int add_origin(struct conf *c, const json_t *element, const struct from *from)
+{
+    static const char *const names[] = { "prefix", "base", NULL };
+    const json_t *prefix, *base;
+    int rc = check_members(element, names, "an origin has prefix and base", from);
+    if (!rc)
+        rc = get_member(element, "prefix", "a string such as \"/\"", JSON_STRING, from, &prefix);
+    if (!rc)
+        rc = get_member(element, "base", "a folder or an http(s):// URL", JSON_STRING, from, &base);
+    if (rc)
+        return rc;
+
+    char path[PLACE_PATH];
+    struct from f = inside(from, path);
+    struct conf_origin *const o = &c->origins[c->origin_count++];
+    snprintf(path, sizeof path, "%s.prefix", from->name);
+    rc = set_prefix(o, json_string_value(prefix), &f);
+    for (int i = 0; !rc && &c->origins[i] < o; i++) {
+        if (strcmp(c->origins[i].prefix, o->prefix) == 0)
+            return complain(&f, "a second origin of prefix \"%s\"; keep one", o->prefix);
+    }
+    if (rc)
+        return rc;
+    snprintf(path, sizeof path, "%s.base", from->name);
+    if (!is_url(json_string_value(base)) && json_string_value(base)[0] != '/')
+        return complain(&f, "\"%s\" is wrong; write a folder from / on, or an http(s):// URL",
+                        json_string_value(base));
+    return set_base(o, json_string_value(base), &f);
+}
+
+static int read_list(struct conf *c, const json_t *list, size_t max, const struct from *from,
+                     int (*add)(struct conf *, const json_t *, const struct from *))
+{
+    if (!json_is_array(list))
+        return wrong_type(from, "a list", list);
+    if (json_array_size(list) < 1 || json_array_size(list) > max)
+        return complain(from, "has %zu elements; it goes from 1 to %zu", json_array_size(list),
+                        max);
+    int rc = 0;
+    for (size_t i = 0; !rc && i < json_array_size(list); i++) {
+        char path[PARAM_NAME];
+        snprintf(path, sizeof path, "%s[%zu]", from->name, i);
+        const struct from f = inside(from, path);
+        rc = add(c, json_array_get(list, i), &f);
+    }
+    return rc;
+}
+
+static int read_ladder(struct conf *c, const json_t *v, const struct from *from)
+{
+    c->rung_count = 0;
+    const int rc = read_list(c, v, CONF_RUNGS, from, add_rung);
+    qsort(c->rungs, (size_t)c->rung_count, sizeof c->rungs[0], descending);
+    return rc;
+}
+
+static int read_origins(struct conf *c, const json_t *v, const struct from *from)
+{
+    const int rc = read_list(c, v, CONF_ORIGINS, from, add_origin);
+    if (!rc)
+        qsort(c->origins, (size_t)c->origin_count, sizeof c->origins[0], longest_first);
+    return rc;
+}
+
+static bool is_group(const char *path)
+{
+    const size_t n = strlen(path);
+    for (size_t i = 0; i < param_count; i++) {
+        if (strncmp(params[i].path, path, n) == 0 && params[i].path[n] == '.')
+            return true;
+    }
+    return false;
+}
+
+static int read_object(struct conf *c, const json_t *object, const struct from *from);
+
+static int read_member(struct conf *c, const json_t *v, const struct from *from)
+{
+    const struct param *const p = param_of(from->name);
+    if (p)
+        return set_json(c, p, v, from);
+    if (is_group(from->name))
+        return read_object(c, v, from);
+    if (strcmp(from->name, "ladder") == 0)
+        return read_ladder(c, v, from);
+    if (strcmp(from->name, "origins") == 0)
+        return read_origins(c, v, from);
+    return unknown_key(from);
+}
+
+// Recursion ends with the dots of the paths in param.def.
+static int read_object(struct conf *c, const json_t *object, const struct from *from)
+{
+    if (!json_is_object(object))
+        return wrong_type(from, "an object", object);
+    const char *key;
+    json_t *v;
+    json_object_foreach((json_t *)object, key, v)
+    {
+        // A dot inside a key would look like a path.
+        char *const path = xasprintf("%s%s%s", from->name, *from->name ? "." : "", key);
+        const struct from f = inside(from, path);
+        const int rc = strchr(key, '.') ? complain(&f, "unknown key; write objects inside objects")
+                                        : read_member(c, v, &f);
+        free(path);
+        if (rc)
+            return rc;
+    }
+    return 0;
+}
+
+static int read_whole(const char *file, struct buf *text, const struct from *from)
+{
+    FILE *f = fopen(file, "re");
+    if (!f)
+        return complain(from, "%s", strerror(errno));
+    char piece[4096];
+    size_t n;
+    int rc = 0;
+    while (!rc && (n = fread(piece, 1, sizeof piece, f)) > 0)
+        rc = buf_append(text, piece, n);
+    if (rc)
+        rc = complain(from, "too long for a configuration");
+    else if (ferror(f))
+        rc = complain(from, "%s", strerror(errno));
+    fclose(f);
+    return rc;
+}
+
+static int bad_json(const json_error_t *e, const struct from *from)
+{
+    struct place at;
+    if (json_error_code(e) == json_error_duplicate_key &&
+        place_before(&at, from->text, from->len, (size_t)e->position))
+        snprintf(from->to->why, from->to->cap, "%s:%d:%d: %s: given twice; keep one", from->file,
+                 at.line, at.column, at.path);
+    else
+        snprintf(from->to->why, from->to->cap, "%s:%d:%d: not JSON: %s", from->file,
+                 e->line > 0 ? e->line : 1, e->column > 0 ? e->column : 1, e->text);
+    return -E_CONFIG;
+}
+
+static int read_file(struct conf *c, const char *file, const struct complaint *to)
+{
+    struct buf text;
+    buf_init(&text, FILE_MAX);
+    struct from from = { .to = to, .name = file };
+    json_t *root = NULL;
+    int rc = read_whole(file, &text, &from);
+    if (rc)
+        goto done;
+    from = (struct from){ to, file, text.data ? (char *)text.data : "", text.len, "" };
+    json_error_t e;
+    root = json_loadb(from.text, from.len, JSON_REJECT_DUPLICATES, &e);
+    rc = root ? read_object(c, root, &from) : bad_json(&e, &from);
+
+done:
+    json_decref(root);
+    buf_finish(&text);
+    return rc;
+}
+
+// ---- the environment and the command line
+
+static int read_variable(struct conf *c, const char *name, const char *value,
+                         const struct complaint *to)
+{
+    const struct from from = { .to = to, .name = name };
+    for (size_t i = 0; i < param_count; i++) {
+        char ours[PARAM_NAME];
+        param_variable(params[i].path, ours);
+        if (strcmp(name, ours) == 0)
+            return param_set_text(c, &params[i], value, &from);
+    }
+    // Names of others may begin like ours (a container platform's service variables
+    // do), so an unknown one is wrong only when it looks like a slip.
+    char near[PARAM_NAME];
+    if (param_nearest_variable(name, near))
+        return complain(&from, "unknown variable; did you mean %s?", near);
+    return 0;
+}
+
+static int read_environment(struct conf *c, char *const environment[], const struct complaint *to)
+{
+    for (; environment && *environment; environment++) {
+        const char *const value = strchr(*environment, '=');
+        if (!value || strncmp(*environment, VARIABLE, strlen(VARIABLE)) != 0)
+            continue;
+        char *const name = strndup(*environment, (size_t)(value - *environment));
+        const int rc = read_variable(c, name, value + 1, to);
+        free(name);
+        if (rc)
+            return rc;
+    }
+    return 0;
+}
+
+static void forget_origins(struct conf *c)
+{
+    for (int i = 0; i < c->origin_count; i++) {
+        free(c->origins[i].prefix);
+        free(c->origins[i].base);
+    }
+    memset(c->origins, 0, sizeof c->origins);
+    c->origin_count = 0;
+}
+
+static int read_flags(struct conf *c, const struct conf_flags *flags, const struct complaint *to)
+{
+    int rc = 0;
+    struct from from = { .to = to, .name = "-l" };
+    if (flags->listen)
+        rc = param_set_text(c, param_of("listen"), flags->listen, &from);
+    from.name = "-d";
+    if (!rc && flags->cache_dir)
+        rc = param_set_text(c, param_of("cache.dir"), flags->cache_dir, &from);
+    if (rc || !flags->origin)
+        return rc;
+    forget_origins(c);
+    c->origin_count = 1;
+    c->origins[0].prefix = xstrdup("/");
+    from.name = "ORIGIN";
+    return set_base(&c->origins[0], flags->origin, &from);
+}
+
+// ---- what only this machine can say
+
+static const char *variable(char *const environment[], const char *name)
+{
+    const size_t n = strlen(name);
+    for (; environment && *environment; environment++) {
+        if (strncmp(*environment, name, n) == 0 && (*environment)[n] == '=')
+            return *environment + n + 1;
+    }
+    return NULL;
+}
+
+static char *user_cache(char *const environment[])
+{
+    const char *const xdg = variable(environment, "XDG_CACHE_HOME");
+    if (xdg && *xdg == '/') // the XDG specification: others are to be ignored
+        return xasprintf("%s/tidemill", xdg);
+    const char *const home = variable(environment, "HOME");
+    return home && *home == '/' ? xasprintf("%s/.cache/tidemill", home) : NULL;
+}
+
+static char *absolute(const char *path)
+{
+    char *const here = *path == '/' ? NULL : getcwd(NULL, 0);
+    char *const whole = here ? xasprintf("%s/%s", here, path) : xstrdup(path);
+    free(here);
+    return whole;
+}
+
+static int resolve_folder(struct conf *c, char *const environment[], const struct complaint *to)
+{
+    const struct from from = { .to = to, .name = "cache.dir" };
+    char *const folder = *c->cache_dir ? absolute(c->cache_dir) : user_cache(environment);
+    if (!folder && c->cache_disk_enabled)
+        return complain(&from, "neither XDG_CACHE_HOME nor HOME is set; name a folder with -d");
+    if (folder) {
+        free(c->cache_dir);
+        c->cache_dir = folder;
+    }
+    return 0;
+}
+
+static int clamp(int64_t v, int64_t least, int64_t most)
+{
+    return (int)(v < least ? least : v > most ? most : v);
+}
+
+static int resolve(struct conf *c, char *const environment[], const struct complaint *to)
+{
+    const int cores = machine_cores("");
+    const int64_t memory = machine_memory("");
+    if (c->http_threads == 0)
+        c->http_threads = clamp(cores / 2, 2, param_of("http.threads")->max);
+    if (c->workers_count == 0)
+        c->workers_count = clamp(cores, 1, param_of("workers.count")->max);
+    if (c->cache_memory == 0)
+        c->cache_memory = memory / 8;
+    if (c->cache_source_blocks == 0)
+        c->cache_source_blocks = memory / 16;
+    return resolve_folder(c, environment, to);
+}
+
+// ---- whole
+
+static void set_defaults(struct conf *c, bool has_file)
+{
+    char why[256] = "";
+    const struct complaint to = { why, sizeof why };
+    for (size_t i = 0; i < param_count; i++) {
+        const struct from from = { .to = &to, .name = params[i].path };
+        const int rc = param_set_text(c, &params[i], params[i].def, &from);
+        assert(rc == 0 && "a default of param.def is wrong");
+    }
+    memcpy(c->rungs, default_ladder, sizeof default_ladder);
+    c->rung_count = countof(default_ladder);
+    c->ui = !has_file;
+}
+
+int conf_load(struct conf **out, const struct conf_flags *flags, char *const environment[],
+              char *why, size_t cap)
+{
+    *out = NULL;
+    const struct complaint to = { why, cap };
+    struct conf *const c = xcalloc(1, sizeof *c);
+    set_defaults(c, flags->file);
+    int rc = flags->file ? read_file(c, flags->file, &to) : 0;
+    if (!rc)
+        rc = read_environment(c, environment, &to);
+    if (!rc)
+        rc = read_flags(c, flags, &to);
+    if (!rc && c->origin_count == 0) {
+        const struct from from = { .to = &to, .name = "ORIGIN" };
+        rc = complain(&from, "nothing to serve; name a folder or an http(s):// URL, as in "
+                             "\"tidemill ~/Videos\", or set \"origins\" in the file of -c");
+    }
+    if (!rc)
+        rc = resolve(c, environment, &to);
+    if (rc) {
+        conf_destroy(c);
+        return rc;
+    }
+    *out = c;
+    return 0;
+}
+
+void conf_destroy(struct conf *c)
+{
+    if (!c)
+        return;
+    for (size_t i = 0; i < param_count; i++) {
+        if (params[i].type == TYPE_STRING)
+            free(*(char **)param_field(c, &params[i]));
+    }
+    forget_origins(c);
+    free(c);
+}
+
+// ---- printing
+
+// A URL without its password: "redis://:***@host".
+static char *redact(const char *s)
+{
+    const char *const host = strstr(s, "://");
+    const size_t authority = host ? strcspn(host + 3, "/?#") : 0;
+    const char *const at = host ? memrchr(host + 3, '@', authority) : NULL;
+    const char *const colon = at ? memchr(host + 3, ':', (size_t)(at - host - 3)) : NULL;
+    if (!colon)
+        return xstrdup(s);
+    return xasprintf("%.*s:***%s", (int)(colon - s), s, at);
+}
+
+static json_t *json_of_url(const char *s)
+{
+    char *const clean = redact(s);
+    json_t *const v = json_string(clean);
+    free(clean);
+    return v;
+}
+
+static json_t *json_of(const struct conf *c, const struct param *p)
+{
+    char text[QUANTITY_TEXT];
+    switch (p->type) {
+    case TYPE_BOOL:
+        return json_boolean(*(bool *)param_field(c, p));
+    case TYPE_INT:
+        return json_integer(*(int *)param_field(c, p));
+    case TYPE_STRING:
+        return json_of_url(*(char **)param_field(c, p));
+    default:
+        return json_string(param_print_number(p, *(int64_t *)param_field(c, p), text));
+    }
+}
+
+// Takes value; nests as the dots of the path say.  A value that cannot be JSON
+// (a folder's name that is not UTF-8) is left out.
+static void put(json_t *root, const char *path, json_t *value)
+{
+    const char *const dot = strchr(path, '.');
+    if (!dot) {
+        json_object_set_new(root, path, value);
+        return;
+    }
+    char *const group = strndup(path, (size_t)(dot - path));
+    if (!json_object_get(root, group))
+        json_object_set_new(root, group, json_object());
+    put(json_object_get(root, group), dot + 1, value);
+    free(group);
+}
+
+static json_t *json_of_ladder(const struct conf *c)
+{
+    json_t *const list = json_array();
+    for (int i = 0; i < c->rung_count; i++) {
+        const struct conf_rung *const r = &c->rungs[i];
+        json_array_append_new(list, json_pack("{s:i, s:I, s:i}", "short_side", r->short_side,
+                                              "maxrate", (json_int_t)r->maxrate, "crf", r->crf));
+    }
+    return list;
+}
+
+static json_t *json_of_origins(const struct conf *c)
+{
+    json_t *const list = json_array();
+    for (int i = 0; i < c->origin_count; i++) {
+        json_array_append_new(list, json_pack("{s:s, s:o}", "prefix", c->origins[i].prefix, "base",
+                                              json_of_url(c->origins[i].base)));
+    }
+    return list;
+}
+
+void conf_print(const struct conf *c, FILE *out)
+{
+    json_t *const root = json_object();
+    put(root, "origins", json_of_origins(c));
+    put(root, "ladder", json_of_ladder(c));
+    for (size_t i = 0; i < param_count; i++)
+        put(root, params[i].path, json_of(c, &params[i]));
+    json_dumpf(root, out, JSON_INDENT(4));
+    fputc('\n', out);
+    json_decref(root);
+}
+
+static void print_help_line(const char *path, const char *type, const char *def, const char *doc,
+                            FILE *out)
+{
+    fprintf(out, "%-24s %-6s %-15s %s\n", path, type, *def ? def : "\"\"", doc);
+}
+
+void conf_print_help(FILE *out)
+{
+    print_help_line("origins", "list", "-", origins_doc, out);
+    print_help_line("ladder", "list", "1080 to 240", ladder_doc, out);
+    for (size_t i = 0; i < param_count; i++) {
+        const struct param *const p = &params[i];
+        print_help_line(p->path, param_type_name(p), p->def, p->doc, out);
+    }
+}
