@@ -141,7 +141,7 @@ static const struct {
     { "{\"origins\": [{\"prefix\": \"/\", \"base\": \"http://h/?a\"}]}",
       "1:30: origins[0].base: \"http://h/?a\" is wrong; write http://HOST/PATH/" },
     { "{\"origins\": [{\"prefix\": \"/\", \"base\": \"/\"}, {\"prefix\": \"/\", \"base\": \"/\"}]}",
-      "1:46: origins[1].prefix: a second origin of prefix \"/\"; keep one" },
+      "1:45: origins[1].prefix: a second origin of prefix \"/\"; keep one" },
 };
 
 static void test_bad_files(void **state)
