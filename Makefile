@@ -34,6 +34,7 @@ WORKER_SIDE := $(call folder,base) $(call folder,codec) $(filter-out $(WORKER_MA
 SERVER_SIDE := $(call folder,base) $(call folder,config) $(call folder,cache) $(call folder,codec) \
 	$(filter-out $(SERVER_MAIN),$(call folder,server))
 TESTS   := $(patsubst test/unit/%.c,$B/test/%,$(wildcard test/unit/t_*.c))
+TOOLS   := $(patsubst test/tools/%.c,$B/test/%,$(wildcard test/tools/*.c))
 FUZZERS := $(patsubst test/fuzz/%.c,$B/fuzz/%,$(wildcard test/fuzz/f_*.c))
 
 all: $B/tidemill $B/tidemill-worker
@@ -67,6 +68,11 @@ $B/test/t_%: $B/test/unit/t_%.o $(SERVER_SIDE)
 	@mkdir -p $(@D)
 	$(LINK) -o $@ $^ $(call libs,$(SERVER_PKGS)) -lcmocka
 
+# A tool of the tests is one file.
+$B/test/%: $B/test/tools/%.o
+	@mkdir -p $(@D)
+	$(LINK) -o $@ $^ -lm
+
 # Likewise f_av_* and f_*; "make fuzz" runs each for FUZZ_SECONDS.
 $B/fuzz/f_av_%: $B/test/fuzz/f_av_%.o $(WORKER_SIDE)
 	@mkdir -p $(@D)
@@ -99,13 +105,13 @@ run: deps
 unit: all $(TESTS)
 	@set -e; for t in $(TESTS); do $$t; done
 test: deps-test
-	+$(MAKE) all player $(TESTS)
-	@BUILD=$B $(PYTHON) test/run.py $(TESTS)
+	+$(MAKE) all player $(TESTS) $(TOOLS)
+	@TIDEMILL_BUILD=$(abspath $B) $(PYTHON) test/run.py $(TESTS)
 test-long: deps-test
-	+$(MAKE) all player $(TESTS)
-	@BUILD=$B $(PYTHON) test/run.py --long $(TESTS)
-bench: all player
-	BUILD=$B bench/run.sh
+	+$(MAKE) all player $(TESTS) $(TOOLS)
+	@TIDEMILL_BUILD=$(abspath $B) $(PYTHON) test/run.py --long $(TESTS)
+bench: all player $(TOOLS)
+	TIDEMILL_BUILD=$(abspath $B) bench/run.sh
 
 HEADERS := $(wildcard */*.h codec/av/*.h)
 headers: $(HEADERS:%=$B/%.ok)
@@ -114,7 +120,7 @@ $B/%.h.ok: %.h $B/flags
 	@echo '#include "$<"' | $(CC) $(FLAGS) -Werror -MMD -MP -MF $B/$*.h.d -MT $@ -fsyntax-only -x c -
 	@touch $@
 check: headers all
-	@BUILD=$B test/check.sh
+	@B=$B test/check.sh
 
 install: all player
 	install -D -t $(DESTDIR)$(PREFIX)/bin $B/tidemill
