@@ -200,6 +200,7 @@ static int collect_shown(const struct video_track *v, struct shown *list)
 
 static int make_shown(struct video_track *v)
 {
+    assert(v->sample_count > 0);
     struct shown *list = malloc((size_t)v->sample_count * sizeof *list);
     int *shown = calloc((size_t)v->sample_count, sizeof *shown);
     if (!list || !shown) {

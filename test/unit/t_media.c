@@ -12,75 +12,9 @@
 #include "base/base.h"
 #include "base/err.h"
 #include "codec/media.h"
+#include "test/unit/media_tools.h"
 
 #define PACK_MAX (64 * MIB)
-
-static uint8_t *bytes_of(const char *s, int *n)
-{
-    *n = (int)strlen(s);
-    return memcpy(xmalloc((size_t)*n), s, (size_t)*n);
-}
-
-// Decode order I P B B, 25 frames a second, in groups of 12 with an open start:
-// two pictures in front of each later sync sample lean on what came before.
-static void make_video(struct media *m, int groups, int64_t *offset)
-{
-    static const int order[12] = { 2, 0, 1, 5, 3, 4, 8, 6, 7, 11, 9, 10 };
-    struct video_track *v = &m->video;
-    *v = (struct video_track){ .codec = CODEC_H264,
-                               .timescale = 12800,
-                               .coded_width = 1280,
-                               .coded_height = 720,
-                               .sar_num = 1,
-                               .sar_den = 1,
-                               .bit_depth = 8,
-                               .colour = { 2, 2, 2, false },
-                               .reorder = 2 };
-    v->extradata = bytes_of("extra", &v->extradata_size);
-    v->sample_count = 12 * groups;
-    v->samples = xcalloc((size_t)v->sample_count, sizeof *v->samples);
-    for (int i = 0; i < v->sample_count; i++) {
-        const int frame = i / 12 * 12 + order[i % 12] - 2;
-        v->samples[i] = (struct sample){ .offset = *offset,
-                                         .pts = frame * 512,
-                                         .size = 100 + (uint32_t)(i * 37 % 5000),
-                                         .duration = 512,
-                                         .sync = i % 12 == 0 };
-        *offset += v->samples[i].size + (i % 5 == 0 ? 777 : 0);
-    }
-    v->end = (int64_t)(12 * groups - 2) * 512;
-}
-
-static void make_audio(struct media *m, int packets, int64_t first, int64_t *offset)
-{
-    struct audio_track *a = &m->audio;
-    *a = (struct audio_track){ .codec = CODEC_AAC, .sample_rate = 44100, .channels = 2 };
-    copy_string(a->language, sizeof a->language, "eng");
-    a->extradata = bytes_of("asc", &a->extradata_size);
-    a->strip.n = 2;
-    a->strip.bytes[1] = 9;
-    a->sample_count = packets;
-    a->samples = xcalloc((size_t)packets, sizeof *a->samples);
-    for (int i = 0; i < packets; i++) {
-        a->samples[i] = (struct sample){
-            .offset = *offset, .pts = first + i * 1024, .size = 300, .duration = 1024, .sync = true
-        };
-        *offset += 300;
-    }
-}
-
-static struct media *make(int groups, int packets)
-{
-    struct media *m = media_create();
-    int64_t offset = 48;
-    m->container = CONTAINER_MP4;
-    if (groups)
-        make_video(m, groups, &offset);
-    if (packets)
-        make_audio(m, packets, -1024, &offset);
-    m->size = offset;
-    return m;
-}
 
 static void same_samples(const struct sample *a, const struct sample *b, int n)
 {
@@ -123,7 +57,7 @@ static void there_and_back(void **state)
         int groups, packets;
     } cases[] = { { 1, 0 }, { 0, 2 }, { 5, 30 }, { 500, 11000 }, { 0, 5000 } };
     for (size_t i = 0; i < countof(cases); i++) {
-        struct media *m = make(cases[i].groups, cases[i].packets);
+        struct media *m = make_media(cases[i].groups, cases[i].packets);
         assert_int_equal(media_finish(m), 0);
         struct buf b = pack(m, media_pack);
         struct media *back = NULL;
@@ -145,7 +79,7 @@ static void there_and_back(void **state)
 static void heads(void **state)
 {
     (void)state;
-    struct media *m = make(5, 30);
+    struct media *m = make_media(5, 30);
     assert_int_equal(media_finish(m), 0);
     struct media *copy = media_copy_head(m), *back = NULL;
     same_media(m, copy);
@@ -172,7 +106,7 @@ static void heads(void **state)
 static void shown_order(void **state)
 {
     (void)state;
-    struct media *m = make(2, 0);
+    struct media *m = make_media(2, 0);
     m->video.samples[23].pts = m->video.samples[20].pts; // presented twice: the first counts
     assert_int_equal(media_finish(m), 0);
     // Two of the first group lie before T0.
@@ -201,7 +135,7 @@ static void grids(void **state)
         { 10, 226, -44100, 118, true }, // it began earlier
     };
     for (size_t i = 0; i < countof(cases); i++) {
-        struct media *m = make(cases[i].groups, cases[i].packets);
+        struct media *m = make_media(cases[i].groups, cases[i].packets);
         for (int k = 0; k < m->audio.sample_count; k++)
             m->audio.samples[k].pts = cases[i].first + k * 1024;
         assert_int_equal(media_finish(m), 0);
@@ -215,7 +149,7 @@ static void grids(void **state)
 static void sound_alone(void **state)
 {
     (void)state;
-    struct media *m = make(0, 10);
+    struct media *m = make_media(0, 10);
     assert_int_equal(media_finish(m), 0);
     assert_true(m->fps.num == 44100 && m->fps.den == 1024);
     assert_int_equal(m->frames, 9); // the first packet lies before T0
@@ -356,7 +290,7 @@ static void broken_rules(void **state)
 {
     (void)state;
     for (int how = 0; how <= 37; how++) {
-        struct media *m = make(2, 30);
+        struct media *m = make_media(2, 30);
         break_it(m, how);
         if (media_finish(m) != -E_CORRUPT)
             fail_msg("rule %d", how);
@@ -402,7 +336,7 @@ static void try_unpack(const uint8_t *bytes, size_t n)
 static void hostile_bytes(void **state)
 {
     (void)state;
-    struct media *m = make(3, 40);
+    struct media *m = make_media(3, 40);
     assert_int_equal(media_finish(m), 0);
     struct buf b = pack(m, media_pack);
     struct media *back = NULL;
@@ -436,7 +370,7 @@ static void hostile_bytes(void **state)
 static void promises_without_bytes(void **state)
 {
     (void)state;
-    struct media *m = make(1, 0);
+    struct media *m = make_media(1, 0);
     assert_int_equal(media_finish(m), 0);
     m->video.sample_count = MEDIA_SAMPLES_MAX;
     struct buf b = pack(m, media_pack_head);
@@ -454,7 +388,7 @@ static void promises_without_bytes(void **state)
 static void ceilings(void **state)
 {
     (void)state;
-    struct media *m = make(500, 1000);
+    struct media *m = make_media(500, 1000);
     assert_int_equal(media_finish(m), 0);
     for (size_t max = 0; max < 3000; max += 101) {
         struct buf b;
@@ -501,7 +435,7 @@ static void sizes(void **state)
 static void rates(void **state)
 {
     (void)state;
-    struct media *m = make(10, 100);
+    struct media *m = make_media(10, 100);
     assert_int_equal(media_finish(m), 0);
     assert_int_equal(media_video_rate(m), m->video.bytes * 8 * 25 / 118);
     assert_int_equal(media_audio_rate(m), 100 * 300 * 8 * 25 / 118);

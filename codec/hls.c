@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: BSD-2-Clause
+
+#include "codec/hls.h"
+
+#include <inttypes.h>
+
+#include "base/base.h"
+
+#define AUDIO_GROUP "audio"
+
+// Several players begin with the first variant and only then measure, so the
+// first is the best that most connections carry: about 2 Mb/s.
+#define START_RATE 2500000
+
+static const struct rendition *find_audio(const struct plan *p)
+{
+    for (int i = 0; i < p->count; i++)
+        if (!p->renditions[i].video)
+            return &p->renditions[i];
+    return NULL;
+}
+
+static void put_uri(struct buf *out, const struct rendition *r)
+{
+    char hex[KEY_HEX];
+    buf_printf(out, "%s/%s/index.m3u8", key_hex(&r->recipe, hex), r->name);
+}
+
+static void put_group(struct buf *out, const struct media *m, const struct rendition *audio)
+{
+    buf_printf(out,
+               "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"" AUDIO_GROUP "\",NAME=\"%s\",LANGUAGE=\"%s\","
+               "DEFAULT=YES,AUTOSELECT=YES,CHANNELS=\"%d\",URI=\"",
+               m->audio.language, m->audio.language, audio->a.channels);
+    put_uri(out, audio);
+    buf_puts(out, "\"\n");
+}
+
+static void put_video(struct buf *out, const struct rendition *r, const struct rendition *audio)
+{
+    const struct video_settings *v = &r->v;
+    buf_printf(out, "#EXT-X-STREAM-INF:BANDWIDTH=%" PRId64 ",AVERAGE-BANDWIDTH=%" PRId64,
+               r->bandwidth + (audio ? audio->bandwidth : 0),
+               r->average + (audio ? audio->average : 0));
+    buf_printf(out, ",CODECS=\"%s%s%s\",RESOLUTION=%dx%d,FRAME-RATE=%.3f,CLOSED-CAPTIONS=NONE",
+               r->codecs, audio ? "," : "", audio ? audio->codecs : "", v->width, v->height,
+               rat_double(v->fps));
+    buf_puts(out, audio ? ",AUDIO=\"" AUDIO_GROUP "\"\n" : "\n");
+    put_uri(out, r);
+    buf_puts(out, "\n");
+}
+
+static void put_audio_alone(struct buf *out, const struct rendition *r)
+{
+    buf_printf(out,
+               "#EXT-X-STREAM-INF:BANDWIDTH=%" PRId64 ",AVERAGE-BANDWIDTH=%" PRId64
+               ",CODECS=\"%s\"\n",
+               r->bandwidth, r->average, r->codecs);
+    put_uri(out, r);
+    buf_puts(out, "\n");
+}
+
+// The first variant: the largest within START_RATE, else the smallest; -1 without video.
+static int start_variant(const struct plan *p, int64_t audio_rate)
+{
+    int start = -1;
+    for (int i = 0; i < p->count; i++) {
+        if (!p->renditions[i].video)
+            continue;
+        start = i;
+        if (p->renditions[i].bandwidth + audio_rate <= START_RATE)
+            break;
+    }
+    return start;
+}
+
+int hls_master(struct buf *out, const struct media *m, const struct plan *p)
+{
+    const struct rendition *audio = find_audio(p);
+    const int start = start_variant(p, audio ? audio->bandwidth : 0);
+    buf_puts(out, "#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-INDEPENDENT-SEGMENTS\n");
+    if (start < 0) {
+        assert(audio);
+        put_audio_alone(out, audio);
+        return buf_error(out);
+    }
+    if (audio)
+        put_group(out, m, audio);
+    put_video(out, &p->renditions[start], audio);
+    for (int i = 0; i < p->count; i++)
+        if (p->renditions[i].video && i != start)
+            put_video(out, &p->renditions[i], audio);
+    return buf_error(out);
+}
+
+static int64_t start_us(const struct plan *p, const struct rendition *r, int k)
+{
+    return r->video ? segtab_start_us(&p->table, k)
+                    : segtab_audio_start_us(&p->table, k, r->a.sample_rate);
+}
+
+int hls_media(struct buf *out, const struct plan *p, const struct rendition *r)
+{
+    buf_printf(out,
+               "#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-TARGETDURATION:%d\n"
+               "#EXT-X-MEDIA-SEQUENCE:0\n#EXT-X-PLAYLIST-TYPE:VOD\n#EXT-X-INDEPENDENT-SEGMENTS\n"
+               "#EXT-X-MAP:URI=\"init.mp4\"\n",
+               p->target_duration);
+    for (int k = 0; k < p->table.count && !out->failed; k++) {
+        // Differences of rounded starts, so that any run of them adds up.
+        const int64_t us = start_us(p, r, k + 1) - start_us(p, r, k);
+        buf_printf(out, "#EXTINF:%" PRId64 ".%06" PRId64 ",\n%d.m4s\n", us / 1000000, us % 1000000,
+                   k);
+    }
+    return buf_puts(out, "#EXT-X-ENDLIST\n");
+}

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: BSD-2-Clause
+
+#include "codec/ladder.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/base.h"
+#include "codec/level.h"
+#include "config/conf.h"
+
+#define RATE_MIN 100000
+#define LONG_SIDE_MAX 8192 // of an output picture
+#define VBV_INIT_PERMILLE 700
+
+// A picture size with its sides named by length.
+struct shape {
+    int long_side, short_side;
+    bool upright; // portrait
+};
+
+static int min(int a, int b)
+{
+    return a < b ? a : b;
+}
+
+static struct shape source_shape(const struct media *m)
+{
+    int w, h;
+    media_display_size(m, &w, &h);
+    return (struct shape){ w > h ? w : h, min(w, h), h > w };
+}
+
+// ---- colour
+
+// One bit for each code point that H.264 can carry and that describes pictures as
+// we make them: not RGB, no unusual matrix, no HDR transfer.
+#define BIT(n) (UINT32_C(1) << (n))
+static const uint32_t good_primaries =
+    BIT(1) | BIT(4) | BIT(5) | BIT(6) | BIT(7) | BIT(8) | BIT(9) | BIT(11) | BIT(12) | BIT(22);
+static const uint32_t good_transfer = BIT(1) | BIT(4) | BIT(5) | BIT(6) | BIT(7) | BIT(8) | BIT(9) |
+                                      BIT(10) | BIT(11) | BIT(12) | BIT(13) | BIT(14) | BIT(15);
+static const uint32_t good_matrix = BIT(1) | BIT(4) | BIT(5) | BIT(6) | BIT(7) | BIT(9);
+
+static int tag_or(uint32_t good, int tag, int guess)
+{
+    return tag >= 0 && tag < 32 && good & BIT(tag) ? tag : guess;
+}
+
+struct colour ladder_colour(const struct media *m)
+{
+    const struct colour in = m->video.colour;
+    if (media_is_hdr(m))
+        return (struct colour){ 1, 1, 1, false };
+    // High definition is BT.709, the rest BT.601, unless a tag hints otherwise.
+    int guess = source_shape(m).short_side >= 720 ? 1 : 6;
+    if (in.matrix == 1 || in.matrix == 6)
+        guess = in.matrix;
+    return (struct colour){ tag_or(good_primaries, in.primaries, guess),
+                            tag_or(good_transfer, in.transfer, guess),
+                            tag_or(good_matrix, in.matrix, guess), false };
+}
+
+// ---- rates
+
+// How many times the source's own rate H.264 may take before it saves nothing:
+// newer codecs say the same in fewer bits.
+static int64_t rate_limit(const struct media *m)
+{
+    static const int percent[CODEC_COUNT] = {
+        [CODEC_HEVC] = 250,
+        [CODEC_VP9] = 250,
+        [CODEC_AV1] = 300,
+    };
+    const int p = percent[m->video.codec] ? percent[m->video.codec] : 150;
+    return media_video_rate(m) * p / 100;
+}
+
+static int64_t limited_rate(int64_t maxrate, const struct media *m)
+{
+    if (rat_cmp(m->fps, (struct rational){ 30, 1 }) > 0)
+        maxrate = maxrate * 3 / 2;
+    const int64_t limit = rate_limit(m);
+    maxrate = maxrate < limit ? maxrate : limit;
+    return maxrate > RATE_MIN ? maxrate : RATE_MIN;
+}
+
+// ---- rungs
+
+static void drop(struct plan *p, const struct conf_rung *rung, const char *why)
+{
+    struct dropped *d = &p->dropped[p->dropped_count++];
+    snprintf(d->name, sizeof d->name, "%dp", rung->short_side);
+    copy_string(d->why, sizeof d->why, why);
+}
+
+static int even(int n)
+{
+    return n < 2 ? 2 : n & ~1;
+}
+
+// The source at this short side, both sides even; the long one is rounded once.
+static struct shape scaled(struct shape source, int short_side)
+{
+    const int64_t half = muldiv_round(source.long_side, short_side, 2 * source.short_side);
+    return (struct shape){ (int)(half > 0 ? 2 * half : 2), short_side, source.upright };
+}
+
+static struct shape own_size(struct shape source)
+{
+    if (source.long_side <= LONG_SIDE_MAX)
+        return (struct shape){ even(source.long_side), even(source.short_side), source.upright };
+    const int64_t side = muldiv_floor(source.short_side, LONG_SIDE_MAX, source.long_side);
+    return (struct shape){ LONG_SIDE_MAX, even((int)side), source.upright };
+}
+
+static void add(struct plan *p, const struct conf *conf, const struct media *m, struct shape s,
+                int64_t maxrate, int crf)
+{
+    assert(p->count < PLAN_RENDITIONS);
+    struct rendition *r = &p->renditions[p->count++];
+    r->video = true;
+    snprintf(r->name, sizeof r->name, "%dp", s.short_side);
+    r->v = (struct video_settings){
+        .width = s.upright ? s.short_side : s.long_side,
+        .height = s.upright ? s.long_side : s.short_side,
+        .fps = m->fps,
+        .crf = crf,
+        .maxrate = maxrate * 10 / 11,
+        .bufsize = maxrate * 10 / 11,
+        .vbv_init_permille = VBV_INIT_PERMILLE,
+        .colour = ladder_colour(m),
+    };
+    copy_string(r->v.preset, sizeof r->v.preset, conf->media_preset);
+    r->v.level = level_h264(r->v.width, r->v.height, r->v.fps, r->v.maxrate, r->v.bufsize);
+    snprintf(r->codecs, sizeof r->codecs, "avc1.6400%02X", r->v.level);
+}
+
+// Against the rung kept above it, whose maxrate is above (0: none).
+static const char *why_not(const struct conf_rung *rung, struct shape source, int64_t maxrate,
+                           int64_t above)
+{
+    if (rung->short_side > source.short_side)
+        return "it is larger than the source";
+    if (scaled(source, rung->short_side).long_side > LONG_SIDE_MAX)
+        return "its long side would be too long for players";
+    if (above > 0 && maxrate * 100 >= above * 85)
+        return "it saves nothing: the source's own rate limits the rung above to about the same";
+    return NULL;
+}
+
+// The rate of the lowest rung, by the number of pixels.
+static void add_own_size(struct plan *p, const struct conf *conf, const struct media *m,
+                         struct shape source)
+{
+    const struct conf_rung *low = &conf->rungs[conf->rung_count - 1];
+    const struct shape s = own_size(source);
+    const int64_t like = scaled(source, low->short_side).long_side * (int64_t)low->short_side;
+    const int64_t pixels = (int64_t)s.long_side * s.short_side;
+    const int64_t maxrate = muldiv_round(low->maxrate, pixels < like ? pixels : like, like);
+    add(p, conf, m, s, limited_rate(maxrate, m), low->crf);
+}
+
+void ladder_make(struct plan *p, const struct conf *conf, const struct media *m)
+{
+    assert(conf->rung_count > 0 && conf->rung_count < PLAN_RENDITIONS);
+    const struct shape source = source_shape(m);
+    int64_t above = 0;
+    for (int i = 0; i < conf->rung_count; i++) {
+        const struct conf_rung *rung = &conf->rungs[i];
+        const int64_t maxrate = limited_rate(rung->maxrate, m);
+        const char *why = why_not(rung, source, maxrate, above);
+        if (why) {
+            drop(p, rung, why);
+            continue;
+        }
+        add(p, conf, m, scaled(source, rung->short_side), maxrate, rung->crf);
+        above = maxrate;
+    }
+    if (above == 0)
+        add_own_size(p, conf, m, source);
+}

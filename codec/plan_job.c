@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// From a segment number to a complete order for a worker.  All of it is a pure
+// function of the index, the rendition and k, so that every node decodes the
+// same packets and gives the same bytes.
+
+#include <string.h>
+
+#include "base/base.h"
+#include "base/err.h"
+#include "codec/grid.h"
+#include "codec/plan.h"
+
+// Fragments last about half a second and segments at most twenty: more than any has.
+#define SEQUENCES_PER_SEGMENT 64
+
+// Of the AAC encoder: frames encoded before and after what is kept (correctness
+// of the overlap, and of the psychoacoustic state).
+#define PRE_ROLL 32
+#define POST_ROLL 2
+// Of the source's decoder, before the first sample that counts: at least this long
+// and this many packets (bit reservoirs, overlaps, Opus' convergence).
+#define WARM_UP_MS 700
+#define WARM_UP_PACKETS 12
+#define PACKETS_BACK 32
+// Of the resampler, in source samples to either side.
+#define RESAMPLER_MARGIN 256
+
+static void common(struct job *job, const struct media *m, const struct rendition *r)
+{
+    *job = (struct job){ .source_size = m->size, .media = media_copy_head(m), .video = r->video };
+    if (r->video)
+        job->v = r->v;
+    else
+        job->a = r->a;
+}
+
+static int take_samples(struct job *job, const struct sample *from, int count)
+{
+    if (count > JOB_SAMPLES_MAX)
+        return -E_LIMITS;
+    if (count == 0)
+        return 0;
+    job->samples = xmalloc((size_t)count * sizeof *from);
+    memcpy(job->samples, from, (size_t)count * sizeof *from);
+    job->sample_count = count;
+    return 0;
+}
+
+// ---- video
+
+// The span in decode order of the samples that are shown.
+struct span {
+    int first, last;
+};
+
+// Frames [from, to) of the grid as runs of source frames.
+static struct span make_picks(struct job *job, const struct media *m, int64_t from, int64_t to)
+{
+    const struct video_track *v = &m->video;
+    struct span span = { v->sample_count, -1 };
+    job->picks = xcalloc((size_t)(to - from), sizeof *job->picks);
+    int before = -1;
+    for (int64_t n = from; n < to; n++) {
+        const int shown = grid_shown(m, n);
+        if (shown == before) {
+            job->picks[job->pick_count - 1].repeat++;
+            continue;
+        }
+        before = shown;
+        const int at = v->shown[shown];
+        job->picks[job->pick_count++] = (struct pick){ v->samples[at].pts, 1 };
+        span.first = at < span.first ? at : span.first;
+        span.last = at > span.last ? at : span.last;
+    }
+    return span;
+}
+
+// The last sync sample that is decoded no later than all that is needed and
+// presented no later than the first picture needed.  The second half is for open
+// GOPs: pictures that lead a sync sample lean on the one before it.
+static int last_sync(const struct video_track *v, int at, int64_t pts)
+{
+    while (at > 0 && !(v->samples[at].sync && v->samples[at].pts <= pts))
+        at--;
+    return at;
+}
+
+static int earlier_sync(const struct video_track *v, int at, int back)
+{
+    for (; back > 0 && at > 0; back--) {
+        at--;
+        while (at > 0 && !v->samples[at].sync)
+            at--;
+    }
+    return at;
+}
+
+static int fill_video(struct job *job, const struct plan *p, const struct media *m, int k, int back)
+{
+    const struct video_track *v = &m->video;
+    const int64_t from = segtab_frame(&p->table, k), to = segtab_frame(&p->table, k + 1);
+    job->part_count = segtab_parts(&p->table, k);
+    if (to - from > JOB_FRAMES_MAX || job->part_count > JOB_PARTS_MAX)
+        return -E_LIMITS;
+    for (int j = 0; j < job->part_count; j++) {
+        int64_t first;
+        segtab_part(&p->table, k, j, &first, &job->part_frames[j]);
+    }
+    job->first = from;
+    const struct span span = make_picks(job, m, from, to);
+    const int start = earlier_sync(v, last_sync(v, span.first, job->picks[0].pts), back);
+    return take_samples(job, v->samples + start, span.last - start + 1);
+}
+
+// ---- audio
+
+static int64_t gcd(int64_t a, int64_t b)
+{
+    while (b) {
+        const int64_t t = a % b;
+        a = b;
+        b = t;
+    }
+    return a;
+}
+
+// How many packets begin before t.
+static int packets_before(const struct audio_track *a, int64_t t)
+{
+    int low = 0, high = a->sample_count;
+    while (low < high) {
+        const int i = low + (high - low) / 2;
+        if (a->samples[i].pts < t)
+            low = i + 1;
+        else
+            high = i;
+    }
+    return low;
+}
+
+static int at_least_0(int n)
+{
+    return n > 0 ? n : 0;
+}
+
+// The packet that holds t, or the next one after a gap.
+static int packet_at(const struct audio_track *a, int64_t t)
+{
+    return at_least_0(packets_before(a, t + 1) - 1);
+}
+
+// Whether any packet before number end says something after t.
+static bool sounds(const struct audio_track *a, int64_t t, int end)
+{
+    return end > 0 && a->samples[end - 1].pts + a->samples[end - 1].duration > t;
+}
+
+static int fill_audio(struct job *job, const struct plan *p, const struct media *m, int k, int back)
+{
+    const struct audio_track *a = &m->audio;
+    const int64_t out = job->a.sample_rate, in = a->sample_rate;
+    job->first = segtab_audio_frame(&p->table, k, (int)out);
+    job->frames = segtab_audio_frame(&p->table, k + 1, (int)out) - job->first;
+    job->end = muldiv_ceil(p->table.frames, p->table.fps.den * out, p->table.fps.num);
+
+    // In output samples, then in source samples.  A resampler is exact only when
+    // it restarts where both rates meet: every in / gcd source samples.
+    const int64_t need = (job->first - PRE_ROLL + 1) * AUDIO_FRAME;
+    const int64_t until = (job->first + job->frames + POST_ROLL) * AUDIO_FRAME;
+    const int64_t meet = in / gcd(in, out);
+    const int64_t from = muldiv_floor(need > 0 ? need : 0, in, out) - RESAMPLER_MARGIN - meet;
+    const int64_t to = muldiv_ceil(until, in, out) + RESAMPLER_MARGIN;
+
+    const int warm = packet_at(a, from - in * WARM_UP_MS / 1000);
+    const int counted = at_least_0(packet_at(a, from) - WARM_UP_PACKETS);
+    const int start = at_least_0((warm < counted ? warm : counted) - back * PACKETS_BACK);
+    const int end = packets_before(a, to);
+    if (!sounds(a, from, end))
+        return 0;
+    return take_samples(job, a->samples + start, end - start);
+}
+
+// ---- orders
+
+int plan_init_job(const struct plan *p, const struct rendition *r, const struct media *m,
+                  struct job *job)
+{
+    (void)p;
+    common(job, m, r);
+    job->kind = JOB_INIT;
+    return 0;
+}
+
+int plan_segment_job(const struct plan *p, const struct rendition *r, const struct media *m, int k,
+                     int back, struct job *job)
+{
+    assert(back >= 0 && back < 1000000);
+    *job = (struct job){ 0 };
+    if (k < 0 || k >= p->table.count)
+        return -E_NOT_FOUND;
+    common(job, m, r);
+    job->kind = r->video ? JOB_VIDEO : JOB_AUDIO;
+    job->sequence = (int64_t)k * SEQUENCES_PER_SEGMENT + 1;
+    if (r->video) {
+        assert(media_has_video(m) && m->video.samples);
+        return fill_video(job, p, m, k, back);
+    }
+    assert(media_has_audio(m) && m->audio.samples);
+    return fill_audio(job, p, m, k, back);
+}
+
+void plan_job_range(const struct job *job, int64_t *offset, int64_t *n)
+{
+    int64_t from = INT64_MAX, to = 0;
+    for (int i = 0; i < job->sample_count; i++) {
+        const struct sample *s = &job->samples[i];
+        from = s->offset < from ? s->offset : from;
+        to = s->offset + s->size > to ? s->offset + s->size : to;
+    }
+    *offset = job->sample_count ? from : 0;
+    *n = job->sample_count ? to - from : 0;
+}

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// media_tools - small indexes made by hand, for tests.
+
+#ifndef TEST_UNIT_MEDIA_TOOLS_H
+#define TEST_UNIT_MEDIA_TOOLS_H
+
+#include <stdint.h>
+#include <string.h>
+
+#include "base/base.h"
+#include "codec/media.h"
+
+static inline uint8_t *bytes_of(const char *s, int *n)
+{
+    *n = (int)strlen(s);
+    return memcpy(xmalloc((size_t)*n), s, (size_t)*n);
+}
+
+// Decode order I P B B, 25 frames a second, in groups of 12 with an open start:
+// two pictures in front of each later sync sample lean on what came before.
+static inline void make_video(struct media *m, int groups, int64_t *offset)
+{
+    static const int order[12] = { 2, 0, 1, 5, 3, 4, 8, 6, 7, 11, 9, 10 };
+    struct video_track *v = &m->video;
+    *v = (struct video_track){ .codec = CODEC_H264,
+                               .timescale = 12800,
+                               .coded_width = 1280,
+                               .coded_height = 720,
+                               .sar_num = 1,
+                               .sar_den = 1,
+                               .bit_depth = 8,
+                               .colour = { 2, 2, 2, false },
+                               .reorder = 2 };
+    v->extradata = bytes_of("extra", &v->extradata_size);
+    v->sample_count = 12 * groups;
+    v->samples = xcalloc((size_t)v->sample_count, sizeof *v->samples);
+    for (int i = 0; i < v->sample_count; i++) {
+        const int frame = i / 12 * 12 + order[i % 12] - 2;
+        v->samples[i] = (struct sample){ .offset = *offset,
+                                         .pts = frame * 512,
+                                         .size = 100 + (uint32_t)(i * 37 % 5000),
+                                         .duration = 512,
+                                         .sync = i % 12 == 0 };
+        *offset += v->samples[i].size + (i % 5 == 0 ? 777 : 0);
+    }
+    v->end = (int64_t)(12 * groups - 2) * 512;
+}
+
+static inline void make_audio(struct media *m, int packets, int64_t first, int64_t *offset)
+{
+    struct audio_track *a = &m->audio;
+    *a = (struct audio_track){ .codec = CODEC_AAC, .sample_rate = 44100, .channels = 2 };
+    copy_string(a->language, sizeof a->language, "eng");
+    a->extradata = bytes_of("asc", &a->extradata_size);
+    a->strip.n = 2;
+    a->strip.bytes[1] = 9;
+    a->sample_count = packets;
+    a->samples = xcalloc((size_t)packets, sizeof *a->samples);
+    for (int i = 0; i < packets; i++) {
+        a->samples[i] = (struct sample){
+            .offset = *offset, .pts = first + i * 1024, .size = 300, .duration = 1024, .sync = true
+        };
+        *offset += 300;
+    }
+}
+
+// An index before media_finish: groups of 12 pictures, packets of 1024 samples; of
+// either there may be none.
+static inline struct media *make_media(int groups, int packets)
+{
+    struct media *m = media_create();
+    int64_t offset = 48;
+    m->container = CONTAINER_MP4;
+    if (groups)
+        make_video(m, groups, &offset);
+    if (packets)
+        make_audio(m, packets, -1024, &offset);
+    m->size = offset;
+    return m;
+}
+
+#endif

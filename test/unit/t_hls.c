@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: BSD-2-Clause
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/base.h"
+#include "base/err.h"
+#include "codec/hls.h"
+#include "config/conf.h"
+#include "test/unit/media_tools.h"
+
+static struct conf settings(void)
+{
+    static char preset[] = "veryfast";
+    return (struct conf){
+        .media_segment = 4000,
+        .media_preset = preset,
+        .media_audio_quality = 100,
+        .rungs = { { 720, 2800000, 23 }, { 480, 1400000, 23 }, { 240, 400000, 25 } },
+        .rung_count = 3,
+    };
+}
+
+// An asset with its plan; rate: of the video, bits per second.
+static struct media *asset(struct plan *p, int groups, int packets, int64_t rate)
+{
+    const struct conf conf = settings();
+    struct media *m = make_media(groups, packets);
+    assert_int_equal(media_finish(m), 0);
+    m->video.bytes = rate * m->frames / 25 / 8;
+    assert_int_equal(plan_make(p, &conf, m, "a", "v", "s"), 0);
+    return m;
+}
+
+static char *text_of(struct buf *b)
+{
+    assert_int_equal(buf_error(b), 0);
+    assert_int_equal(buf_append(b, "", 1), 0);
+    return (char *)b->data;
+}
+
+static void master(void **state)
+{
+    (void)state;
+    struct plan p;
+    struct media *m = asset(&p, 20, 400, 9000000);
+    struct buf b;
+    buf_init(&b, MIB);
+    assert_int_equal(hls_master(&b, m, &p), 0);
+
+    // The rung nearest to 2 Mb/s first, then by falling size.
+    static const int order[] = { 1, 0, 2 };
+    static const char *const sizes[] = { "854x480", "1280x720", "426x240" };
+    const struct rendition *audio = plan_find(&p, "audio-0");
+    struct buf want;
+    buf_init(&want, MIB);
+    char hex[KEY_HEX];
+    buf_puts(&want, "#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-INDEPENDENT-SEGMENTS\n");
+    buf_printf(
+        &want,
+        "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"audio\",NAME=\"eng\",LANGUAGE=\"eng\",DEFAULT=YES,"
+        "AUTOSELECT=YES,CHANNELS=\"2\",URI=\"%s/audio-0/index.m3u8\"\n",
+        key_hex(&audio->recipe, hex));
+    for (int i = 0; i < 3; i++) {
+        const struct rendition *r = &p.renditions[order[i]];
+        buf_printf(&want,
+                   "#EXT-X-STREAM-INF:BANDWIDTH=%ld,AVERAGE-BANDWIDTH=%ld,CODECS=\"%s,mp4a.40.2\","
+                   "RESOLUTION=%s,FRAME-RATE=25.000,CLOSED-CAPTIONS=NONE,AUDIO=\"audio\"\n"
+                   "%s/%s/index.m3u8\n",
+                   (long)(r->bandwidth + audio->bandwidth), (long)(r->average + audio->average),
+                   r->codecs, sizes[i], key_hex(&r->recipe, hex), r->name);
+    }
+    assert_string_equal(text_of(&b), text_of(&want));
+    buf_finish(&b);
+    buf_finish(&want);
+    media_destroy(m);
+}
+
+static void master_without_audio(void **state)
+{
+    (void)state;
+    struct plan p;
+    struct media *m = asset(&p, 20, 0, 9000000);
+    struct buf b;
+    buf_init(&b, MIB);
+    assert_int_equal(hls_master(&b, m, &p), 0);
+    const char *text = text_of(&b);
+    assert_null(strstr(text, "AUDIO"));
+    assert_null(strstr(text, "mp4a"));
+    assert_non_null(strstr(text, "CLOSED-CAPTIONS=NONE\n"));
+    buf_finish(&b);
+    media_destroy(m);
+}
+
+static void master_of_sound(void **state)
+{
+    (void)state;
+    struct plan p;
+    struct media *m = asset(&p, 0, 500, 0);
+    struct buf b;
+    buf_init(&b, MIB);
+    assert_int_equal(hls_master(&b, m, &p), 0);
+    char want[400], hex[KEY_HEX];
+    snprintf(want, sizeof want,
+             "#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-INDEPENDENT-SEGMENTS\n"
+             "#EXT-X-STREAM-INF:BANDWIDTH=%ld,AVERAGE-BANDWIDTH=%ld,CODECS=\"mp4a.40.2\"\n"
+             "%s/audio-0/index.m3u8\n",
+             (long)p.renditions[0].bandwidth, (long)p.renditions[0].average,
+             key_hex(&p.renditions[0].recipe, hex));
+    assert_string_equal(text_of(&b), want);
+    buf_finish(&b);
+    media_destroy(m);
+}
+
+static void starts(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t maxrate[3];
+        const char *first;
+    } cases[] = {
+        { { 2800000, 1400000, 400000 }, "480p" },
+        { { 2000000, 1400000, 400000 }, "720p" },
+        { { 9000000, 8000000, 7000000 }, "240p" },
+        { { 9000000, 8000000, 100000 }, "240p" },
+    };
+    for (size_t i = 0; i < countof(cases); i++) {
+        struct conf conf = settings();
+        for (int k = 0; k < 3; k++)
+            conf.rungs[k].maxrate = cases[i].maxrate[k];
+        struct plan p;
+        struct media *m = asset(&p, 20, 400, 90000000);
+        assert_int_equal(plan_make(&p, &conf, m, "a", "v", "s"), 0);
+        struct buf b;
+        buf_init(&b, MIB);
+        assert_int_equal(hls_master(&b, m, &p), 0);
+        const char *line = strstr(text_of(&b), "#EXT-X-STREAM-INF");
+        const char *uri = strchr(line, '\n') + 1;
+        assert_int_equal(strncmp(uri + 33, cases[i].first, 4), 0);
+        buf_finish(&b);
+        media_destroy(m);
+    }
+}
+
+// 238 frames of 25 a second: 4 + 4 + 1.52 s.
+static void playlists(void **state)
+{
+    (void)state;
+    struct plan p;
+    struct media *m = asset(&p, 20, 400, 9000000);
+    static const char head[] = "#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-TARGETDURATION:4\n"
+                               "#EXT-X-MEDIA-SEQUENCE:0\n#EXT-X-PLAYLIST-TYPE:VOD\n"
+                               "#EXT-X-INDEPENDENT-SEGMENTS\n#EXT-X-MAP:URI=\"init.mp4\"\n";
+    // AAC frames 0, 173, 345 and 410 of 44100 a second.
+    static const char *const lines[] = {
+        "#EXTINF:4.000000,\n0.m4s\n#EXTINF:4.000000,\n1.m4s\n#EXTINF:1.520000,\n2.m4s\n",
+        "#EXTINF:4.017052,\n0.m4s\n#EXTINF:3.993832,\n1.m4s\n#EXTINF:1.509297,\n2.m4s\n",
+    };
+    const char *const names[] = { "720p", "audio-0" };
+    for (int i = 0; i < 2; i++) {
+        struct buf b, want;
+        buf_init(&b, MIB);
+        buf_init(&want, MIB);
+        assert_int_equal(hls_media(&b, &p, plan_find(&p, names[i])), 0);
+        buf_printf(&want, "%s%s#EXT-X-ENDLIST\n", head, lines[i]);
+        assert_string_equal(text_of(&b), text_of(&want));
+        buf_finish(&b);
+        buf_finish(&want);
+    }
+    media_destroy(m);
+}
+
+// Any run of EXTINFs adds up, to the microsecond, and none exceeds the target.
+static void sums(void **state)
+{
+    (void)state;
+    for (int groups = 1; groups < 600; groups += 13) {
+        struct plan p;
+        struct media *m = asset(&p, groups, groups * 20, 9000000);
+        for (int i = 0; i < p.count; i++) {
+            const struct rendition *r = &p.renditions[i];
+            struct buf b;
+            buf_init(&b, MIB);
+            assert_int_equal(hls_media(&b, &p, r), 0);
+            long sum = 0;
+            int count = 0;
+            for (char *s = text_of(&b); (s = strstr(s, "#EXTINF:")); s += 8, count++) {
+                long seconds, micros;
+                assert_int_equal(sscanf(s, "#EXTINF:%ld.%6ld,", &seconds, &micros), 2);
+                sum += seconds * 1000000 + micros;
+                assert_true(seconds + (micros >= 500000) <= p.target_duration);
+            }
+            assert_int_equal(count, p.table.count);
+            const int64_t frames = segtab_audio_frame(&p.table, count, 44100);
+            assert_int_equal(sum, r->video ? m->frames * 40000
+                                           : muldiv_round(frames, 1024000000, 44100));
+            buf_finish(&b);
+        }
+        media_destroy(m);
+    }
+}
+
+static void too_small_a_buffer(void **state)
+{
+    (void)state;
+    struct plan p;
+    struct media *m = asset(&p, 2000, 500, 9000000);
+    for (size_t max = 0; max < 1000; max += 50) {
+        struct buf b;
+        buf_init(&b, max);
+        assert_int_equal(hls_media(&b, &p, &p.renditions[0]), -E_LIMITS);
+        buf_finish(&b);
+        buf_init(&b, max / 2);
+        assert_int_equal(hls_master(&b, m, &p), -E_LIMITS);
+        buf_finish(&b);
+    }
+    media_destroy(m);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(master),
+        cmocka_unit_test(master_without_audio),
+        cmocka_unit_test(master_of_sound),
+        cmocka_unit_test(starts),
+        cmocka_unit_test(playlists),
+        cmocka_unit_test(sums),
+        cmocka_unit_test(too_small_a_buffer),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
