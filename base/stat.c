@@ -17,17 +17,17 @@ static const struct {
 
 static _Atomic int64_t values[STAT_COUNT];
 
-void stat_add(enum stat s, int64_t n)
+void stat_add(enum stat_id s, int64_t n)
 {
     atomic_fetch_add_explicit(&values[s], n, memory_order_relaxed);
 }
 
-void stat_set(enum stat s, int64_t v)
+void stat_set(enum stat_id s, int64_t v)
 {
     atomic_store_explicit(&values[s], v, memory_order_relaxed);
 }
 
-int64_t stat_get(enum stat s)
+int64_t stat_get(enum stat_id s)
 {
     return atomic_load_explicit(&values[s], memory_order_relaxed);
 }
@@ -37,6 +37,6 @@ void stat_print(struct buf *out)
     for (int i = 0; i < STAT_COUNT; i++) {
         buf_printf(out, "# HELP tidemill_%s %s\n# TYPE tidemill_%s %s\ntidemill_%s %" PRId64 "\n",
                    rows[i].name, rows[i].help, rows[i].name, rows[i].type, rows[i].name,
-                   stat_get((enum stat)i));
+                   stat_get((enum stat_id)i));
     }
 }
