@@ -115,7 +115,11 @@ int wire_out_put(struct wire_out *o, enum wire_type type, const void *a, size_t 
     buf_append(&o->bytes, head, HEAD);
     buf_append(&o->bytes, a, na);
     buf_append(&o->bytes, b, nb);
-    return o->bytes.failed ? -E_NO_MEMORY : 0;
+    if (!o->bytes.failed)
+        return 0;
+    wire_out_finish(o); // what was half sent is lost: the stream is of no more use
+    wire_out_init(o);
+    return -E_NO_MEMORY;
 }
 
 int wire_out_flush(int fd, struct wire_out *o)

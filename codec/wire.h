@@ -76,7 +76,8 @@ void wire_out_init(struct wire_out *o);
 void wire_out_finish(struct wire_out *o);
 bool wire_out_empty(const struct wire_out *o);
 
-// Adds one message, as wire_send.  0 or -E_LIMITS, -E_NO_MEMORY.
+// Adds one message, as wire_send.  0; -E_LIMITS; -E_NO_MEMORY, and the stream is of
+// no more use.
 int wire_out_put(struct wire_out *o, enum wire_type type, const void *a, size_t na, const void *b,
                  size_t nb);
 

@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// The worker's program: first a zygote, which loads and tries the libraries once
+// and then only forks, so that a fresh worker costs a millisecond; then, in each
+// child, a worker that serves jobs from one socket.
+//
+// Who dies with whom: the server holds the other end of the control socket and of
+// each worker's socket, and nobody else does.  When it closes them, or dies, the
+// zygote ends, and the kernel kills the workers with it (they may be deep in a
+// decoder and not looking).  Signals that are meant for the server (a terminal's,
+// a service manager's) are ignored here: the server finishes its jobs first.
+//
+// A worker needs no file and no more than a few descriptors: it gets no others, may
+// write no file, and gives way to the server in CPU time and when memory runs out.
+
+#include <errno.h>
+#include <fcntl.h>
+#include <malloc.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/base.h"
+#include "base/log.h"
+#include "codec/av/av.h"
+#include "codec/av/remote.h"
+#include "codec/wire.h"
+
+#define WORKER_FD ZYGOTE_FD // a worker's socket takes the place of the control socket
+#define NICE 10
+#define ARENAS 2 // of malloc: each reserves 64 MiB of address space
+#define DESCRIPTORS 16
+#define OOM_SCORE "900" // of 1000: the kernel takes a worker rather than the server
+
+// ---- the worker
+
+#ifdef SANITIZED
+// Sanitizers reserve terabytes of addresses, so here resident memory is watched instead.
+static void *watch_memory(void *limit)
+{
+    const int64_t max_pages = *(const int64_t *)limit / sysconf(_SC_PAGESIZE);
+    for (;;) {
+        long long size = 0, resident = 0;
+        FILE *f = fopen("/proc/self/statm", "r");
+        if (f && fscanf(f, "%lld %lld", &size, &resident) == 2 && resident > max_pages) {
+            log_error("worker", "more than %lld bytes of memory", (long long)*(int64_t *)limit);
+            _exit(1);
+        }
+        if (f)
+            fclose(f);
+        poll(NULL, 0, 20);
+    }
+    return NULL;
+}
+#endif
+
+static void limit(__rlimit_resource_t what, int64_t most)
+{
+    const struct rlimit r = { (rlim_t)most, (rlim_t)most };
+    if (setrlimit(what, &r) != 0)
+        log_warn("worker", "setrlimit %d: %s", (int)what, strerror(errno));
+}
+
+static void limit_memory(int64_t memory)
+{
+#ifdef SANITIZED
+    static int64_t most;
+    most = memory;
+    thread_start("memory", watch_memory, &most);
+#else
+    limit(RLIMIT_AS, memory);
+#endif
+}
+
+static void limit_files(void)
+{
+    struct stat st;
+    limit(RLIMIT_NOFILE, DESCRIPTORS);
+    // Where the log is a file, the limit would silence it.
+    if (fstat(STDERR_FILENO, &st) != 0 || !S_ISREG(st.st_mode))
+        limit(RLIMIT_FSIZE, 0);
+}
+
+static void give_way(void)
+{
+    const struct sched_param none = { 0 };
+    sched_setscheduler(0, SCHED_BATCH, &none);
+    setpriority(PRIO_PROCESS, 0, NICE);
+    const int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+    if (fd < 0 || write(fd, OOM_SCORE, strlen(OOM_SCORE)) < 0)
+        log_warn("worker", "oom_score_adj: %s", strerror(errno));
+    if (fd >= 0)
+        close(fd);
+}
+
+// A freshly forked child.  Does not return.
+static void work(int fd, pid_t zygote, int64_t memory)
+{
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != zygote) // it died before that
+        _exit(0);
+    if (dup2(fd, WORKER_FD) < 0 || syscall(SYS_close_range, WORKER_FD + 1, ~0u, 0) != 0)
+        _exit(1);
+    prctl(PR_SET_NAME, "tidemill-job");
+    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    give_way();
+    limit(RLIMIT_CORE, 0);
+    limit_files();
+    limit_memory(memory);
+    const int rc = remote_serve(WORKER_FD, av_signature(), av_run);
+    _exit(rc < 0);
+}
+
+// ---- the zygote
+
+static void reap(void)
+{
+    int status;
+    for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;)
+        if (WIFSIGNALED(status) && WTERMSIG(status) != SIGKILL)
+            log_warn("worker", "process %d died of signal %d (%s)", (int)pid, WTERMSIG(status),
+                     strsignal(WTERMSIG(status)));
+}
+
+// Forks a worker that serves fd and answers the server.  False when it is gone.
+static bool fork_worker(int fd, int64_t memory)
+{
+    const pid_t zygote = getpid();
+    const pid_t pid = fd < 0 ? -1 : fork();
+    if (pid == 0)
+        work(fd, zygote, memory);
+    // Nobody but reap() takes a dead child's number away, so this is that child.
+    const int pidfd = pid < 0 ? -1 : (int)syscall(SYS_pidfd_open, pid, 0);
+    struct zygote_reply reply = { .ok = 1, .pid = pid };
+    if (pidfd < 0)
+        reply = (struct zygote_reply){ .error = fd < 0 ? EINVAL : errno };
+    const int rc = zygote_send(ZYGOTE_FD, &reply, sizeof reply, pidfd);
+    if (pidfd >= 0)
+        close(pidfd);
+    return rc == 0;
+}
+
+static bool serve_request(int64_t memory)
+{
+    char request = 0;
+    int fd;
+    if (zygote_receive(ZYGOTE_FD, &request, 1, &fd) < 0)
+        return false;
+    const bool alive = request == ZYGOTE_FORK && fork_worker(fd, memory);
+    if (fd >= 0)
+        close(fd);
+    return alive;
+}
+
+static void serve_requests(int signals, int64_t memory)
+{
+    for (bool alive = true; alive;) {
+        struct pollfd p[] = { { .fd = ZYGOTE_FD, .events = POLLIN },
+                              { .fd = signals, .events = POLLIN } };
+        if (poll(p, countof(p), -1) < 0)
+            continue;
+        struct signalfd_siginfo info;
+        if (p[1].revents && read(signals, &info, sizeof info) > 0)
+            reap();
+        if (p[0].revents)
+            alive = serve_request(memory);
+    }
+}
+
+// Returns the descriptor that tells of dead children.
+static int arrange_signals(void)
+{
+    static const int ignored[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE, SIGUSR1, SIGUSR2 };
+    for (size_t i = 0; i < countof(ignored); i++)
+        signal(ignored[i], SIG_IGN);
+    signal(SIGCHLD, SIG_DFL);
+    sigset_t child;
+    sigemptyset(&child);
+    sigaddset(&child, SIGCHLD);
+    sigprocmask(SIG_SETMASK, &child, NULL);
+    return signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+// Nobody speaks to us by these; a library that prints must not disturb the server.
+static void close_standard_streams(void)
+{
+    const int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (null < 0)
+        return;
+    dup2(null, STDIN_FILENO);
+    dup2(null, STDOUT_FILENO);
+    close(null);
+}
+
+static bool say_hello(void)
+{
+    struct zygote_hello hello = { .version = WIRE_VERSION };
+    hello.ok = av_setup(hello.text, sizeof hello.text) == 0;
+    if (hello.ok) {
+        const bool whole = copy_string(hello.text, sizeof hello.text, av_signature());
+        assert(whole);
+    }
+    return zygote_send(ZYGOTE_FD, &hello, sizeof hello, -1) == 0 && hello.ok;
+}
+
+static bool parse_memory(const char *s, int64_t *out)
+{
+    char *end;
+    errno = 0;
+    const long long v = strtoll(s, &end, 10);
+    *out = v;
+    return errno == 0 && *s && !*end && v > 0;
+}
+
+int main(int argc, char **argv)
+{
+    struct stat st;
+    int64_t memory;
+    if (argc != 2 || !parse_memory(argv[1], &memory) || fstat(ZYGOTE_FD, &st) != 0 ||
+        !S_ISSOCK(st.st_mode)) {
+        fputs("tidemill-worker: a part of tidemill, which starts it\n", stderr);
+        return 2;
+    }
+    const int signals = arrange_signals();
+    if (signals < 0)
+        return 1;
+    setpgid(0, 0);
+    close_standard_streams();
+    mallopt(M_ARENA_MAX, ARENAS);
+    if (!say_hello())
+        return 1;
+    serve_requests(signals, memory);
+    return 0;
+}

@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// One thread only.  A CANCEL may stand before any message that is waited for, and
+// does not end the waiting: every READ that was sent is answered, so when a job
+// is over, for whatever reason, the stream is in step for the next one.
+//
+// A peer that is gone or that breaks the protocol looks like a cancellation to
+// the job; the loop sees the reason afterwards and ends.
+
+#include "codec/av/remote.h"
+
+#include <malloc.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/err.h"
+#include "codec/av/av.h"
+#include "codec/wire.h"
+
+#define FLIGHTS 4 // READs out at once
+
+struct flight {
+    uint32_t id;
+    int64_t at, n; // where in what is being read
+};
+
+struct remote {
+    struct io io;
+    int fd;
+    struct wire_message in;
+    uint32_t next_id;
+    int64_t appended; // bytes, by this job
+    bool cancelled;
+    int broken; // 0, or why the wire cannot be used any more
+};
+
+static struct remote *remote_of(struct io *io)
+{
+    return container_of(io, struct remote, io);
+}
+
+static int broken(struct remote *r, int err)
+{
+    if (!r->broken)
+        r->broken = err;
+    return r->broken;
+}
+
+// Receives the next message that is no CANCEL.
+static int receive(struct remote *r)
+{
+    for (;;) {
+        const int rc = wire_receive(r->fd, &r->in, INT64_MAX);
+        if (rc < 0)
+            return broken(r, rc);
+        if (r->in.type != WIRE_CANCEL)
+            return 0;
+        r->cancelled = true;
+    }
+}
+
+static bool remote_cancelled(struct io *io)
+{
+    struct remote *r = remote_of(io);
+    // Nothing but a CANCEL may come now, and there is at most one of it.
+    if (!r->broken && !r->cancelled && wire_pending(r->fd)) {
+        const int rc = wire_receive(r->fd, &r->in, INT64_MAX);
+        if (rc < 0 || r->in.type != WIRE_CANCEL)
+            broken(r, rc < 0 ? rc : -E_PROTOCOL);
+        r->cancelled = true;
+    }
+    return r->broken || r->cancelled;
+}
+
+// ---- reading
+
+static int ask(struct remote *r, struct flight *f, int64_t offset)
+{
+    struct buf b;
+    buf_init(&b, 16);
+    put_be32(&b, f->id);
+    put_be64(&b, (uint64_t)(offset + f->at));
+    put_be32(&b, (uint32_t)f->n);
+    const int rc = wire_send(r->fd, WIRE_READ, b.data, b.len, NULL, 0);
+    buf_finish(&b);
+    return rc < 0 ? broken(r, rc) : 0;
+}
+
+// Takes the flight that the received DATA answers off the list and lands its bytes.
+// What the server says of that read in *result.
+static int land(struct remote *r, struct flight *flights, int *flying, uint8_t *out, int *result)
+{
+    struct reader body = reader_of(r->in.payload.data, r->in.payload.len);
+    const uint32_t id = get_be32(&body);
+    const uint32_t code = get_be32(&body);
+    int i = 0;
+    while (i < *flying && flights[i].id != id)
+        i++;
+    if (r->in.type != WIRE_DATA || i == *flying || code >= E_COUNT)
+        return broken(r, -E_PROTOCOL);
+    const struct flight f = flights[i];
+    flights[i] = flights[--*flying];
+    if (code) {
+        *result = -(int)code;
+        return 0;
+    }
+    if (reader_left(&body) != (size_t)f.n)
+        return broken(r, -E_PROTOCOL);
+    memcpy(out + f.at, body.p, (size_t)f.n);
+    return 0;
+}
+
+// Reads n bytes that lie within the source; 0 or an error.
+static int fetch(struct remote *r, int64_t offset, uint8_t *out, int64_t n)
+{
+    struct flight flights[FLIGHTS];
+    int flying = 0, result = 0, rc = 0;
+    int64_t asked = 0;
+    while (rc == 0 && (flying > 0 || asked < n)) {
+        if (result == 0 && r->cancelled)
+            result = -E_CANCELLED;
+        if (result < 0)
+            asked = n; // no more; but what was asked will be answered
+        if (asked < n && flying < FLIGHTS) {
+            const int64_t take = n - asked < WIRE_READ_MAX ? n - asked : WIRE_READ_MAX;
+            flights[flying] = (struct flight){ r->next_id++, asked, take };
+            rc = ask(r, &flights[flying++], offset);
+            asked += take;
+        } else if (flying > 0) {
+            rc = receive(r);
+            if (rc == 0)
+                rc = land(r, flights, &flying, out, &result);
+        }
+    }
+    return rc < 0 ? rc : result;
+}
+
+static int64_t remote_read(struct io *io, int64_t offset, void *out, int64_t n)
+{
+    struct remote *r = remote_of(io);
+    if (r->broken)
+        return r->broken;
+    if (offset < 0 || n < 0)
+        return -E_INTERNAL;
+    if (offset >= io->size)
+        return 0;
+    if (n > io->size - offset)
+        n = io->size - offset;
+    const int rc = fetch(r, offset, out, n);
+    return rc < 0 ? rc : n;
+}
+
+// ---- writing
+
+static int remote_append(struct io *io, const void *bytes, size_t n)
+{
+    struct remote *r = remote_of(io);
+    for (const uint8_t *p = bytes; n > 0;) {
+        if (remote_cancelled(io))
+            return r->broken ? r->broken : -E_CANCELLED;
+        const size_t take = n < WIRE_APPEND_MAX ? n : WIRE_APPEND_MAX;
+        const int rc = wire_send(r->fd, WIRE_APPEND, p, take, NULL, 0);
+        if (rc < 0)
+            return broken(r, rc);
+        r->appended += (int64_t)take;
+        p += take;
+        n -= take;
+    }
+    return 0;
+}
+
+// ---- jobs
+
+static int send_done(struct remote *r, struct job_stats *stats)
+{
+    struct buf b;
+    buf_init(&b, 100);
+    stats->bytes = r->appended;
+    job_stats_pack(stats, &b);
+    const int rc = wire_send(r->fd, WIRE_DONE, b.data, b.len, NULL, 0);
+    buf_finish(&b);
+    return rc;
+}
+
+static int send_fail(struct remote *r, int err, const char *detail)
+{
+    const uint32_t code = err < 0 && err > -E_COUNT ? (uint32_t)-err : E_INTERNAL;
+    const uint8_t be[4] = { 0, 0, (uint8_t)(code >> 8), (uint8_t)code };
+    return wire_send(r->fd, WIRE_FAIL, be, sizeof be, detail, strnlen(detail, DETAIL_MAX));
+}
+
+static int serve_job(struct remote *r, remote_run *run)
+{
+    struct job job;
+    struct job_stats stats = { 0 };
+    char detail[DETAIL_MAX] = "";
+    int err = job_unpack(&job, r->in.payload.data, r->in.payload.len);
+    if (err == 0) {
+        r->io.size = job.source_size;
+        r->appended = 0;
+        r->cancelled = false;
+        err = run(&job, &r->io, &stats, detail, sizeof detail);
+    } else {
+        copy_string(detail, sizeof detail, "the job cannot be read");
+    }
+    job_finish(&job);
+    if (r->broken)
+        return r->broken;
+    return err == 0 ? send_done(r, &stats) : send_fail(r, err, detail);
+}
+
+static int say_hello(int fd, const char *signature)
+{
+    const uint8_t version[4] = { 0, 0, 0, WIRE_VERSION };
+    return wire_send(fd, WIRE_HELLO, version, sizeof version, signature, strlen(signature));
+}
+
+static int serve(struct remote *r, remote_run *run)
+{
+    for (;;) {
+        const int rc = receive(r); // a CANCEL here came too late for its job
+        if (rc < 0)
+            return rc;
+        if (r->in.type != WIRE_JOB)
+            return -E_PROTOCOL;
+        const int err = serve_job(r, run);
+        if (err < 0)
+            return err;
+        malloc_trim(0);
+    }
+}
+
+int remote_serve(int fd, const char *signature, remote_run *run)
+{
+    struct remote r = {
+        .io = { .read = remote_read, .append = remote_append, .cancelled = remote_cancelled },
+        .fd = fd,
+    };
+    wire_message_init(&r.in);
+    int rc = say_hello(fd, signature);
+    if (rc == 0)
+        rc = serve(&r, run);
+    wire_message_finish(&r.in);
+    return rc == -E_WORKER ? 0 : rc;
+}

@@ -1,0 +1,611 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// worker_run is one loop over one worker's socket that never waits for anything
+// but poll: so a worker that stops in the middle of a message, or does not take
+// the bytes it asked for, keeps nobody from cancelling or killing it.
+//
+// Order on the wire: output is sent before more input is taken.  A worker that asks
+// for much therefore holds at most one answered READ of our memory, and when it
+// says DONE nothing is on its way to it.
+//
+// A run that has failed for a reason of ours (cancelled, a failed read, too many
+// bytes) remembers that reason, sends CANCEL, shortens the time limit and goes on
+// serving the worker until it ends softly; its bytes are thrown away.
+//
+// Locks: zygote.lock is held over one request and reply on the control socket.
+
+#include "server/worker.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/bytes.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "base/stat.h"
+#include "codec/wire.h"
+
+#define PROGRAM "tidemill-worker"
+#define START_SECONDS 30 // the program tries its libraries
+#define FORK_SECONDS 10
+#define STOP_MS 2000
+
+struct zygote {
+    const struct conf *conf;  // constant
+    char program[4096];       // constant
+    char text[WIRE_TEXT_MAX]; // constant: the signature
+    pthread_mutex_t lock;     // protects the rest
+    int control;              // -1: it does not run
+    pid_t pid;
+};
+
+struct worker {
+    const struct conf *conf;
+    pid_t pid;
+    int fd;    // the wire
+    int pidfd; // readable when the process is dead
+    int kick;  // eventfd
+    atomic_bool alive;
+    // worker_run only
+    struct wire_message in;
+    struct wire_out out;
+    uint8_t bytes[WIRE_READ_MAX];
+};
+
+static void close_fd(int *fd)
+{
+    if (*fd >= 0)
+        close(*fd);
+    *fd = -1;
+}
+
+// ---- the zygote
+
+static bool find_program(char *out, size_t cap)
+{
+    static const char *const places[] = { PROGRAM, "../libexec/tidemill/" PROGRAM };
+    const char *env = getenv("TIDEMILL_WORKER");
+    if (env && *env)
+        return copy_string(out, cap, env);
+    char self[2048];
+    const ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+    if (n < 0)
+        return false;
+    self[n] = '\0';
+    *(strrchr(self, '/') + 1) = '\0';
+    for (size_t i = 0; i < countof(places); i++) {
+        snprintf(out, cap, "%s%s", self, places[i]);
+        if (access(out, X_OK) == 0)
+            return true;
+    }
+    return false;
+}
+
+// The environment may hold secrets; a worker gets what loaders and sanitizers read.
+static void worker_environment(char **out, size_t cap)
+{
+    static const char *const passed[] = { "LD_LIBRARY_PATH=", "ASAN_OPTIONS=", "UBSAN_OPTIONS=",
+                                          "TSAN_OPTIONS=" };
+    size_t n = 0;
+    for (char **e = environ; *e; e++)
+        for (size_t i = 0; i < countof(passed); i++)
+            if (n < cap - 1 && strncmp(*e, passed[i], strlen(passed[i])) == 0)
+                out[n++] = *e;
+    out[n] = NULL;
+}
+
+// Runs the program with control as its descriptor ZYGOTE_FD and nothing above.
+// 0 or errno.
+static int spawn(const char *program, int control, int64_t memory, pid_t *pid)
+{
+    char name[] = PROGRAM, limit[24];
+    snprintf(limit, sizeof limit, "%lld", (long long)memory);
+    char *const argv[] = { name, limit, NULL };
+    char *envp[8];
+    worker_environment(envp, countof(envp));
+    posix_spawn_file_actions_t actions;
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_adddup2(&actions, control, ZYGOTE_FD);
+    posix_spawn_file_actions_addclosefrom_np(&actions, ZYGOTE_FD + 1);
+    const int err = posix_spawn(pid, program, &actions, NULL, argv, envp);
+    posix_spawn_file_actions_destroy(&actions);
+    return err;
+}
+
+static void set_patience(int fd, int seconds)
+{
+    const struct timeval t = { .tv_sec = seconds };
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &t, sizeof t);
+}
+
+static bool process_ended(int pidfd, int timeout_ms)
+{
+    struct pollfd p = { .fd = pidfd, .events = POLLIN };
+    return poll(&p, 1, timeout_ms) > 0;
+}
+
+// It ends by itself once its control socket is closed; if not, it is made to.
+static void end_zygote(struct zygote *z)
+{
+    if (z->control < 0)
+        return;
+    close_fd(&z->control);
+    int pidfd = (int)syscall(SYS_pidfd_open, z->pid, 0);
+    if (pidfd < 0 || !process_ended(pidfd, STOP_MS))
+        kill(z->pid, SIGKILL);
+    close_fd(&pidfd);
+    while (waitpid(z->pid, NULL, 0) < 0 && errno == EINTR)
+        ;
+}
+
+static bool take_hello(struct zygote *z, struct zygote_hello *hello, char *why, size_t cap)
+{
+    int fd;
+    const int rc = zygote_receive(z->control, hello, sizeof *hello, &fd);
+    close_fd(&fd);
+    hello->text[sizeof hello->text - 1] = '\0';
+    if (rc < 0)
+        snprintf(why, cap, "%s does not start", z->program);
+    else if (hello->version != WIRE_VERSION)
+        snprintf(why, cap, "%s is of another version", z->program);
+    else if (!hello->ok)
+        snprintf(why, cap, "%s: %s", z->program, hello->text);
+    else
+        return true;
+    return false;
+}
+
+static bool run_program(struct zygote *z, struct zygote_hello *hello, char *why, size_t cap)
+{
+    int pair[2];
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) {
+        snprintf(why, cap, "no socket for the workers: %s", strerror(errno));
+        return false;
+    }
+    const int err = spawn(z->program, pair[1], z->conf->workers_memory, &z->pid);
+    close(pair[1]);
+    if (err) {
+        close(pair[0]);
+        snprintf(why, cap, "%s: %s", z->program, strerror(err));
+        return false;
+    }
+    z->control = pair[0];
+    set_patience(z->control, START_SECONDS);
+    if (!take_hello(z, hello, why, cap)) {
+        end_zygote(z);
+        return false;
+    }
+    set_patience(z->control, FORK_SECONDS);
+    return true;
+}
+
+struct zygote *zygote_start(const struct conf *conf, char *why, size_t cap)
+{
+    struct zygote *z = xcalloc(1, sizeof *z);
+    struct zygote_hello hello;
+    z->conf = conf;
+    z->control = -1;
+    pthread_mutex_init(&z->lock, NULL);
+    bool ok = find_program(z->program, sizeof z->program);
+    if (!ok)
+        snprintf(why, cap, "there is no %s beside this program", PROGRAM);
+    ok = ok && run_program(z, &hello, why, cap);
+    if (!ok) {
+        zygote_stop(z);
+        return NULL;
+    }
+    copy_string(z->text, sizeof z->text, hello.text);
+    return z;
+}
+
+const char *zygote_signature(const struct zygote *z)
+{
+    return z->text;
+}
+
+void zygote_stop(struct zygote *z)
+{
+    if (!z)
+        return;
+    end_zygote(z);
+    pthread_mutex_destroy(&z->lock);
+    free(z);
+}
+
+// Starts a zygote that died.  Only the same program will do: what was promised to
+// players rests on its libraries.
+static bool revive(struct zygote *z, char *why, size_t cap)
+{
+    struct zygote_hello hello;
+    log_warn("worker", "the program that forks workers died; starting it anew");
+    if (!run_program(z, &hello, why, cap))
+        return false;
+    if (strcmp(hello.text, z->text) == 0)
+        return true;
+    snprintf(why, cap, "%s has changed: restart the server", z->program);
+    end_zygote(z);
+    return false;
+}
+
+// Asks for one worker that serves fd: 0 and the reply, with its pidfd; or -E_WORKER
+// when there is no zygote (any more).
+static int request_fork(struct zygote *z, int fd, struct zygote_reply *reply, int *pidfd)
+{
+    const char request = ZYGOTE_FORK;
+    int rc = z->control < 0 ? -E_WORKER : zygote_send(z->control, &request, 1, fd);
+    if (rc == 0)
+        rc = zygote_receive(z->control, reply, sizeof *reply, pidfd);
+    if (rc < 0)
+        end_zygote(z); // or replies would be out of step
+    return rc;
+}
+
+static bool fork_worker(struct zygote *z, int fd, struct worker *w, char *why, size_t cap)
+{
+    struct zygote_reply reply = { 0 };
+    lock(&z->lock);
+    int rc = request_fork(z, fd, &reply, &w->pidfd);
+    if (rc < 0 && revive(z, why, cap))
+        rc = request_fork(z, fd, &reply, &w->pidfd);
+    unlock(&z->lock);
+    if (rc < 0)
+        return false;
+    w->pid = reply.pid;
+    if (reply.ok && w->pidfd >= 0)
+        return true;
+    snprintf(why, cap, "no worker could be forked: %s", strerror(reply.error));
+    return false;
+}
+
+// ---- a worker's life
+
+static bool greet(struct worker *w, const char *signature, char *why, size_t cap)
+{
+    const int rc = wire_receive(w->fd, &w->in, clock_ms() + FORK_SECONDS * 1000);
+    struct reader r = reader_of(w->in.payload.data, rc == 0 ? w->in.payload.len : 0);
+    if (rc == 0 && w->in.type == WIRE_HELLO && get_be32(&r) == WIRE_VERSION &&
+        reader_left(&r) == strlen(signature) && memcmp(r.p, signature, reader_left(&r)) == 0)
+        return true;
+    snprintf(why, cap, "a new worker did not greet: %s", err_sentence(rc ? rc : -E_PROTOCOL));
+    return false;
+}
+
+struct worker *worker_start(struct zygote *z, char *why, size_t cap)
+{
+    int pair[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) {
+        snprintf(why, cap, "no socket for a worker: %s", strerror(errno));
+        return NULL;
+    }
+    struct worker *w = xcalloc(1, sizeof *w);
+    w->conf = z->conf;
+    w->fd = pair[0];
+    w->pidfd = -1;
+    w->kick = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    wire_message_init(&w->in);
+    wire_out_init(&w->out);
+    bool ok = w->kick >= 0;
+    if (!ok)
+        snprintf(why, cap, "no descriptor for a worker: %s", strerror(errno));
+    ok = ok && fork_worker(z, pair[1], w, why, cap);
+    close(pair[1]);
+    ok = ok && greet(w, z->text, why, cap);
+    if (!ok) {
+        worker_stop(&w);
+        return NULL;
+    }
+    w->alive = true;
+    stat_add(STAT_workers_started_total, 1);
+    log_debug("worker", "process %d started", (int)w->pid);
+    return w;
+}
+
+static void kill_worker(struct worker *w)
+{
+    w->alive = false;
+    if (w->pidfd >= 0)
+        syscall(SYS_pidfd_send_signal, w->pidfd, SIGKILL, NULL, 0);
+}
+
+void worker_stop(struct worker **w)
+{
+    if (!*w)
+        return;
+    kill_worker(*w);
+    close_fd(&(*w)->fd);
+    close_fd(&(*w)->pidfd);
+    close_fd(&(*w)->kick);
+    wire_message_finish(&(*w)->in);
+    wire_out_finish(&(*w)->out);
+    free(*w);
+    *w = NULL;
+}
+
+bool worker_alive(const struct worker *w)
+{
+    // Between jobs a worker has nothing to say: what can be received is its end, or
+    // the beginning of a forged answer to the next job.
+    return w->alive && !process_ended(w->pidfd, 0) && !wire_pending(w->fd);
+}
+
+void worker_kick(struct worker *w)
+{
+    const uint64_t one = 1;
+    const ssize_t n = write(w->kick, &one, sizeof one);
+    assert(n == sizeof one || errno == EAGAIN); // EAGAIN: kicked 2^64 times already
+}
+
+// ---- a run
+
+struct run {
+    struct worker *w;
+    const struct job *job;
+    const struct worker_calls *calls;
+    int64_t limit_ms; // killed then
+    int err;          // 0, or our own reason why the answer is void: the first one
+    int64_t received; // bytes of the answer
+    struct job_stats *stats;
+    char *detail;
+    size_t cap;
+};
+
+static void say(struct run *r, const char *text)
+{
+    copy_string(r->detail, r->cap, text);
+}
+
+// The answer is void: asks the worker to end softly, soon.
+static void give_up(struct run *r, int err)
+{
+    if (r->err)
+        return;
+    r->err = err;
+    say(r, err_sentence(err));
+    const int64_t soon = clock_ms() + r->w->conf->workers_cancel;
+    r->limit_ms = soon < r->limit_ms ? soon : r->limit_ms;
+    wire_out_put(&r->w->out, WIRE_CANCEL, NULL, 0, NULL, 0);
+}
+
+static int breach(struct run *r, const char *what)
+{
+    kill_worker(r->w);
+    stat_add(STAT_workers_crashed_total, 1);
+    say(r, what);
+    return -E_PROTOCOL;
+}
+
+static int gone(struct run *r)
+{
+    kill_worker(r->w);
+    stat_add(STAT_workers_crashed_total, 1);
+    if (r->err)
+        return r->err;
+    say(r, "the worker died");
+    return -E_WORKER;
+}
+
+// The wire cannot be used any more, says wire.h.
+static int lost(struct run *r, int err)
+{
+    if (err == -E_PROTOCOL)
+        return breach(r, "the worker sent what is no message");
+    if (err == -E_WORKER)
+        return gone(r);
+    kill_worker(r->w);
+    say(r, err_sentence(err));
+    return err;
+}
+
+static int overdue(struct run *r)
+{
+    kill_worker(r->w);
+    if (r->err)
+        return r->err;
+    stat_add(STAT_workers_killed_total, 1);
+    say(r, "the job took too long and its worker was killed");
+    return -E_TIMEOUT;
+}
+
+// ---- what a worker says
+
+static int64_t read_source(struct run *r, int64_t offset, int64_t n)
+{
+    if (r->err)
+        return -E_CANCELLED;
+    int64_t got = r->calls->read(r->calls->arg, offset, r->w->bytes, n);
+    assert(got <= n);
+    if (got >= 0 && got < n)
+        got = -E_CHANGED;
+    if (got < 0)
+        give_up(r, (int)got);
+    return got;
+}
+
+static int take_read(struct run *r, struct reader *body)
+{
+    const uint32_t id = get_be32(body);
+    const uint64_t offset = get_be64(body);
+    const int64_t n = get_be32(body);
+    const int64_t size = r->job->source_size;
+    if (n < 1 || n > WIRE_READ_MAX || n > size || offset > (uint64_t)(size - n))
+        return breach(r, "the worker asked for bytes outside the source");
+    const int64_t got = read_source(r, (int64_t)offset, n);
+    uint8_t head[8];
+    for (int i = 0; i < 4; i++) {
+        head[i] = (uint8_t)(id >> 8 * (3 - i));
+        head[4 + i] = (uint8_t)((got < 0 ? (uint32_t)-got : 0) >> 8 * (3 - i));
+    }
+    const int rc = wire_out_put(&r->w->out, WIRE_DATA, head, sizeof head, r->w->bytes,
+                                got < 0 ? 0 : (size_t)got);
+    return rc < 0 ? lost(r, rc) : 0;
+}
+
+static void take_append(struct run *r, const uint8_t *bytes, size_t n)
+{
+    r->received += (int64_t)n;
+    if (r->err)
+        return;
+    if (r->received > r->w->conf->cache_object) {
+        give_up(r, -E_LIMITS);
+        say(r, "the answer exceeds cache.object");
+        return;
+    }
+    const int rc = r->calls->append(r->calls->arg, bytes, n);
+    if (rc < 0)
+        give_up(r, rc);
+}
+
+static int take_done(struct run *r, const uint8_t *bytes, size_t n)
+{
+    if (job_stats_unpack(r->stats, bytes, n) < 0 || r->stats->bytes != r->received)
+        return breach(r, "the worker's account of its job is wrong");
+    return r->err;
+}
+
+// What a worker may say; the other errors are not its to find.
+static bool is_workers_to_say(uint32_t code)
+{
+    static const uint8_t codes[] = { E_UNSUPPORTED, E_CORRUPT, E_LIMITS, E_SEEK, E_NO_MEMORY };
+    return memchr(codes, (int)code, sizeof codes) != NULL;
+}
+
+static int take_fail(struct run *r, struct reader *body)
+{
+    const uint32_t code = get_be32(body);
+    if (code == 0 || code >= E_COUNT)
+        return breach(r, "the worker failed for no known reason");
+    if (r->err)
+        return r->err;
+    size_t n = 0;
+    for (; n + 1 < r->cap && reader_left(body) > 0; n++) {
+        const char c = (char)get_u8(body);
+        r->detail[n] = c >= ' ' && c <= '~' ? c : '?';
+    }
+    r->detail[n] = '\0';
+    return is_workers_to_say(code) ? -(int)code : -E_INTERNAL;
+}
+
+// True when the run is over, with *result.
+static bool take_message(struct run *r, int *result)
+{
+    const struct wire_message *m = &r->w->in;
+    struct reader body = reader_of(m->payload.data, m->payload.len);
+    switch (m->type) {
+    case WIRE_READ:
+        *result = take_read(r, &body);
+        return *result < 0;
+    case WIRE_APPEND:
+        take_append(r, m->payload.data, m->payload.len);
+        return false;
+    case WIRE_DONE:
+        *result = take_done(r, m->payload.data, m->payload.len);
+        return true;
+    case WIRE_FAIL:
+        *result = take_fail(r, &body);
+        return true;
+    default:
+        *result = breach(r, "the worker said something it may not say");
+        return true;
+    }
+}
+
+// Sends what is to be sent and takes one message.  True when the run is over.
+static bool exchange(struct run *r, bool *progress, int *result)
+{
+    struct worker *w = r->w;
+    *progress = false;
+    int rc = wire_out_flush(w->fd, &w->out);
+    if (rc == 0 && wire_out_empty(&w->out))
+        rc = wire_take(w->fd, &w->in);
+    if (rc < 0) {
+        *result = lost(r, rc);
+        return true;
+    }
+    *progress = rc == 1;
+    return rc == 1 && take_message(r, result);
+}
+
+// Waits for anything to happen.  False when the worker is dead and has said all.
+static bool wait_for_worker(const struct run *r, int64_t now_ms)
+{
+    const struct worker *w = r->w;
+    struct pollfd p[] = {
+        { .fd = w->fd, .events = wire_out_empty(&w->out) ? POLLIN : POLLOUT },
+        { .fd = w->kick, .events = POLLIN },
+        { .fd = w->pidfd, .events = POLLIN },
+    };
+    const int64_t left = r->limit_ms - now_ms;
+    if (poll(p, countof(p), left < INT_MAX ? (int)left : INT_MAX) <= 0)
+        return true;
+    uint64_t kicks;
+    if (p[1].revents && read(w->kick, &kicks, sizeof kicks) < 0)
+        assert(errno == EAGAIN || errno == EINTR);
+    return !p[2].revents || p[0].revents;
+}
+
+static int run_to_end(struct run *r)
+{
+    for (;;) {
+        if (!r->err && r->calls->cancelled(r->calls->arg))
+            give_up(r, -E_CANCELLED);
+        const int64_t now_ms = clock_ms();
+        if (now_ms >= r->limit_ms)
+            return overdue(r);
+        bool progress;
+        int result;
+        if (exchange(r, &progress, &result))
+            return result;
+        if (!progress && !wait_for_worker(r, now_ms))
+            return gone(r);
+    }
+}
+
+static int put_job(struct worker *w, const struct job *job)
+{
+    struct buf b;
+    buf_init(&b, WIRE_JOB_MAX);
+    int rc = job_pack(job, &b);
+    if (rc == 0)
+        rc = wire_out_put(&w->out, WIRE_JOB, b.data, b.len, NULL, 0);
+    buf_finish(&b);
+    return rc;
+}
+
+int worker_run(struct worker *w, const struct job *job, const struct worker_calls *calls,
+               int64_t deadline_ms, struct job_stats *stats, char *detail, size_t cap)
+{
+    struct run r = {
+        .w = w,
+        .job = job,
+        .calls = calls,
+        .limit_ms = deadline_ms,
+        .stats = stats,
+        .detail = detail,
+        .cap = cap,
+    };
+    *stats = (struct job_stats){ 0 };
+    detail[0] = '\0';
+    if (!worker_alive(w))
+        return gone(&r);
+    int rc = put_job(w, job);
+    if (rc < 0)
+        say(&r, "the job is too large");
+    else
+        rc = run_to_end(&r);
+    // The memory of a large job is not kept until the next one.
+    wire_out_finish(&w->out);
+    wire_out_init(&w->out);
+    return rc;
+}

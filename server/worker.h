@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// worker - the server's side of one worker process: starts it, runs a job on it,
+// cancels softly, kills when that does not help.
+//
+// A worker runs libav on hostile bytes, so every message of it is checked like
+// a stranger's, and whatever it does ends in bounded time and memory.
+
+#ifndef SERVER_WORKER_H
+#define SERVER_WORKER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "codec/job.h"
+#include "config/conf.h"
+
+struct zygote;
+struct worker;
+
+// Starts the worker program and waits until it has tried its libraries.  The program
+// is TIDEMILL_WORKER of the environment, else tidemill-worker beside the running
+// program, else ../libexec/tidemill/tidemill-worker from there.  conf must outlive
+// it.  NULL and one line in why on failure.
+struct zygote *zygote_start(const struct conf *conf, char *why, size_t cap);
+
+// What av_signature says in the program; valid until zygote_stop.
+const char *zygote_signature(const struct zygote *z);
+
+// Ends it and every worker that is left; NULL is fine.
+void zygote_stop(struct zygote *z);
+
+// Forks a worker and checks its greeting.  A zygote that died is started anew.
+// Blocks for milliseconds, seconds at worst.  Any thread.  NULL and one line in why
+// on failure.
+struct worker *worker_start(struct zygote *z, char *why, size_t cap);
+
+// Kills it if it lives; *w becomes NULL.  NULL is fine.
+void worker_stop(struct worker **w);
+
+// How a job gets at the world; called by the thread that is in worker_run.
+struct worker_calls {
+    void *arg;
+    // Reads n bytes of the source, which lie within job->source_size.  How many came
+    // (fewer: the source is shorter than was said), or a negative enum err.
+    int64_t (*read)(void *arg, int64_t offset, void *out, int64_t n);
+    // Takes bytes of the answer; an error stops the job.
+    int (*append)(void *arg, const void *bytes, size_t n);
+    // Whether nobody wants the answer any more.
+    bool (*cancelled)(void *arg);
+};
+
+// Runs one job to its end, at the latest at the monotonic time deadline_ms.  Blocks.
+// 0 and *stats; or a negative enum err and one line for people in detail:
+//   what the worker says of the source or the job;
+//   what a call returned (its first error), or -E_CANCELLED when cancelled() said so:
+//     the worker is told, and killed if it goes on for conf->workers_cancel;
+//   -E_CHANGED  a read came short;
+//   -E_LIMITS   an answer above conf->cache_object;
+//   -E_TIMEOUT  the deadline passed, the worker is killed;
+//   -E_WORKER   it died by itself; -E_PROTOCOL: it broke the protocol and is killed.
+// What was appended before a failure is void.  One thread at a time.
+int worker_run(struct worker *w, const struct job *job, const struct worker_calls *calls,
+               int64_t deadline_ms, struct job_stats *stats, char *detail, size_t cap);
+
+// False after a crash, a kill or a breach of the protocol: stop it and start another.
+// Not while it runs a job.
+bool worker_alive(const struct worker *w);
+
+// Makes worker_run look at cancelled() now.  Any thread.
+void worker_kick(struct worker *w);
+
+#endif
