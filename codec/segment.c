@@ -10,12 +10,11 @@ static int64_t seconds(struct rational fps, int64_t n)
     return muldiv_round(n, fps.den, fps.num);
 }
 
+// Equal roundings mean that the rest is under a second, too.
 static bool joins(const struct segtab *t, int64_t rest)
 {
-    const __int128 time = (__int128)rest * t->fps.den; // in 1 / fps.num seconds
-    if (10 * time < t->fps.num)
-        return true;
-    return time < t->fps.num && seconds(t->fps, t->per + rest) == seconds(t->fps, t->per);
+    const bool tiny = muldiv_floor(10 * rest, t->fps.den, t->fps.num) < 1;
+    return tiny || seconds(t->fps, t->per + rest) == seconds(t->fps, t->per);
 }
 
 struct segtab segtab_make(struct rational fps, int64_t frames, int64_t target_ms)

@@ -8,8 +8,10 @@
 #include <cmocka.h>
 
 #include <string.h>
+#include <sys/resource.h>
 
 #include "base/base.h"
+#include "base/bytes.h"
 #include "base/err.h"
 #include "codec/media.h"
 #include "test/unit/media_tools.h"
@@ -379,10 +381,78 @@ static void promises_without_bytes(void **state)
     assert_int_equal(media_unpack_head(b.data, b.len, &back), 0);
     media_destroy(back);
     back = NULL;
+#ifndef SANITIZED
+    // With less memory than it would take: not asked for.
+    struct rlimit was, tight;
+    getrlimit(RLIMIT_AS, &was);
+    tight = was;
+    tight.rlim_cur = 128 * MIB;
+    setrlimit(RLIMIT_AS, &tight);
+#endif
     assert_int_equal(media_unpack(b.data, b.len, &back), -E_CORRUPT);
+#ifndef SANITIZED
+    setrlimit(RLIMIT_AS, &was);
+#endif
     buf_finish(&b);
     m->video.sample_count = 12;
     media_destroy(m);
+}
+
+// The head of 12 pictures, and a table that is ours to spoil.
+static struct buf begin_table(size_t bytes)
+{
+    struct media *m = make_media(1, 0);
+    assert_int_equal(media_finish(m), 0);
+    struct buf b = pack(m, media_pack_head);
+    media_destroy(m);
+    put_v(&b, 12);
+    put_v(&b, bytes);
+    return b;
+}
+
+static void steps_out_of_this_world(void **state)
+{
+    (void)state;
+    static const int64_t steps[] = { INT64_MAX, INT64_MIN, INT64_MAX / 4, INT64_MIN / 4, 1 };
+    for (size_t i = 0; i < countof(steps); i++)
+        for (size_t k = 0; k < countof(steps); k++) {
+            struct buf chunk;
+            buf_init(&chunk, MIB);
+            for (int n = 0; n < 12; n++) {
+                put_v(&chunk, UINT64_C(0xffffffff) << 3 | 7);
+                put_z(&chunk, steps[i]);
+                put_z(&chunk, steps[k]);
+                put_v(&chunk, UINT32_MAX);
+            }
+            struct buf b = begin_table(chunk.len);
+            buf_append(&b, chunk.data, chunk.len);
+            try_unpack(b.data, b.len);
+            buf_finish(&chunk);
+            buf_finish(&b);
+        }
+}
+
+static void a_chunk_is_filled_exactly(void **state)
+{
+    (void)state;
+    struct media *m = make_media(1, 0), *back = NULL;
+    assert_int_equal(media_finish(m), 0);
+    struct buf good = pack(m, media_pack), head = pack(m, media_pack_head);
+    const size_t at = head.len + 2; // the table's count and length take a byte each
+    const size_t n = good.len - at;
+    assert_true(n < 127 && good.data[at - 1] == n);
+    for (int more = -1; more <= 1; more++) {
+        struct buf b = begin_table(n + (size_t)more);
+        buf_append(&b, good.data + at, n);
+        if (more > 0)
+            put_u8(&b, 0);
+        assert_int_equal(media_unpack(b.data, b.len, &back), more ? -E_CORRUPT : 0);
+        buf_finish(&b);
+    }
+    media_destroy(back);
+    media_destroy(m);
+    buf_finish(&good);
+    buf_finish(&head);
 }
 
 static void ceilings(void **state)
@@ -445,11 +515,18 @@ static void rates(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(there_and_back), cmocka_unit_test(heads),
-        cmocka_unit_test(shown_order),    cmocka_unit_test(grids),
-        cmocka_unit_test(sound_alone),    cmocka_unit_test(broken_rules),
-        cmocka_unit_test(hostile_bytes),  cmocka_unit_test(promises_without_bytes),
-        cmocka_unit_test(ceilings),       cmocka_unit_test(sizes),
+        cmocka_unit_test(there_and_back),
+        cmocka_unit_test(heads),
+        cmocka_unit_test(shown_order),
+        cmocka_unit_test(grids),
+        cmocka_unit_test(sound_alone),
+        cmocka_unit_test(broken_rules),
+        cmocka_unit_test(hostile_bytes),
+        cmocka_unit_test(promises_without_bytes),
+        cmocka_unit_test(steps_out_of_this_world),
+        cmocka_unit_test(a_chunk_is_filled_exactly),
+        cmocka_unit_test(ceilings),
+        cmocka_unit_test(sizes),
         cmocka_unit_test(rates),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
