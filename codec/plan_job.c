@@ -23,8 +23,9 @@
 #define WARM_UP_MS 700
 #define WARM_UP_PACKETS 12
 #define PACKETS_BACK 32
-// Of the resampler, in source samples to either side.
-#define RESAMPLER_MARGIN 256
+// Of the resampler, in source samples to either side: more than its filter reaches,
+// which is 64 of the slower side.
+#define RESAMPLER_MARGIN 512
 
 static void common(struct job *job, const struct media *m, const struct rendition *r)
 {

@@ -567,8 +567,9 @@ static void audio_jobs(void **state)
         int rate, packets;
         int64_t first; // pts of the first packet
     } cases[] = {
-        { 48000, 700, 0 },  { 44100, 700, -1024 },  { 44100, 200, 0 },     { 22050, 400, -5000 },
-        { 8000, 200, 999 }, { 96000, 1500, -1024 }, { 48000, 20, 300000 }, { 47999, 700, 0 },
+        { 48000, 700, 0 },     { 44100, 700, -1024 }, { 44100, 200, 0 },
+        { 22050, 400, -5000 }, { 8000, 200, 999 },    { 96000, 1500, -1024 },
+        { 192000, 3000, 0 },   { 48000, 20, 300000 }, { 47999, 700, 0 },
     };
     for (size_t i = 0; i < countof(cases); i++) {
         const struct conf conf = settings();
@@ -597,11 +598,13 @@ static void audio_jobs(void **state)
             assert_int_equal(job.sample_count, again.sample_count);
             assert_true(back.sample_count >= job.sample_count);
 
-            // Each packet that sounds in the window, and 0.7 s before it, is there.
+            // Each packet that sounds in the window, and 0.7 s before it, is there; the
+            // window with what a resampler's filter reaches beyond it.
+            const int64_t reach = 64 * (1 + a->sample_rate / out);
             const int64_t begin = (job.first - 31) * 1024 > 0 ? (job.first - 31) * 1024 : 0;
-            const int64_t from = muldiv_floor(begin, a->sample_rate, out);
+            const int64_t from = muldiv_floor(begin, a->sample_rate, out) - reach;
             const int64_t to =
-                muldiv_ceil((job.first + job.frames + 2) * 1024, a->sample_rate, out);
+                muldiv_ceil((job.first + job.frames + 2) * 1024, a->sample_rate, out) + reach;
             const int64_t warm = from - a->sample_rate * 7 / 10;
             const int64_t start = job.sample_count ? job.samples[0].pts : INT64_MAX;
             const int64_t end = job.sample_count ? job.samples[job.sample_count - 1].pts : 0;
