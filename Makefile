@@ -92,7 +92,7 @@ deps:
 		libavfilter-dev libswscale-dev libswresample-dev libavutil-dev
 deps-test: deps
 	.ci/install libcmocka-dev python3 python3-pytest chromium redis-server nginx ffmpeg \
-		fonts-dejavu-core clang clang-format clang-tidy cppcheck $(NPM)
+		fonts-dejavu-core clang clang-format cppcheck $(NPM)
 	+$(MAKE) player test/browser/node_modules/.package-lock.json
 
 ORIGIN  ?= $B/clips

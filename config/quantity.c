@@ -62,9 +62,8 @@ char *quantity_print(enum quantity q, int64_t value, char out[QUANTITY_TEXT])
         if (value % u->factor == 0)
             best = u;
     }
-    if (value == 0)
-        return strcpy(out, "0");
-    snprintf(out, QUANTITY_TEXT, "%" PRId64 "%s", value / best->factor, best->name);
+    const char *const name = value ? best->name : "";
+    snprintf(out, QUANTITY_TEXT, "%" PRId64 "%s", value / best->factor, name);
     return out;
 }
 
