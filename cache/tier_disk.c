@@ -39,9 +39,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/log.h"
-#define stat stat_name // its enum stat would hide the libc's struct stat
 #include "base/stat.h"
-#undef stat
 #include "cache/envelope.h"
 #include "cache/keymap.h"
 #include "cache/policy.h"

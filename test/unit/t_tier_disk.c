@@ -18,9 +18,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/log.h"
-#define stat stat_name // its enum stat would hide the libc's struct stat
 #include "base/stat.h"
-#undef stat
 #include "cache/envelope.h"
 #include "cache/tier.h"
 #include "config/conf.h"
@@ -118,10 +116,10 @@ static int64_t before[STAT_COUNT];
 static void mark_counters(void)
 {
     for (int i = 0; i < STAT_COUNT; i++)
-        before[i] = stat_get((enum stat_name)i);
+        before[i] = stat_get((enum stat_id)i);
 }
 
-static int64_t since(enum stat_name s)
+static int64_t since(enum stat_id s)
 {
     return stat_get(s) - before[s];
 }
