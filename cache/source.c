@@ -202,7 +202,7 @@ static void keep_blocks(struct source *s, struct list *made, struct list *gone)
     for (struct list *l; (l = list_pop(made));) {
         struct block *b = container_of(l, struct block, lru);
         struct block **slot = block_slot(s, b->number);
-        if (*slot || s->dead) {
+        if (*slot) {
             list_push_back(gone, &b->lru);
             continue;
         }

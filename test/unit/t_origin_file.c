@@ -170,6 +170,8 @@ static void never_leaves_the_folder(void **state)
         { "a\n.mp4", -E_BAD_REQUEST },
         { "a\x7f.mp4", -E_BAD_REQUEST },
         { "\xc0\xae\xc0\xae/etc/passwd", -E_BAD_REQUEST }, // overlong ".."
+        { "\xe0\x80\xae\xe0\x80\xae/etc/passwd", -E_BAD_REQUEST },
+        { "\xf0\x80\x80\xae/etc/passwd", -E_BAD_REQUEST },
         { "a\xff.mp4", -E_BAD_REQUEST },
         { "\xed\xa0\x80.mp4", -E_BAD_REQUEST }, // a surrogate
         { "\xf4\x90\x80\x80.mp4", -E_BAD_REQUEST },

@@ -211,6 +211,9 @@ static void survives_a_faulty_origin(void **state)
         { "fault=badrange&value=bytes%200-99/-1", ANY, -E_ORIGIN, 1, 0, 100 },
         { "fault=badrange&value=bytes%200-99/99999999999999999999", ANY, -E_ORIGIN, 1, 0, 100 },
         { "fault=badrange&value=bytes%20100-199/300000", ANY, -E_ORIGIN, 1, 0, 100 },
+        { "fault=badrange&value=bytes%2050-99/300000", ANY, -E_ORIGIN, 1, 0, 100 },
+        { "fault=badrange&value=bytes%200-9/300000", ANY, -E_ORIGIN, 1, 0, 100 },
+        { "fault=badrange&value=bytes%200-100/300000", ANY, -E_ORIGIN, 1, 0, 100 },
         // other versions
         { "fault=etag&value=%22other%22", SAME, -E_CHANGED, 1, 0, 100 },
         { "fault=etag&value=%22other%22 fault=ignorematch", SAME, -E_CHANGED, 1, 0, 100 },

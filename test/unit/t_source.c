@@ -300,6 +300,24 @@ static void fetches_what_is_wanted(void **state)
     source_cache_destroy(c);
 }
 
+// A hint is followed once, not again for blocks that were evicted since.
+static void forgets_what_was_wanted(void **state)
+{
+    (void)state;
+    struct fake f;
+    fake_init(&f);
+    struct conf conf = settings;
+    conf.cache_source_blocks = 0;
+    struct source_cache *c = source_cache_create(&conf);
+    struct source *s = must_open(c, &f, "a", 0);
+    source_want(s, 10 * BLOCK, 6 * BLOCK);
+    for (int i = 0; i < 3; i++)
+        check_read(s, 0, 12 * BLOCK, 1);
+    assert_int_equal(f.bytes, (2 + 6 + 1 + 1) * BLOCK);
+    source_close(&s);
+    source_cache_destroy(c);
+}
+
 // ---- single flight
 
 struct reader {
@@ -791,6 +809,7 @@ int main(void)
         cmocka_unit_test(reads_any_range),
         cmocka_unit_test(fetches_what_is_missing),
         cmocka_unit_test(fetches_what_is_wanted),
+        cmocka_unit_test(forgets_what_was_wanted),
         cmocka_unit_test(asks_once_for_many),
         cmocka_unit_test(passes_on_a_cancelled_flight),
         cmocka_unit_test(lets_a_waiter_go),
