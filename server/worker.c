@@ -265,7 +265,8 @@ static bool fork_worker(struct zygote *z, int fd, struct worker *w, char *why, s
     w->pid = reply.pid;
     if (reply.ok && w->pidfd >= 0)
         return true;
-    snprintf(why, cap, "no worker could be forked: %s", strerror(reply.error));
+    snprintf(why, cap, "no worker could be forked: %s",
+             reply.ok ? "no pidfd came" : strerror(reply.error));
     return false;
 }
 

@@ -1,0 +1,761 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// The server's side of a worker against workers that misbehave in every way we
+// could think of.  This program is its own fake worker program: started under the
+// worker's name it behaves as the memory limit says (while starting) and as the
+// stream limit of the job says (while working).  The real program is tried at the
+// end, where it is built.
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <errno.h>
+#include <poll.h>
+#include <semaphore.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/bytes.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "base/stat.h"
+#include "codec/wire.h"
+#include "server/worker.h"
+
+#define SOURCE_SIZE 3000000
+#define SIGNATURE "fake 1.0"
+
+static uint8_t source_byte(int64_t at)
+{
+    return (uint8_t)(at * 31 + at / 1000);
+}
+
+// ---- the fake program: what it does while it starts
+
+enum start {
+    START_WELL = 1000,
+    START_EXIT,          // before the hello
+    START_SAYS_NO,       // hello: not ok
+    START_VERSION,       // hello of another version
+    START_SHORT,         // half a hello
+    START_NO_FORK,       // a reply that is not ok
+    START_NO_PIDFD,      // a reply without pidfd
+    START_EXIT_ON_FORK,  // instead of a reply, always
+    START_DIES_ONCE_OUT, // after its first fork; the next one lives
+    START_SILENT,        // the worker says no hello
+    START_SIGNATURE,     // the worker says another hello
+    START_WORKER_VERSION,
+};
+
+// ---- and while it works
+
+enum behaviour {
+    COPY = 1,       // reads all of the source, appends it, says so
+    COPY_BACKWARDS, // four READs out at once, each read at another place
+    WRONG_BYTES,    // stats that do not match what was appended
+    STATS_CUT,
+    READ_OUTSIDE,
+    READ_NEGATIVE,
+    READ_NOTHING,
+    READ_HUGE,
+    APPEND_HUGE,
+    BAD_TYPE,
+    SERVERS_TYPE,
+    FAIL_CODE_ZERO,
+    FAIL_CODE_BEYOND,
+    FAIL_CORRUPT,
+    FAIL_CANCELLED, // which nobody asked for
+    FAIL_POISONED,  // which is not its to say
+    EXIT,
+    CRASH,
+    EXIT_MID_MESSAGE,
+    HANG,
+    HANG_MID_MESSAGE,
+    HANG_DEAF, // asks for much and takes nothing
+    CHATTER,   // appends for ever
+    OBEY,      // appends once, then waits to be cancelled
+    OBEY_READ, // as OBEY, but on any error of a read
+    DONE_GARBAGE,
+    DONE_EXIT,
+};
+
+static void say(enum wire_type type, const void *p, size_t n)
+{
+    if (wire_send(3, type, p, n, NULL, 0) < 0)
+        _exit(0);
+}
+
+static void ask(uint32_t id, uint64_t offset, uint32_t n)
+{
+    struct buf b;
+    buf_init(&b, 16);
+    put_be32(&b, id);
+    put_be64(&b, offset);
+    put_be32(&b, n);
+    say(WIRE_READ, b.data, b.len);
+    buf_finish(&b);
+}
+
+static void hear(struct wire_message *m, enum wire_type type)
+{
+    if (wire_receive(3, m, INT64_MAX) < 0)
+        _exit(0);
+    if (m->type != type)
+        abort();
+}
+
+static void say_done(int64_t bytes)
+{
+    const struct job_stats s = { .frames_decoded = 5, .bytes = bytes };
+    struct buf b;
+    buf_init(&b, 100);
+    job_stats_pack(&s, &b);
+    say(WIRE_DONE, b.data, b.len);
+    buf_finish(&b);
+}
+
+static void say_fail(uint32_t code, const char *text)
+{
+    struct buf b;
+    buf_init(&b, 1000);
+    put_be32(&b, code);
+    buf_puts(&b, text);
+    say(WIRE_FAIL, b.data, b.len);
+    buf_finish(&b);
+}
+
+static void copy(struct wire_message *m, int64_t size)
+{
+    for (int64_t at = 0; at < size;) {
+        const int64_t n = size - at < WIRE_READ_MAX ? size - at : WIRE_READ_MAX;
+        ask(77, (uint64_t)at, (uint32_t)n);
+        hear(m, WIRE_DATA);
+        if (memcmp(m->payload.data, "\0\0\0\115\0\0\0\0", 8) != 0)
+            abort();
+        say(WIRE_APPEND, m->payload.data + 8, m->payload.len - 8);
+        at += n;
+    }
+    say_done(size);
+}
+
+static void copy_backwards(struct wire_message *m)
+{
+    for (uint32_t i = 0; i < 4; i++)
+        ask(i, 3000 - 1000 * i, 1000);
+    for (uint32_t i = 0; i < 4; i++) {
+        hear(m, WIRE_DATA);
+        struct reader r = reader_of(m->payload.data, m->payload.len);
+        const uint32_t id = get_be32(&r);
+        get_be32(&r);
+        for (int64_t k = 0; k < 1000; k++)
+            if (get_u8(&r) != source_byte(3000 - 1000 * (int64_t)id + k))
+                abort();
+        say(WIRE_APPEND, "x", 1);
+    }
+    say_done(4);
+}
+
+static void chatter(void)
+{
+    static const uint8_t zeros[100000];
+    for (;;)
+        say(WIRE_APPEND, zeros, sizeof zeros);
+}
+
+static void hang(void)
+{
+    for (;;)
+        pause();
+}
+
+static void behave(struct wire_message *m, int behaviour, int64_t size)
+{
+    switch ((enum behaviour)behaviour) {
+    case COPY:
+        copy(m, size);
+        break;
+    case COPY_BACKWARDS:
+        copy_backwards(m);
+        break;
+    case WRONG_BYTES:
+        say(WIRE_APPEND, "abc", 3);
+        say_done(4);
+        break;
+    case STATS_CUT:
+        say(WIRE_DONE, "\0", 1);
+        break;
+    case READ_OUTSIDE:
+        ask(1, (uint64_t)size - 10, 11);
+        break;
+    case READ_NEGATIVE:
+        ask(1, UINT64_MAX - 4, 10);
+        break;
+    case READ_NOTHING:
+        ask(1, 0, 0);
+        break;
+    case READ_HUGE:
+        ask(1, 0, WIRE_READ_MAX + 1);
+        break;
+    case APPEND_HUGE:
+        send(3, "\5\x10\0\1abc", 7, MSG_NOSIGNAL);
+        break;
+    case BAD_TYPE:
+        send(3, "\x4d\0\0\0", 4, MSG_NOSIGNAL);
+        break;
+    case SERVERS_TYPE:
+        say(WIRE_JOB, "abc", 3);
+        break;
+    case FAIL_CODE_ZERO:
+        say_fail(0, "fine");
+        break;
+    case FAIL_CODE_BEYOND:
+        say_fail(E_COUNT, "new");
+        break;
+    case FAIL_CORRUPT:
+        say_fail(E_CORRUPT, "frame\n\x1b[2J\xff is broken");
+        break;
+    case FAIL_CANCELLED:
+        say_fail(E_CANCELLED, "me");
+        break;
+    case FAIL_POISONED:
+        say_fail(E_POISONED, "you");
+        break;
+    case EXIT:
+        _exit(0);
+    case CRASH:
+        signal(SIGSEGV, SIG_DFL);
+        raise(SIGSEGV);
+        break;
+    case EXIT_MID_MESSAGE:
+        send(3, "\5\0\0\3a", 5, MSG_NOSIGNAL);
+        _exit(0);
+    case HANG:
+        hang();
+        break;
+    case HANG_MID_MESSAGE:
+        send(3, "\5\0\0\3a", 5, MSG_NOSIGNAL);
+        hang();
+        break;
+    case HANG_DEAF:
+        for (int i = 0; i < 4; i++)
+            ask(1, 0, WIRE_READ_MAX);
+        hang();
+        break;
+    case CHATTER:
+        chatter();
+        break;
+    case OBEY:
+        say(WIRE_APPEND, "abc", 3);
+        hear(m, WIRE_CANCEL);
+        say(WIRE_APPEND, "late", 4);
+        say_fail(E_CANCELLED, "");
+        break;
+    case OBEY_READ:
+        ask(1, 0, 100);
+        hear(m, WIRE_CANCEL); // put out before the answer that says why
+        hear(m, WIRE_DATA);
+        if (m->payload.len != 8 || m->payload.data[7] == 0)
+            abort();
+        say_fail(E_IO, "");
+        break;
+    case DONE_GARBAGE:
+        send(3, "\6\0\0\7\0\0\0\0\0\0\0\5\0\0\1", 15, MSG_NOSIGNAL);
+        break;
+    case DONE_EXIT:
+        say_done(0);
+        _exit(0);
+    }
+}
+
+static void fake_worker(int start)
+{
+    struct wire_message m;
+    wire_message_init(&m);
+    if (start == START_SILENT)
+        _exit(0);
+    const char *hello = start == START_SIGNATURE        ? "\0\0\0\1fake 2.0"
+                        : start == START_WORKER_VERSION ? "\0\0\0\7fake 1.0"
+                                                        : "\0\0\0\1fake 1.0";
+    say(WIRE_HELLO, hello, 12);
+    for (;;) {
+        if (wire_receive(3, &m, INT64_MAX) < 0)
+            _exit(0);
+        struct job j;
+        if (m.type == WIRE_CANCEL)
+            continue;
+        if (m.type != WIRE_JOB || job_unpack(&j, m.payload.data, m.payload.len) < 0)
+            abort();
+        const int behaviour = j.limits.streams;
+        const int64_t size = j.source_size;
+        job_finish(&j);
+        behave(&m, behaviour, size);
+    }
+}
+
+static void fake_fork(int start, int fd)
+{
+    const pid_t pid = fork();
+    if (pid == 0) {
+        dup2(fd, 3);
+        syscall(SYS_close_range, 4, ~0u, 0);
+        fake_worker(start);
+    }
+    int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+    struct zygote_reply reply = { .ok = 1, .pid = pid };
+    if (start == START_NO_FORK)
+        reply = (struct zygote_reply){ .error = EAGAIN };
+    const bool bare = start == START_NO_FORK || start == START_NO_PIDFD;
+    zygote_send(3, &reply, sizeof reply, bare ? -1 : pidfd);
+    close(pidfd);
+    close(fd);
+}
+
+static int fake_program(int start)
+{
+    struct zygote_hello hello = { .version = WIRE_VERSION, .ok = 1, .text = SIGNATURE };
+    if (start == START_EXIT)
+        return 1;
+    if (start == START_SAYS_NO)
+        hello = (struct zygote_hello){ .version = WIRE_VERSION, .text = "no decoder h264" };
+    if (start == START_VERSION)
+        hello.version++;
+    zygote_send(3, &hello, start == START_SHORT ? 100 : sizeof hello, -1);
+    for (char byte;;) {
+        int fd;
+        if (zygote_receive(3, &byte, 1, &fd) < 0 || start == START_EXIT_ON_FORK)
+            return 0;
+        fake_fork(start, fd);
+        if (start == START_DIES_ONCE_OUT)
+            return 0;
+    }
+}
+
+// ---- the server's side: a world for a job
+
+struct world {
+    struct zygote *zygote;
+    struct worker *worker;
+    struct buf out;
+    int64_t read_result; // 0: the source's bytes; negative: an error; n: n fewer bytes
+    int append_result;
+    bool cancel_on_append;
+    atomic_bool cancelled;
+    sem_t *appended;
+    struct job_stats stats;
+    char detail[100];
+};
+
+static struct conf conf = {
+    .workers_memory = START_WELL,
+    .workers_cancel = 20,
+    .cache_object = 4000000,
+};
+
+static int64_t world_read(void *arg, int64_t offset, void *out, int64_t n)
+{
+    const struct world *w = arg;
+    if (w->read_result < 0)
+        return w->read_result;
+    for (int64_t i = 0; i < n; i++)
+        ((uint8_t *)out)[i] = source_byte(offset + i);
+    return n - w->read_result;
+}
+
+static int world_append(void *arg, const void *bytes, size_t n)
+{
+    struct world *w = arg;
+    buf_append(&w->out, bytes, n);
+    if (w->cancel_on_append)
+        w->cancelled = true;
+    if (w->appended)
+        sem_post(w->appended);
+    return w->append_result;
+}
+
+static bool world_cancelled(void *arg)
+{
+    return ((struct world *)arg)->cancelled;
+}
+
+static int run_until(struct world *w, int behaviour, int64_t deadline_ms)
+{
+    struct job job;
+    job_init(&job);
+    job.kind = JOB_PROBE;
+    job.limits = (struct job_limits){ 36000000, behaviour, 1 << 30, 1000000 };
+    job.source_size = SOURCE_SIZE;
+    const struct worker_calls calls = { w, world_read, world_append, world_cancelled };
+    buf_clear(&w->out);
+    const int rc =
+        worker_run(w->worker, &job, &calls, deadline_ms, &w->stats, w->detail, sizeof w->detail);
+    job_finish(&job);
+    return rc;
+}
+
+static int run(struct world *w, int behaviour)
+{
+    return run_until(w, behaviour, INT64_MAX);
+}
+
+static struct zygote *start_zygote(enum start how, char *why, size_t cap)
+{
+    conf.workers_memory = how;
+    return zygote_start(&conf, why, cap);
+}
+
+static int setup(void **state)
+{
+    struct world *w = xcalloc(1, sizeof *w);
+    char why[300];
+    buf_init(&w->out, 10000000);
+    w->zygote = start_zygote(START_WELL, why, sizeof why);
+    w->worker = w->zygote ? worker_start(w->zygote, why, sizeof why) : NULL;
+    *state = w;
+    return w->worker ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+    struct world *w = *state;
+    worker_stop(&w->worker);
+    zygote_stop(w->zygote);
+    buf_finish(&w->out);
+    free(w);
+    return 0;
+}
+
+static void fresh_worker(struct world *w)
+{
+    char why[300];
+    worker_stop(&w->worker);
+    w->worker = worker_start(w->zygote, why, sizeof why);
+    assert_non_null(w->worker);
+}
+
+// ---- tests
+
+static void test_start(void **state)
+{
+    (void)state;
+    static const struct {
+        enum start how;
+        bool starts;
+        const char *why; // of the zygote, or of the worker
+    } cases[] = {
+        { START_EXIT, false, "does not start" },
+        { START_SAYS_NO, false, "no decoder h264" },
+        { START_VERSION, false, "another version" },
+        { START_SHORT, false, "does not start" },
+        { START_NO_FORK, true, "Resource temporarily unavailable" },
+        { START_NO_PIDFD, true, "no pidfd came" },
+        { START_EXIT_ON_FORK, true, "" },
+        { START_SILENT, true, "did not greet" },
+        { START_SIGNATURE, true, "did not greet" },
+        { START_WORKER_VERSION, true, "did not greet" },
+    };
+    for (size_t i = 0; i < countof(cases); i++) {
+        char why[5000] = "";
+        struct zygote *z = start_zygote(cases[i].how, why, sizeof why);
+        assert_int_equal(z != NULL, cases[i].starts);
+        if (z) {
+            assert_string_equal(zygote_signature(z), SIGNATURE);
+            assert_null(worker_start(z, why, sizeof why));
+        }
+        if (!strstr(why, cases[i].why))
+            fail_msg("case %zu: %s", i, why);
+        zygote_stop(z);
+    }
+}
+
+static void test_no_program(void **state)
+{
+    (void)state;
+    char why[5000];
+    char *self = xstrdup(getenv("TIDEMILL_WORKER"));
+    setenv("TIDEMILL_WORKER", "/nonexistent/worker", 1);
+    assert_null(start_zygote(START_WELL, why, sizeof why));
+    assert_non_null(strstr(why, "/nonexistent/worker"));
+    setenv("TIDEMILL_WORKER", self, 1);
+    free(self);
+    zygote_stop(NULL);
+    struct worker *none = NULL;
+    worker_stop(&none);
+}
+
+// A zygote that dies is started anew by the next worker_start.
+static void test_revive(void **state)
+{
+    (void)state;
+    char why[300];
+    struct zygote *z = start_zygote(START_DIES_ONCE_OUT, why, sizeof why);
+    assert_non_null(z);
+    struct world w = { 0 };
+    buf_init(&w.out, 10000000);
+    for (int i = 0; i < 3; i++) {
+        w.worker = worker_start(z, why, sizeof why);
+        assert_non_null(w.worker);
+        assert_int_equal(run(&w, COPY), 0);
+        worker_stop(&w.worker);
+    }
+    buf_finish(&w.out);
+    zygote_stop(z);
+}
+
+static void test_copy(void **state)
+{
+    struct world *w = *state;
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(run(w, COPY), 0);
+        assert_int_equal(w->out.len, SOURCE_SIZE);
+        for (int64_t k = 0; k < SOURCE_SIZE; k++)
+            if (w->out.data[k] != source_byte(k))
+                fail_msg("byte %d", (int)k);
+        assert_int_equal(w->stats.frames_decoded, 5);
+        assert_int_equal(w->stats.bytes, SOURCE_SIZE);
+        assert_string_equal(w->detail, "");
+        assert_int_equal(run(w, COPY_BACKWARDS), 0);
+        assert_int_equal(w->out.len, 4);
+        assert_true(worker_alive(w->worker));
+    }
+}
+
+static void test_misbehaviour(void **state)
+{
+    struct world *w = *state;
+    static const struct {
+        enum behaviour behaviour;
+        int expected;
+        bool lives;
+    } cases[] = {
+        { WRONG_BYTES, -E_PROTOCOL, false },
+        { STATS_CUT, -E_PROTOCOL, false },
+        { READ_OUTSIDE, -E_PROTOCOL, false },
+        { READ_NEGATIVE, -E_PROTOCOL, false },
+        { READ_NOTHING, -E_PROTOCOL, false },
+        { READ_HUGE, -E_PROTOCOL, false },
+        { APPEND_HUGE, -E_PROTOCOL, false },
+        { BAD_TYPE, -E_PROTOCOL, false },
+        { SERVERS_TYPE, -E_PROTOCOL, false },
+        { FAIL_CODE_ZERO, -E_PROTOCOL, false },
+        { FAIL_CODE_BEYOND, -E_PROTOCOL, false },
+        { FAIL_CORRUPT, -E_CORRUPT, true },
+        { FAIL_CANCELLED, -E_INTERNAL, true },
+        { FAIL_POISONED, -E_INTERNAL, true },
+        { EXIT, -E_WORKER, false },
+        { CRASH, -E_WORKER, false },
+        { EXIT_MID_MESSAGE, -E_WORKER, false },
+        { CHATTER, -E_LIMITS, false }, // and takes no notice of the cancellation
+        { DONE_GARBAGE, 0, false },
+        { COPY, 0, true },
+    };
+    for (size_t i = 0; i < countof(cases); i++) {
+        const int64_t crashed = stat_get(STAT_workers_crashed_total);
+        const int64_t killed = stat_get(STAT_workers_killed_total);
+        const int rc = run(w, cases[i].behaviour);
+        if (rc != cases[i].expected)
+            fail_msg("case %zu: %s %s", i, err_name(rc), w->detail);
+        assert_int_equal(worker_alive(w->worker), cases[i].lives);
+        const bool counts = rc == -E_PROTOCOL || rc == -E_WORKER;
+        assert_int_equal(stat_get(STAT_workers_crashed_total) - crashed, counts);
+        assert_int_equal(stat_get(STAT_workers_killed_total) - killed, 0);
+        assert_int_equal(w->detail[0] == '\0', rc == 0);
+        if (!cases[i].lives)
+            fresh_worker(w);
+    }
+}
+
+static void test_detail_is_harmless(void **state)
+{
+    struct world *w = *state;
+    assert_int_equal(run(w, FAIL_CORRUPT), -E_CORRUPT);
+    assert_string_equal(w->detail, "frame??[2J? is broken");
+}
+
+static void test_deadline(void **state)
+{
+    struct world *w = *state;
+    static const enum behaviour cases[] = { HANG, HANG_MID_MESSAGE, HANG_DEAF, OBEY };
+    for (size_t i = 0; i < countof(cases); i++) {
+        const int64_t killed = stat_get(STAT_workers_killed_total);
+        assert_int_equal(run_until(w, (int)cases[i], clock_ms() + 20), -E_TIMEOUT);
+        assert_int_equal(stat_get(STAT_workers_killed_total) - killed, 1);
+        assert_false(worker_alive(w->worker));
+        assert_int_equal(run(w, COPY), -E_WORKER); // it stays dead
+        fresh_worker(w);
+    }
+    assert_int_equal(run_until(w, COPY, clock_ms() - 1), -E_TIMEOUT);
+}
+
+static void test_soft_cancel(void **state)
+{
+    struct world *w = *state;
+    for (int i = 0; i < 3; i++) {
+        w->cancel_on_append = true;
+        assert_int_equal(run_until(w, OBEY, clock_ms() + 60000), -E_CANCELLED);
+        assert_int_equal(w->out.len, 3); // nothing that came late
+        w->cancel_on_append = w->cancelled = false;
+        assert_true(worker_alive(w->worker));
+        assert_int_equal(run(w, COPY), 0);
+    }
+}
+
+static void test_hard_cancel(void **state)
+{
+    struct world *w = *state;
+    static const enum behaviour cases[] = { HANG, HANG_MID_MESSAGE, HANG_DEAF, CHATTER };
+    const int64_t crashed = stat_get(STAT_workers_crashed_total);
+    const int64_t killed = stat_get(STAT_workers_killed_total);
+    for (size_t i = 0; i < countof(cases); i++) {
+        w->cancelled = true;
+        assert_int_equal(run(w, (int)cases[i]), -E_CANCELLED);
+        assert_false(worker_alive(w->worker));
+        w->cancelled = false;
+        fresh_worker(w);
+    }
+    assert_int_equal(stat_get(STAT_workers_crashed_total), crashed);
+    assert_int_equal(stat_get(STAT_workers_killed_total), killed);
+}
+
+static void *cancel_when_appended(void *arg)
+{
+    struct world *w = arg;
+    sem_wait(w->appended);
+    w->cancelled = true;
+    worker_kick(w->worker);
+    return NULL;
+}
+
+// Without the kick the run would wait for its worker until the deadline.
+static void test_kick(void **state)
+{
+    struct world *w = *state;
+    sem_t appended;
+    sem_init(&appended, 0, 0);
+    w->appended = &appended;
+    conf.workers_cancel = 60000;
+    worker_kick(w->worker); // a stale one does no harm
+    const pthread_t t = thread_start("kick", cancel_when_appended, w);
+    assert_int_equal(run_until(w, OBEY, clock_ms() + 60000), -E_CANCELLED);
+    pthread_join(t, NULL);
+    assert_true(worker_alive(w->worker));
+    conf.workers_cancel = 20;
+    sem_destroy(&appended);
+}
+
+static void test_failing_calls(void **state)
+{
+    struct world *w = *state;
+    static const struct {
+        int64_t read_result;
+        int append_result;
+        enum behaviour behaviour;
+        int expected;
+    } cases[] = {
+        { -E_ORIGIN, 0, OBEY_READ, -E_ORIGIN },
+        { -E_CANCELLED, 0, OBEY_READ, -E_CANCELLED },
+        { 1, 0, OBEY_READ, -E_CHANGED },
+        { 0, -E_NO_MEMORY, OBEY, -E_NO_MEMORY },
+    };
+    conf.workers_cancel = 60000;
+    for (size_t i = 0; i < countof(cases); i++) {
+        w->read_result = cases[i].read_result;
+        w->append_result = cases[i].append_result;
+        assert_int_equal(run(w, (int)cases[i].behaviour), cases[i].expected);
+        assert_true(worker_alive(w->worker));
+    }
+    conf.workers_cancel = 20;
+}
+
+static void test_dies_between_jobs(void **state)
+{
+    struct world *w = *state;
+    assert_int_equal(run(w, DONE_EXIT), 0);
+    assert_int_equal(run(w, COPY), -E_WORKER); // whether or not it was seen to die
+    assert_false(worker_alive(w->worker));
+}
+
+// ---- the real program
+
+static int setup_real(void **state)
+{
+    struct world *w = xcalloc(1, sizeof *w);
+    char self[2048], path[2100], why[5000];
+    buf_init(&w->out, 10000000);
+    *state = w;
+    const ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+    self[n < 0 ? 0 : n] = '\0';
+    *strrchr(self, '/') = '\0';
+    snprintf(path, sizeof path, "%s/../tidemill-worker", self);
+    if (access(path, X_OK) != 0)
+        return 0;
+    setenv("TIDEMILL_WORKER", path, 1);
+    conf.workers_memory = 1536 * MIB;
+    conf.workers_cancel = 10000;
+    w->zygote = zygote_start(&conf, why, sizeof why);
+    if (!w->zygote)
+        print_error("%s\n", why);
+    w->worker = w->zygote ? worker_start(w->zygote, why, sizeof why) : NULL;
+    return w->worker ? 0 : -1;
+}
+
+// The source's bytes are no film: the worker says so and lives.
+static void test_real_program(void **state)
+{
+    struct world *w = *state;
+    if (!w->worker)
+        skip();
+    for (int i = 0; i < 2; i++) {
+        const int rc = run(w, 4);
+        assert_int_equal(rc, -E_UNSUPPORTED);
+        assert_true(worker_alive(w->worker));
+    }
+    w->read_result = -E_ORIGIN;
+    assert_int_equal(run(w, 4), -E_ORIGIN);
+    w->read_result = 0;
+    w->cancelled = true;
+    assert_int_equal(run(w, 4), -E_CANCELLED);
+    w->cancelled = false;
+    assert_true(worker_alive(w->worker));
+    // Its workers die with the zygote.
+    zygote_stop(w->zygote);
+    w->zygote = NULL;
+    assert_int_equal(run(w, 4), -E_WORKER);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(int argc, char **argv)
+{
+    if (argc == 2 && strcmp(argv[0], "tidemill-worker") == 0)
+        return fake_program(atoi(argv[1]));
+    char self[2048];
+    const ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+    assert(n > 0);
+    self[n] = '\0';
+    setenv("TIDEMILL_WORKER", self, 1);
+    log_set_level(LOG_ERROR);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_start),
+        cmocka_unit_test(test_no_program),
+        cmocka_unit_test(test_revive),
+        TEST(test_copy),
+        TEST(test_misbehaviour),
+        TEST(test_detail_is_harmless),
+        TEST(test_deadline),
+        TEST(test_soft_cancel),
+        TEST(test_hard_cancel),
+        TEST(test_kick),
+        TEST(test_failing_calls),
+        TEST(test_dies_between_jobs),
+        cmocka_unit_test_setup_teardown(test_real_program, setup_real, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
