@@ -10,6 +10,7 @@
 //
 // A client that leaves is noticed while its connection is suspended too (its
 // socket is watched for a hang-up); then done is called soon, and step no more.
+// A client that closes its sending side has left, even if it still reads.
 
 #ifndef SERVER_HTTP_H
 #define SERVER_HTTP_H
@@ -46,7 +47,8 @@ enum http_verdict {
 // How an exchange ended, for the access line.
 struct http_outcome {
     int status;         // 0 when the client left before an answer
-    int64_t body_bytes; // handed to the network
+    int64_t body_bytes; // handed to the network; of a body that was whole before
+                        // it was sent, all or (when the client left) nothing
     bool client_gone;   // left before the end of the answer
     bool cut;           // the body failed in the middle and the connection was cut
     int64_t first_us;   // monotonic time of the answer's header; 0 if none
@@ -68,7 +70,8 @@ struct http *http_start(const struct conf *conf, const char *address, int thread
 // The address as bound: "127.0.0.1:43211", "[::1]:8080" or "unix:/path".
 const char *http_address(const struct http *h);
 
-// Stops accepting, resumes what is suspended (answering 504), and ends all threads.
+// Resumes what is suspended, answering 504, as to all requests from now on; gives
+// answers on their way two seconds; stops listening, and ends all threads.
 void http_stop(struct http *h); // NULL is fine
 
 #endif

@@ -1,0 +1,771 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// The only door to libmicrohttpd (0.9.75).  What of it shapes this file:
+//
+// The handler is called twice per request.  The first call comes with the header
+// complete; an answer given there closes the connection and nothing behind the
+// header is parsed, so it is the place to turn requests away.  All others are
+// answered in the second call, or keep-alive would die.
+//
+// Suspended connections.  A connection is suspended while its exchange waits for
+// an object.  Four may end that: the object (wake, on any thread), the client's
+// hang-up (hung_up, on the watch's thread), http_stop, and we ourselves when the
+// object has moved meanwhile.  Exactly one of them resumes it:
+//
+// - asleep is set after the connection was suspended; whoever sets it back does
+//   the resuming, and nobody else.  So it is never resumed twice, nor when it is
+//   not suspended; and libmicrohttpd does not end an exchange that is suspended.
+// - Nobody's news are lost.  The object refuses the waiter if it has moved.
+//   hung_up and http_stop leave a flag, then look at asleep; park sets asleep,
+//   then looks at the flags: one of the two sees the other.
+// - A waiter that was registered holds a reference to the client, ended by wake
+//   or by taking the waiter back.  So a wake that comes late (somebody else has
+//   resumed, the client has left) finds memory, and asleep false.
+// - The waiter is registered again only after wake was called for it: the other
+//   three lead to an exchange that ends without waiting.
+// - http_stop waits until no waiter is registered nor being woken before it stops
+//   the daemon, so no thread is inside MHD_resume_connection then; and none is
+//   registered after it has announced itself (both under the lock).
+//
+// On resuming, libmicrohttpd looks at the socket first and drops a connection
+// whose client has closed its sending side.  So half-closing is leaving, there
+// and in the watch.
+//
+// MHD_OPTION_STRICT_FOR_CLIENT is not used: what it refuses (a missing Host, a
+// space in the target) the gate refuses too, and better: an error that is found
+// after the header's end, libmicrohttpd answers with two headers.
+//
+// MHD_quiesce_daemon is not used: with a pool it races with its own workers for
+// the removal of the listening socket, and the loser aborts the process.
+//
+// Lock order: watch's, then libmicrohttpd's own.  Ours is taken alone.
+
+#include "server/http.h"
+
+#include <arpa/inet.h>
+#include <microhttpd.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/base.h"
+#include "base/err.h"
+#include "base/stat.h"
+#include "cache/object.h"
+#include "config/conf.h"
+#include "server/listen.h"
+#include "server/watch.h"
+
+// A request's header, its cookies a second time (libmicrohttpd copies them), and
+// then the answer's header: what 4 KB of cookies in a browser's request need.
+#define CONNECTION_MEMORY ((size_t)(14 * KIB))
+// A streamed chunk is built in the connection's memory; this buffer is for
+// HTTP/1.0 only, which never streams.
+#define BLOCK 1024
+#define STOP_GRACE_MS 2000
+
+struct http {
+    // constant after start
+    struct http_handler handler;
+    int64_t header_timeout_ms, idle_timeout_ms;
+    struct watch *watch;
+    struct MHD_Daemon *daemon;
+    char address[LISTEN_ADDRESS_MAX];
+
+    atomic_int open;      // exchanges that were stepped and are not done
+    atomic_bool stopping; // set under lock
+
+    pthread_mutex_t lock;
+    pthread_cond_t quiet; // fewer waiters, or fewer open while stopping
+    int waiters;          // registered with an object, or being woken
+};
+
+// A connection and the exchange on it; there is one at a time.
+struct client {
+    struct watched watched;
+    struct http *http;
+    struct MHD_Connection *connection;
+    char address[64];
+
+    atomic_int refs;    // the connection's, and a registered waiter's
+    atomic_bool asleep; // suspended: see above
+    atomic_bool gone;   // has hung up
+
+    struct object_waiter waiter;
+
+    // The exchange; the connection's HTTP thread only.
+    struct http_exchange exchange;
+    struct http_outcome outcome;
+    struct object *waits_for; // with a reference, while the waiter may be registered
+    char *target;             // what path and query point into
+    int64_t promised;         // body bytes of an answer from memory
+    bool header_seen, stepped;
+};
+
+// ---- waiting
+
+static void client_unref(struct client *c)
+{
+    if (atomic_fetch_sub(&c->refs, 1) == 1)
+        free(c);
+}
+
+static void client_resume(struct client *c)
+{
+    if (atomic_exchange(&c->asleep, false))
+        MHD_resume_connection(c->connection);
+}
+
+// The waiter is registered no more and nobody is waking it.
+static void end_wait(struct client *c)
+{
+    struct http *const h = c->http;
+    client_unref(c);
+    lock(&h->lock);
+    if (--h->waiters == 0)
+        pthread_cond_broadcast(&h->quiet);
+    unlock(&h->lock);
+}
+
+static void wake(struct object_waiter *w)
+{
+    struct client *const c = container_of(w, struct client, waiter);
+    client_resume(c);
+    end_wait(c);
+}
+
+static void hung_up(struct watched *w)
+{
+    struct client *const c = container_of(w, struct client, watched);
+    atomic_store(&c->gone, true);
+    client_resume(c);
+}
+
+static bool may_wait(struct http *h)
+{
+    lock(&h->lock);
+    const bool may = !h->stopping;
+    if (may)
+        h->waiters++;
+    unlock(&h->lock);
+    return may;
+}
+
+// Suspends the connection until o has other than have bytes or has ended, or the
+// client has left.  False when the server is stopping.
+static bool park(struct client *c, struct object *o, size_t have)
+{
+    if (!may_wait(c->http))
+        return false;
+    c->waits_for = object_ref(o);
+    atomic_fetch_add(&c->refs, 1);
+    MHD_suspend_connection(c->connection);
+    atomic_store(&c->asleep, true);
+    if (!object_wait(o, &c->waiter, have)) {
+        object_unref(&c->waits_for);
+        end_wait(c);
+        client_resume(c);
+        return true;
+    }
+    watch_arm(c->http->watch, &c->watched);
+    if (atomic_load(&c->gone) || atomic_load(&c->http->stopping))
+        client_resume(c);
+    return true;
+}
+
+static void stop_waiting(struct client *c)
+{
+    if (!c->waits_for)
+        return;
+    if (object_unwait(c->waits_for, &c->waiter))
+        end_wait(c);
+    object_unref(&c->waits_for);
+}
+
+// ---- sending
+
+static void drop_object(void *object)
+{
+    struct object *o = object;
+    object_unref(&o);
+}
+
+// The state is read before the bytes: what is there when an object has ended is all.
+static ssize_t read_stream(void *arg, uint64_t offset, char *out, size_t max)
+{
+    struct client *const c = arg;
+    struct object *const o = c->exchange.object;
+    stop_waiting(c);
+    const enum object_state state = object_state(o);
+    const size_t n = object_read(o, offset, out, max);
+    c->outcome.body_bytes += (int64_t)n;
+    if (n > 0)
+        return (ssize_t)n;
+    if (state == OBJECT_WHOLE)
+        return MHD_CONTENT_READER_END_OF_STREAM;
+    if (atomic_load(&c->gone))
+        return MHD_CONTENT_READER_END_WITH_ERROR;
+    if (state == OBJECT_MAKING && park(c, o, offset))
+        return 0;
+    c->outcome.cut = true;
+    return MHD_CONTENT_READER_END_WITH_ERROR;
+}
+
+static ssize_t read_nothing(void *arg, uint64_t offset, char *out, size_t max)
+{
+    (void)arg, (void)offset, (void)out, (void)max;
+    return MHD_CONTENT_READER_END_WITH_ERROR;
+}
+
+// The header of an answer whose body is not sent.  With a length it says
+// Content-Length.  Without one, libmicrohttpd would promise chunks even here, and
+// then send the last one; it keeps quiet only in the ways of HTTP/1.0, at the
+// price of closing the connection.
+static struct MHD_Response *respond_header(uint64_t length)
+{
+    struct MHD_Response *const m =
+        MHD_create_response_from_callback(length, BLOCK, read_nothing, NULL, NULL);
+    if (m && length == MHD_SIZE_UNKNOWN)
+        MHD_set_response_options(m, MHD_RF_HTTP_1_0_COMPATIBLE_STRICT, MHD_RO_END);
+    return m;
+}
+
+static struct MHD_Response *respond_empty(void)
+{
+    return MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
+}
+
+static struct MHD_Response *respond_text(struct buf *text)
+{
+    size_t n;
+    if (text->len == 0)
+        return respond_empty();
+    void *const p = buf_steal(text, &n);
+    struct MHD_Response *const m = MHD_create_response_from_buffer(n, p, MHD_RESPMEM_MUST_FREE);
+    if (!m)
+        free(p);
+    return m;
+}
+
+static struct MHD_Response *respond_range(struct object *o, size_t offset, size_t length)
+{
+    size_t size;
+    if (length == 0)
+        return respond_empty();
+    const uint8_t *const p = object_bytes(o, &size);
+    assert(offset <= size && length <= size - offset);
+    struct MHD_Response *const m = MHD_create_response_from_buffer_with_free_callback_cls(
+        length, (void *)(p + offset), drop_object, o);
+    if (m)
+        object_ref(o);
+    return m;
+}
+
+static struct MHD_Response *respond_stream(struct client *c)
+{
+    // A cut body would look whole to HTTP/1.0: reply_needs_whole.
+    assert(c->exchange.object && !c->exchange.request.http10);
+    return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, BLOCK, read_stream, c, NULL);
+}
+
+static struct MHD_Response *respond(struct client *c, struct reply *r)
+{
+    const bool head = r->head || c->exchange.request.method == METHOD_HEAD;
+    switch (r->body) {
+    case BODY_NONE:
+        if (r->status == 204)
+            return respond_empty();
+        return respond_header(r->length ? r->length : MHD_SIZE_UNKNOWN);
+    case BODY_TEXT:
+        c->promised = head ? 0 : (int64_t)r->text.len;
+        return respond_text(&r->text);
+    case BODY_RANGE:
+        if (head)
+            return respond_header(r->length);
+        c->promised = (int64_t)r->length;
+        return respond_range(c->exchange.object, r->offset, r->length);
+    case BODY_STREAM:
+        return head ? respond_header(MHD_SIZE_UNKNOWN) : respond_stream(c);
+    }
+    return NULL;
+}
+
+// Finishes r.
+static enum MHD_Result send_reply(struct client *c, struct reply *r)
+{
+    struct MHD_Response *const m = respond(c, r);
+    enum MHD_Result sent = MHD_NO;
+    if (m) {
+        for (int i = 0; i < r->header_count; i++)
+            MHD_add_response_header(m, r->headers[i].name, r->headers[i].value);
+        if (r->close || atomic_load(&c->http->stopping))
+            MHD_add_response_header(m, MHD_HTTP_HEADER_CONNECTION, "close");
+        c->outcome.status = r->status;
+        c->outcome.first_us = clock_us();
+        sent = MHD_queue_response(c->connection, (unsigned)r->status, m);
+        MHD_destroy_response(m);
+    }
+    reply_finish(r);
+    return sent;
+}
+
+static enum MHD_Result send_problem(struct client *c, int code, const char *detail)
+{
+    struct reply r;
+    reply_init(&r);
+    reply_problem(&r, &c->exchange.request, code, detail, NULL);
+    r.close = true;
+    return send_reply(c, &r);
+}
+
+// ---- the gate
+
+enum field {
+    F_HOST,
+    F_CONTENT_LENGTH,
+    F_TRANSFER_ENCODING,
+    F_RANGE,
+    F_IF_RANGE,
+    F_IF_NONE_MATCH,
+    F_IF_MATCH,
+    F_ACCEPT_ENCODING,
+    F_COUNT,
+};
+
+struct fields {
+    const char *value[F_COUNT];
+    const char *wrong; // NULL, or what is
+};
+
+static enum field field_of(const char *name)
+{
+    static const char *const names[F_COUNT] = {
+        [F_HOST] = "Host",
+        [F_CONTENT_LENGTH] = "Content-Length",
+        [F_TRANSFER_ENCODING] = "Transfer-Encoding",
+        [F_RANGE] = "Range",
+        [F_IF_RANGE] = "If-Range",
+        [F_IF_NONE_MATCH] = "If-None-Match",
+        [F_IF_MATCH] = "If-Match",
+        [F_ACCEPT_ENCODING] = "Accept-Encoding",
+    };
+    int i = 0;
+    while (i < F_COUNT && strcasecmp(name, names[i]) != 0)
+        i++;
+    return (enum field)i;
+}
+
+static bool is_token(const char *s, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if ((unsigned char)s[i] <= 0x20 || (unsigned char)s[i] >= 0x7f ||
+            strchr("\"(),/:;<=>?@[\\]{}", s[i]))
+            return false;
+    return n > 0;
+}
+
+static bool is_text(const char *s, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (((unsigned char)s[i] < 0x20 && s[i] != '\t') || s[i] == 0x7f)
+            return false;
+    return true;
+}
+
+// Line ends are zeroed in place.  One zero only was a bare LF, which peers may not
+// take for the end of a line.
+static bool is_line_end(const char *s)
+{
+    return s[0] == '\0' && s[1] == '\0';
+}
+
+// Whether the value follows its name in one line.  libmicrohttpd appends a folded
+// line to the field's name, moved elsewhere: "Transfer-Encoding:", "chunked" on
+// the next line, and it is a field of another name.
+static bool is_one_line(const char *name, size_t n, const char *value, size_t value_n)
+{
+    const char *p = name + n + 1;
+    if (value < p)
+        return false;
+    while (p < value && (*p == ' ' || *p == '\t'))
+        p++;
+    return p == value && is_line_end(value + value_n);
+}
+
+static enum MHD_Result take_field(void *arg, enum MHD_ValueKind kind, const char *name, size_t n,
+                                  const char *value, size_t value_n)
+{
+    (void)kind;
+    struct fields *const f = arg;
+    if (!is_token(name, n))
+        f->wrong = "a field name is malformed";
+    else if (!is_one_line(name, n, value, value_n))
+        f->wrong = "a field is folded, or its line does not end with CRLF";
+    else if (!is_text(value, value_n))
+        f->wrong = "a field value has control bytes";
+    if (f->wrong)
+        return MHD_NO;
+    const enum field i = field_of(name);
+    if (i == F_COUNT)
+        return MHD_YES;
+    if (f->value[i] && i != F_ACCEPT_ENCODING)
+        f->wrong = "a field that must not repeat does";
+    f->value[i] = value;
+    return MHD_YES;
+}
+
+// "http://host/path" asks for what "/path" does (RFC 9112 3.2.2).
+static char *origin_form(char *target)
+{
+    char *p;
+    if (strncasecmp(target, "http://", 7) == 0)
+        p = target + 7;
+    else if (strncasecmp(target, "https://", 8) == 0)
+        p = target + 8;
+    else
+        return target;
+    p += strcspn(p, "/?");
+    if (*p != '/')
+        *--p = '/';
+    return p;
+}
+
+static bool is_visible(const char *s)
+{
+    for (; *s; s++)
+        if ((unsigned char)*s <= 0x20 || *s == 0x7f)
+            return false;
+    return true;
+}
+
+// What is wrong with the request, or NULL.  A body means nothing on our methods,
+// and peers may disagree with us where it ends: whoever sends one is not heard on.
+static const char *gate(const struct fields *f, const struct http_exchange *x)
+{
+    if (f->wrong)
+        return f->wrong;
+    if (!f->value[F_HOST] && !x->request.http10)
+        return "the Host field is missing";
+    if (f->value[F_TRANSFER_ENCODING])
+        return "a request body is not accepted";
+    if (f->value[F_CONTENT_LENGTH] && strcmp(f->value[F_CONTENT_LENGTH], "0") != 0)
+        return "a request body is not accepted";
+    if (x->path[0] != '/' || !is_visible(x->path) || !is_visible(x->query))
+        return "the request target is malformed";
+    return NULL;
+}
+
+static enum method method_of(const char *name)
+{
+    if (strcmp(name, "GET") == 0)
+        return METHOD_GET;
+    if (strcmp(name, "HEAD") == 0)
+        return METHOD_HEAD;
+    return strcmp(name, "OPTIONS") == 0 ? METHOD_OPTIONS : METHOD_OTHER;
+}
+
+static void fill_exchange(struct client *c, const char *method, const char *version,
+                          const struct fields *f)
+{
+    struct http_exchange *const x = &c->exchange;
+    char *const target = origin_form(c->target);
+    char *const mark = strchr(target, '?');
+    if (mark)
+        *mark = '\0';
+    *x = (struct http_exchange){
+        .path = target,
+        .query = mark ? mark + 1 : "",
+        .request = { .method = method_of(method),
+                     .http10 = strcmp(version, "HTTP/1.0") == 0,
+                     .range = f->value[F_RANGE],
+                     .if_range = f->value[F_IF_RANGE],
+                     .if_none_match = f->value[F_IF_NONE_MATCH],
+                     .if_match = f->value[F_IF_MATCH] },
+        .accepts_gzip = reply_accepts_gzip(f->value[F_ACCEPT_ENCODING]),
+        .start_us = clock_us(),
+    };
+    memcpy(x->client, c->address, sizeof x->client);
+}
+
+// ---- the two calls of a request
+
+// The header begins with the method, and with its size known, so is its end.
+static bool ends_with_two_lines(struct client *c, const char *method)
+{
+    const size_t n = MHD_get_connection_info(c->connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE)
+                         ->header_size;
+    return n >= 4 && is_line_end(method + n - 4) && is_line_end(method + n - 2);
+}
+
+static enum MHD_Result take_header(struct client *c, const char *method, const char *version)
+{
+    struct fields f = { 0 };
+    c->header_seen = true;
+    atomic_store_explicit(&c->watched.deadline_ms, 0, memory_order_relaxed);
+    if (!is_line_end(version + strlen(version)) || !ends_with_two_lines(c, method))
+        f.wrong = "a line does not end with CRLF";
+    else
+        MHD_get_connection_values_n(c->connection, MHD_HEADER_KIND, take_field, &f);
+    fill_exchange(c, method, version, &f);
+    if (c->exchange.request.method == METHOD_OTHER)
+        return send_problem(c, E_METHOD, NULL);
+    const char *const wrong = gate(&f, &c->exchange);
+    return wrong ? send_problem(c, E_BAD_REQUEST, wrong) : MHD_YES;
+}
+
+static enum http_verdict step(struct client *c, struct reply *r, struct object **wait_for,
+                              size_t *have)
+{
+    struct http *const h = c->http;
+    if (!c->stepped)
+        atomic_fetch_add(&h->open, 1);
+    c->stepped = true;
+    return h->handler.step(h->handler.arg, &c->exchange, r, wait_for, have);
+}
+
+static enum MHD_Result answer(struct client *c)
+{
+    struct reply r;
+    struct object *wait_for = NULL;
+    size_t have = 0;
+    stop_waiting(c);
+    if (atomic_load(&c->gone))
+        return MHD_NO;
+    if (atomic_load(&c->http->stopping))
+        return send_problem(c, E_STOPPING, NULL);
+    reply_init(&r);
+    if (step(c, &r, &wait_for, &have) == HTTP_WAIT) {
+        reply_finish(&r);
+        return park(c, wait_for, have) ? MHD_YES : send_problem(c, E_STOPPING, NULL);
+    }
+    if (buf_error(&r.text)) {
+        reply_finish(&r);
+        return send_problem(c, E_NO_MEMORY, NULL);
+    }
+    return send_reply(c, &r);
+}
+
+static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, const char *url,
+                                  const char *method, const char *version, const char *upload,
+                                  size_t *upload_n, void **context)
+{
+    (void)arg, (void)connection, (void)url, (void)upload, (void)upload_n;
+    struct client *const c = *context;
+    return c->header_seen ? answer(c) : take_header(c, method, version);
+}
+
+// ---- the life of a connection
+
+static void print_address(const struct sockaddr *a, char *out, socklen_t cap)
+{
+    const struct sockaddr_in6 *const in6 = (const struct sockaddr_in6 *)a;
+    copy_string(out, cap, "unix");
+    if (a->sa_family == AF_INET)
+        inet_ntop(AF_INET, &((const struct sockaddr_in *)a)->sin_addr, out, cap);
+    else if (a->sa_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr))
+        inet_ntop(AF_INET, &in6->sin6_addr.s6_addr[12], out, cap);
+    else if (a->sa_family == AF_INET6)
+        inet_ntop(AF_INET6, &in6->sin6_addr, out, cap);
+}
+
+static void on_connect(struct http *h, struct MHD_Connection *connection, void **context)
+{
+    struct client *const c = xcalloc(1, sizeof *c);
+    c->http = h;
+    c->connection = connection;
+    atomic_init(&c->refs, 1);
+    c->waiter.wake = wake;
+    c->watched.hung_up = hung_up;
+    c->watched.fd =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+    c->watched.deadline_ms = clock_ms() + h->header_timeout_ms;
+    print_address(
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr,
+        c->address, sizeof c->address);
+    watch_add(h->watch, &c->watched);
+    stat_add(STAT_http_connections, 1);
+    *context = c;
+}
+
+// The descriptor is still open.
+static void on_disconnect(struct client *c)
+{
+    watch_remove(c->http->watch, &c->watched);
+    stat_add(STAT_http_connections, -1);
+    client_unref(c);
+}
+
+static void on_connection(void *arg, struct MHD_Connection *connection, void **context,
+                          enum MHD_ConnectionNotificationCode what)
+{
+    if (what == MHD_CONNECTION_NOTIFY_STARTED)
+        on_connect(arg, connection, context);
+    else
+        on_disconnect(*context);
+}
+
+// The request line is there, not yet taken apart.  What it returns is the context
+// of the calls above.
+static void *on_target(void *arg, const char *uri, struct MHD_Connection *connection)
+{
+    (void)arg;
+    struct client *const c =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
+    const int64_t deadline = clock_ms() + c->http->header_timeout_ms;
+    c->target = xstrdup(uri);
+    // A new connection's deadline is nearer already; one that was kept had the
+    // idle one.
+    if (deadline < atomic_load_explicit(&c->watched.deadline_ms, memory_order_relaxed))
+        atomic_store_explicit(&c->watched.deadline_ms, deadline, memory_order_relaxed);
+    return c;
+}
+
+// We decode ourselves, once.
+static size_t on_unescape(void *arg, struct MHD_Connection *connection, char *s)
+{
+    (void)arg, (void)connection;
+    return strlen(s);
+}
+
+static void account(const struct http_outcome *o)
+{
+    if (o->status)
+        stat_add(STAT_http_requests_total, 1);
+    if (o->status >= 400)
+        stat_add(STAT_http_errors_total, 1);
+    stat_add(STAT_http_response_bytes_total, o->body_bytes);
+    if (o->client_gone)
+        stat_add(STAT_http_clients_gone_total, 1);
+}
+
+static void on_completed(void *arg, struct MHD_Connection *connection, void **context,
+                         enum MHD_RequestTerminationCode how)
+{
+    struct http *const h = arg;
+    struct client *const c = *context;
+    (void)connection;
+    stop_waiting(c);
+    if (how == MHD_REQUEST_TERMINATED_COMPLETED_OK)
+        c->outcome.body_bytes += c->promised;
+    else if (how == MHD_REQUEST_TERMINATED_DAEMON_SHUTDOWN)
+        c->outcome.cut = true;
+    else
+        c->outcome.client_gone = c->stepped && !c->outcome.cut;
+    account(&c->outcome);
+    if (c->stepped) {
+        h->handler.done(h->handler.arg, &c->exchange, &c->outcome);
+        if (atomic_fetch_sub(&h->open, 1) == 1 && atomic_load(&h->stopping)) {
+            lock(&h->lock);
+            pthread_cond_broadcast(&h->quiet);
+            unlock(&h->lock);
+        }
+    }
+    free(c->target);
+    c->target = NULL;
+    c->outcome = (struct http_outcome){ 0 };
+    c->promised = 0;
+    c->header_seen = c->stepped = false;
+    atomic_store_explicit(&c->watched.deadline_ms, clock_ms() + h->idle_timeout_ms,
+                          memory_order_relaxed);
+}
+
+// ---- start and stop
+
+static struct MHD_Daemon *start_daemon(struct http *h, const struct conf *conf, int fd, int threads)
+{
+    // Each thread gets its share of the connections.
+    const int pool = threads < conf->http_connections ? threads : conf->http_connections;
+    const struct MHD_OptionItem options[] = {
+        { MHD_OPTION_LISTEN_SOCKET, fd, NULL },
+        { MHD_OPTION_THREAD_POOL_SIZE, pool > 1 ? pool : 0, NULL },
+        { MHD_OPTION_CONNECTION_LIMIT, conf->http_connections, NULL },
+        { MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY, NULL },
+        { MHD_OPTION_CONNECTION_TIMEOUT, (h->idle_timeout_ms + 999) / 1000, NULL },
+        { MHD_OPTION_UNESCAPE_CALLBACK, (intptr_t)on_unescape, NULL },
+        { MHD_OPTION_URI_LOG_CALLBACK, (intptr_t)on_target, NULL },
+        { MHD_OPTION_NOTIFY_CONNECTION, (intptr_t)on_connection, h },
+        { MHD_OPTION_NOTIFY_COMPLETED, (intptr_t)on_completed, h },
+        { MHD_OPTION_END, 0, NULL },
+    };
+    // The daemon's threads inherit the mask: signals are for the main thread.
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    struct MHD_Daemon *const d =
+        MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL,
+                         on_request, NULL, MHD_OPTION_ARRAY, options, MHD_OPTION_END);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return d;
+}
+
+static void http_destroy(struct http *h)
+{
+    watch_destroy(h->watch);
+    pthread_cond_destroy(&h->quiet);
+    pthread_mutex_destroy(&h->lock);
+    free(h);
+}
+
+struct http *http_start(const struct conf *conf, const char *address, int threads,
+                        const struct http_handler *handler, char *why, size_t cap)
+{
+    char bound[LISTEN_ADDRESS_MAX];
+    const int fd = listen_open(address, bound, why, cap);
+    if (fd < 0)
+        return NULL;
+    struct http *const h = xcalloc(1, sizeof *h);
+    h->handler = *handler;
+    h->header_timeout_ms = conf->http_header_timeout;
+    h->idle_timeout_ms = conf->http_idle_timeout;
+    memcpy(h->address, bound, sizeof bound);
+    pthread_mutex_init(&h->lock, NULL);
+    cond_init(&h->quiet);
+    h->watch = watch_create(h->header_timeout_ms < h->idle_timeout_ms ? h->header_timeout_ms
+                                                                      : h->idle_timeout_ms);
+    // From here on the descriptor is the daemon's, also when it fails.
+    if (h->watch)
+        h->daemon = start_daemon(h, conf, fd, threads);
+    else
+        close(fd);
+    if (h->daemon)
+        return h;
+    snprintf(why, cap, "cannot start the HTTP threads for %s", address);
+    listen_clean(bound);
+    http_destroy(h);
+    return NULL;
+}
+
+const char *http_address(const struct http *h)
+{
+    return h->address;
+}
+
+static void rouse(struct watched *w)
+{
+    client_resume(container_of(w, struct client, watched));
+}
+
+void http_stop(struct http *h)
+{
+    if (!h)
+        return;
+    lock(&h->lock);
+    atomic_store(&h->stopping, true);
+    unlock(&h->lock);
+    watch_each(h->watch, rouse);
+    const int64_t deadline_ms = clock_ms() + STOP_GRACE_MS;
+    lock(&h->lock);
+    while (h->waiters > 0)
+        pthread_cond_wait(&h->quiet, &h->lock);
+    while (atomic_load(&h->open) > 0 && cond_wait_until(&h->quiet, &h->lock, deadline_ms))
+        ;
+    unlock(&h->lock);
+    MHD_stop_daemon(h->daemon);
+    listen_clean(h->address);
+    http_destroy(h);
+}

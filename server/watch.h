@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// watch - one thread that looks after connections while nobody else does: it
+// shuts down those past their deadline, and says when a client hangs up while
+// its connection is suspended.
+//
+// A client that closes its writing side counts as hung up, though it may still
+// read: to the socket both look the same, and clients of HTTP do not do that.
+
+#ifndef SERVER_WATCH_H
+#define SERVER_WATCH_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/list.h"
+
+struct watch;
+
+// Embedded in whatever a connection is to its owner.
+struct watched {
+    struct list link; // private
+    bool armed;       // private
+    int fd;           // open from watch_add to watch_remove
+    // Monotonic; past it the socket is shut down, once.  0 for none.  May be set
+    // at any time, by any thread, to no less than period_ms from then.
+    _Atomic int64_t deadline_ms;
+    // The client has hung up: called at most once after watch_arm, on the
+    // watch's thread and under its lock.  Must not block, nor call watch_*.
+    void (*hung_up)(struct watched *w);
+};
+
+// period_ms is the shortest time to a deadline that anybody will set; one is
+// noticed late by an eighth of that at most.  NULL when the system refuses.
+struct watch *watch_create(int64_t period_ms);
+void watch_destroy(struct watch *t); // NULL is fine; nobody may be watched
+
+void watch_add(struct watch *t, struct watched *w);
+// When this returns, nothing of w is used any more.
+void watch_remove(struct watch *t, struct watched *w);
+
+// From now until its removal, a hang-up of w is noticed; also one that has
+// happened before.  Safe to repeat.
+void watch_arm(struct watch *t, struct watched *w);
+
+// Calls call for all that are watched, under the lock.
+void watch_each(struct watch *t, void (*call)(struct watched *w));
+
+#endif
