@@ -95,12 +95,11 @@ deps-test: deps
 		fonts-dejavu-core clang clang-format cppcheck $(NPM)
 	+$(MAKE) player test/browser/node_modules/.package-lock.json
 
-ORIGIN  ?= $B/clips
 run: deps
 	.ci/install ffmpeg fonts-dejavu-core $(NPM)
 	+$(MAKE) all player
-	$(if $(filter $B/clips,$(ORIGIN)),test/demo.sh $(ORIGIN))
-	$B/tidemill $(ORIGIN)
+	$(if $(ORIGIN),,test/demo.sh $B/clips)
+	$B/tidemill "$(if $(ORIGIN),$(ORIGIN:~/%=$(HOME)/%),$B/clips)"
 
 unit: all $(TESTS)
 	@set -e; for t in $(TESTS); do $$t; done
