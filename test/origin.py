@@ -44,8 +44,8 @@ name match, the older is used (and counted down) first.
     /__log               JSON: a list of all requests so far (control URLs are
                          not among them), each {"method", "path" (as sent),
                          "range", "if_match", "if_range", "status", "bytes" (of
-                         body, sent), "conn" (number of the connection)};
-                         "bytes" is final once the answer has ended
+                         body, handed to the network), "conn" (number of the
+                         connection)}
     /__log?clear=1       the same, and starts a new log
 """
 
@@ -287,9 +287,10 @@ class Handler(BaseHTTPRequestHandler):
             part = packed[sent:sent + n] if packed else file.read(n)
             if not part:
                 return self.close()
+            # Before the write: who got the last byte may look at the log at once.
+            self.entry["bytes"] += len(part)
             self.wfile.write(part)
             sent += len(part)
-            self.entry["bytes"] += len(part)
             if drip:
                 time.sleep(number(drip, "ms", 100) / 1000)
 
