@@ -348,7 +348,7 @@ struct world {
     int append_result;
     bool cancel_on_append;
     atomic_bool cancelled;
-    sem_t *appended;
+    sem_t *asked; // posted after a look at cancelled, once something was appended
     struct job_stats stats;
     char detail[100];
 };
@@ -375,14 +375,16 @@ static int world_append(void *arg, const void *bytes, size_t n)
     buf_append(&w->out, bytes, n);
     if (w->cancel_on_append)
         w->cancelled = true;
-    if (w->appended)
-        sem_post(w->appended);
     return w->append_result;
 }
 
 static bool world_cancelled(void *arg)
 {
-    return ((struct world *)arg)->cancelled;
+    struct world *w = arg;
+    const bool cancelled = w->cancelled;
+    if (w->asked && w->out.len > 0)
+        sem_post(w->asked);
+    return cancelled;
 }
 
 static int run_until(struct world *w, int behaviour, int64_t deadline_ms)
@@ -624,30 +626,32 @@ static void test_hard_cancel(void **state)
     assert_int_equal(stat_get(STAT_workers_killed_total), killed);
 }
 
-static void *cancel_when_appended(void *arg)
+static void *cancel_when_asked(void *arg)
 {
     struct world *w = arg;
-    sem_wait(w->appended);
+    sem_wait(w->asked);
     w->cancelled = true;
     worker_kick(w->worker);
     return NULL;
 }
 
-// Without the kick the run would wait for its worker until the deadline.
+// The run has looked and seen nothing, its worker is silent: without the kick it
+// would wait until the deadline.
 static void test_kick(void **state)
 {
     struct world *w = *state;
-    sem_t appended;
-    sem_init(&appended, 0, 0);
-    w->appended = &appended;
+    sem_t asked;
+    sem_init(&asked, 0, 0);
+    w->asked = &asked;
     conf.workers_cancel = 60000;
     worker_kick(w->worker); // a stale one does no harm
-    const pthread_t t = thread_start("kick", cancel_when_appended, w);
+    const pthread_t t = thread_start("kick", cancel_when_asked, w);
     assert_int_equal(run_until(w, OBEY, clock_ms() + 60000), -E_CANCELLED);
     pthread_join(t, NULL);
     assert_true(worker_alive(w->worker));
     conf.workers_cancel = 20;
-    sem_destroy(&appended);
+    w->asked = NULL;
+    sem_destroy(&asked);
 }
 
 static void test_failing_calls(void **state)
