@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/base.h"
+#include "base/err.h"
 
 static bool is_mp4_box(const uint8_t *type)
 {
@@ -36,27 +37,45 @@ struct index_track *index_add_track(struct index *x)
 
 static int64_t room_in_all(const struct index *x)
 {
-    int64_t n = 0;
+    int64_t n = MEDIA_SAMPLES_MAX;
     for (int i = 0; i < x->track_count; i++)
-        n += x->tracks[i].sample_cap;
+        n -= x->tracks[i].sample_cap;
     return n;
 }
 
-struct sample *index_add_sample(struct index *x, struct index_track *t)
+static int grow(struct index *x, struct index_track *t)
+{
+    const int64_t room = room_in_all(x);
+    const int more = t->sample_cap < 512 ? 512 : t->sample_cap / 2;
+    if (room <= 0)
+        return -E_LIMITS;
+    const int cap = t->sample_cap + (more < room ? more : (int)room);
+    struct sample *samples = realloc(t->samples, (size_t)cap * sizeof *samples);
+    if (!samples)
+        return -E_NO_MEMORY;
+    t->samples = samples;
+    if (x->container == CONTAINER_MATROSKA) {
+        uint8_t(*heads)[2] = realloc(t->heads, (size_t)cap * sizeof *heads);
+        if (!heads)
+            return -E_NO_MEMORY;
+        t->heads = heads;
+    }
+    t->sample_cap = cap;
+    return 0;
+}
+
+int index_add_sample(struct index *x, struct index_track *t, const struct sample *s,
+                     const uint8_t *head)
 {
     if (t->sample_count == t->sample_cap) {
-        const int64_t room = MEDIA_SAMPLES_MAX - room_in_all(x);
-        if (room <= 0)
-            return NULL;
-        const int more = t->sample_cap < 512 ? 512 : t->sample_cap / 2;
-        t->sample_cap += more < room ? more : (int)room;
-        t->samples = xrealloc(t->samples, (size_t)t->sample_cap * sizeof *t->samples);
-        if (x->container == CONTAINER_MATROSKA)
-            t->heads = xrealloc(t->heads, (size_t)t->sample_cap * sizeof *t->heads);
+        const int rc = grow(x, t);
+        if (rc < 0)
+            return rc;
     }
-    struct sample *s = &t->samples[t->sample_count++];
-    *s = (struct sample){ 0 };
-    return s;
+    if (head)
+        memcpy(t->heads[t->sample_count], head, 2);
+    t->samples[t->sample_count++] = *s;
+    return 0;
 }
 
 static void free_samples(struct index_track *t)

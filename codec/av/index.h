@@ -67,9 +67,10 @@ void index_finish(struct index *x);
 // A new track at the end, language "und", enabled.  The pointer is valid until the next call.
 struct index_track *index_add_track(struct index *x);
 
-// Room for one more sample at the end of t, counted at once; NULL when the file
-// has more than MEDIA_SAMPLES_MAX.
-struct sample *index_add_sample(struct index *x, struct index_track *t);
+// Appends a sample; head is its first two bytes, NULL in an MP4.  0; -E_LIMITS when the
+// file has more than MEDIA_SAMPLES_MAX; -E_NO_MEMORY.
+int index_add_sample(struct index *x, struct index_track *t, const struct sample *s,
+                     const uint8_t *head);
 
 // Marks t as not to be used, and frees its samples.
 void index_refuse(struct index_track *t, const char *why);

@@ -355,12 +355,8 @@ static int add_frame(struct matroska *m, struct index_track *t, const struct sam
         return 0;
     if (!look_head(m, t, s->offset, s->size, head))
         return m->w->err;
-    struct sample *to = index_add_sample(m->x, t);
-    if (!to)
-        return fail_with(m->why, -E_LIMITS, "more than %d samples", MEDIA_SAMPLES_MAX);
-    *to = *s;
-    memcpy(t->heads[t->sample_count - 1], head, 2);
-    return 0;
+    const int rc = index_add_sample(m->x, t, s, head);
+    return rc < 0 ? fail_with(m->why, rc, "too many samples") : 0;
 }
 
 // The time of a block in our ticks; false when that is no sane time.

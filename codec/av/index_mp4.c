@@ -473,11 +473,8 @@ static int add_sample(struct mp4 *m, struct index_track *t, const struct sample 
         return 0;
     if (s->size == 0)
         return 1;
-    struct sample *to = index_add_sample(m->x, t);
-    if (!to)
-        return fail_with(m->why, -E_LIMITS, "more than %d samples", MEDIA_SAMPLES_MAX);
-    *to = *s;
-    return 1;
+    const int rc = index_add_sample(m->x, t, s, NULL);
+    return rc < 0 ? fail_with(m->why, rc, "too many samples") : 1;
 }
 
 static int walk_sample(struct mp4 *m, struct trak *k, struct index_track *t, struct walk *w,

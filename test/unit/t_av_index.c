@@ -293,6 +293,563 @@ static void test_real(void **state)
     }
 }
 
+// ---- hand-made boxes
+
+// A box of which the body follows until close.
+static size_t open_box(struct buf *b, const char *type)
+{
+    put_be32(b, 0);
+    buf_append(b, type, 4);
+    return b->len - 8;
+}
+
+static void close_box(struct buf *b, size_t at)
+{
+    const uint32_t n = (uint32_t)(b->len - at);
+    for (int i = 0; i < 4; i++)
+        b->data[at + (size_t)i] = (uint8_t)(n >> (24 - 8 * i));
+}
+
+static void put_numbers(struct buf *b, const char *type, const uint32_t *v, int n)
+{
+    const size_t box = open_box(b, type);
+    for (int i = 0; i < n; i++)
+        put_be32(b, v[i]);
+    close_box(b, box);
+}
+
+#define BOX(b, type, ...)                                                                          \
+    put_numbers(b, type, (const uint32_t[]){ __VA_ARGS__ },                                        \
+                sizeof((const uint32_t[]){ __VA_ARGS__ }) / 4)
+
+// The tables of a track that may be replaced by a case; numbers follow version and flags.
+#define TABLE 16
+struct tables {
+    uint32_t elst[TABLE], mdhd[TABLE], stts[TABLE], ctts[TABLE], stss[TABLE], stsc[TABLE],
+        stsz[TABLE], stco[TABLE];
+    int n_elst, n_ctts, n_stss, n_stsz, n_stts, n_stsc, n_stco; // 0: the default, or absent
+    bool co64;
+};
+
+static const struct tables plain = {
+    .mdhd = { 0, 0, 0, 1000, 3000, 0x55c40000 },
+    .stts = { 0, 1, 3, 1000 },
+    .n_stts = 4,
+    .stsc = { 0, 1, 1, 3, 1 },
+    .n_stsc = 5,
+    .stsz = { 0, 10, 3 },
+    .n_stsz = 3,
+    .stco = { 0, 1, 16 },
+    .n_stco = 3,
+};
+
+// ftyp, 64 bytes of media from 16 on, moov.
+static void put_movie(struct buf *b, const struct tables *t)
+{
+    BOX(b, "mdat", 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
+    const size_t moov = open_box(b, "moov");
+    BOX(b, "mvhd", 0, 0, 0, 1000, 3000);
+    const size_t trak = open_box(b, "trak");
+    BOX(b, "tkhd", 1, 0, 0, 7);
+    if (t->n_elst) {
+        const size_t edts = open_box(b, "edts");
+        put_numbers(b, "elst", t->elst, t->n_elst);
+        close_box(b, edts);
+    }
+    const size_t mdia = open_box(b, "mdia");
+    put_numbers(b, "mdhd", t->mdhd, 6);
+    BOX(b, "hdlr", 0, 0, 0x76696465);
+    const size_t minf = open_box(b, "minf"), stbl = open_box(b, "stbl");
+    put_numbers(b, "stts", t->stts, t->n_stts);
+    if (t->n_ctts)
+        put_numbers(b, "ctts", t->ctts, t->n_ctts);
+    if (t->n_stss)
+        put_numbers(b, "stss", t->stss, t->n_stss);
+    put_numbers(b, "stsc", t->stsc, t->n_stsc);
+    put_numbers(b, "stsz", t->stsz, t->n_stsz);
+    put_numbers(b, t->co64 ? "co64" : "stco", t->stco, t->n_stco);
+    close_box(b, stbl);
+    close_box(b, minf);
+    close_box(b, mdia);
+    close_box(b, trak);
+    close_box(b, moov);
+}
+
+#define SET(table, ...)                                                                            \
+    .table = { __VA_ARGS__ }, .n_##table = sizeof((uint32_t[]){ __VA_ARGS__ }) / 4
+
+static const struct {
+    const char *what;
+    struct tables t;
+    int rc;
+    const char *refused; // or NULL
+    int count, lost;
+    int64_t first, last, end; // pts
+} boxes[] = {
+    { "plain", { .co64 = false }, 0, NULL, 3, 0, 0, 2000, 3000 },
+    { "negative offsets",
+      { SET(ctts, 0x1000000, 1, 3, 0xffffff9c) },
+      0,
+      NULL,
+      3,
+      0,
+      -100,
+      1900,
+      2900 },
+    { "offsets run out", { SET(ctts, 0, 1, 1, 500) }, 0, NULL, 3, 0, 500, 2000, 3000 },
+    { "durations run out", { SET(stts, 0, 1, 1, 1000) }, 0, NULL, 3, 0, 0, 2000, 3000 },
+    { "no durations", { SET(stts, 0, 0) }, 0, NULL, 3, 0, 0, 0, 1 },
+    { "a duration below 0", { SET(stts, 0, 1, 3, 0xffffffff) }, -E_CORRUPT, NULL, 0, 0, 0, 0, 0 },
+    { "a count that is not there",
+      { SET(stts, 0, 0xffffffff, 3, 1000) },
+      -E_CORRUPT,
+      NULL,
+      0,
+      0,
+      0,
+      0,
+      0 },
+    { "more entries than a box holds",
+      { SET(stss, 0, 0x40000000, 1) },
+      -E_CORRUPT,
+      NULL,
+      0,
+      0,
+      0,
+      0,
+      0 },
+    { "four billion samples of one size",
+      { SET(stsz, 0, 10, 0xffffffff), SET(stsc, 0, 1, 1, 0xffffffff, 1) },
+      0,
+      NULL,
+      -1,
+      INT32_MAX,
+      0,
+      0,
+      -1 },
+    { "four billion sizes", { SET(stsz, 0, 0, 0xffffffff) }, -E_CORRUPT, NULL, 0, 0, 0, 0, 0 },
+    { "samples of no size", { SET(stsz, 0, 0, 3, 10, 0, 10) }, 0, NULL, 2, 0, 0, 2000, 3000 },
+    { "past the end", { SET(stsz, 0, 0, 3, 10, 10, 0xffffff) }, 0, NULL, 2, 1, 0, 1000, 2000 },
+    { "far past the end",
+      { .co64 = true, SET(stco, 0, 1, 0xffffffff, 0xffffffff) },
+      0,
+      NULL,
+      0,
+      3,
+      0,
+      0,
+      INT64_MIN },
+    { "chunks run out", { SET(stsc, 0, 1, 1, 1, 1) }, 0, NULL, 1, 0, 0, 0, 1000 },
+    { "chunks out of order",
+      { SET(stsc, 0, 2, 5, 9, 1, 1, 3, 1) },
+      0,
+      NULL,
+      0,
+      0,
+      0,
+      0,
+      INT64_MIN },
+    { "a second description",
+      { SET(stsc, 0, 1, 1, 3, 2) },
+      0,
+      "a second sample description",
+      0,
+      0,
+      0,
+      0,
+      0 },
+    { "an edit", { SET(elst, 0, 1, 1500, 1000, 0x10000) }, 0, NULL, 3, 0, -1000, 1000, 1500 },
+    { "a late start",
+      { SET(elst, 0, 2, 250, 0xffffffff, 0x10000, 3000, 0, 0x10000) },
+      0,
+      NULL,
+      3,
+      0,
+      250,
+      2250,
+      3250 },
+    { "an edit cut in two",
+      { SET(elst, 0, 2, 1000, 0, 0x10000, 2000, 1000, 0x10000) },
+      0,
+      NULL,
+      3,
+      0,
+      0,
+      2000,
+      3000 },
+    { "two edits",
+      { SET(elst, 0, 2, 1000, 0, 0x10000, 1000, 2000, 0x10000) },
+      0,
+      "an edit list with more than one part",
+      0,
+      0,
+      0,
+      0,
+      0 },
+    { "slow motion",
+      { SET(elst, 0, 1, 3000, 0, 0x8000) },
+      0,
+      "an edit list that changes the speed",
+      0,
+      0,
+      0,
+      0,
+      0 },
+    { "an edit past all time",
+      { SET(elst, 0x1000000, 1, 0, 1000, 0x7fffffff, 0xffffffff, 0x10000) },
+      0,
+      "a damaged edit list",
+      0,
+      0,
+      0,
+      0,
+      0 },
+    { "an empty edit past all time",
+      { SET(elst, 0x1000000, 2, 0x7fffffff, 0, 0xffffffff, 0xffffffff, 0x10000, 0, 3000, 0, 0,
+            0x10000) },
+      0,
+      "a damaged edit list",
+      0,
+      0,
+      0,
+      0,
+      0 },
+    { "an edit of four billion",
+      { SET(elst, 0, 0xffffffff, 3000, 0, 0x10000) },
+      0,
+      NULL,
+      3,
+      0,
+      0,
+      2000,
+      3000 },
+    { "no time scale",
+      { .mdhd = { 0, 0, 0, 0, 3000, 1 } },
+      0,
+      "a time scale that makes no sense",
+      0,
+      0,
+      0,
+      0,
+      0 },
+};
+
+static struct tables with_defaults(const struct tables *given)
+{
+    struct tables t = *given;
+#define DEFAULT(table)                                                                             \
+    if (!t.n_##table) {                                                                            \
+        memcpy(t.table, plain.table, sizeof t.table);                                              \
+        t.n_##table = plain.n_##table;                                                             \
+    }
+    DEFAULT(stts)
+    DEFAULT(stsc)
+    DEFAULT(stsz)
+    DEFAULT(stco)
+#undef DEFAULT
+    if (!t.mdhd[5])
+        memcpy(t.mdhd, plain.mdhd, sizeof t.mdhd);
+    return t;
+}
+
+static void test_boxes(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < countof(boxes); i++) {
+        struct buf b;
+        buf_init(&b, 4096);
+        const struct tables tables = with_defaults(&boxes[i].t);
+        put_movie(&b, &tables);
+        struct memory m = memory_of(b.data, b.len);
+        struct index x;
+        char detail[200];
+        const int rc = index_of(&m.io, &x, detail, sizeof detail);
+        if (rc != boxes[i].rc)
+            fail_msg("%s: %s, %s", boxes[i].what, err_name(rc), detail);
+        if (rc == 0) {
+            assert_int_equal(x.track_count, 1);
+            const struct index_track *t = &x.tracks[0];
+            const char *why = boxes[i].refused;
+            if (t->refused != !!why || (why && strcmp(why, t->why)))
+                fail_msg("%s: refused %d %s", boxes[i].what, t->refused, t->why);
+            if (!why && ((boxes[i].count >= 0 && t->sample_count != boxes[i].count) ||
+                         t->lost < boxes[i].lost - 100 || t->lost > boxes[i].lost ||
+                         (boxes[i].end >= 0 && t->end != boxes[i].end)))
+                fail_msg("%s: %d samples, %d lost, end %lld", boxes[i].what, t->sample_count,
+                         t->lost, (long long)t->end);
+            if (!why && boxes[i].count > 0) {
+                assert_int_equal(t->samples[0].pts, boxes[i].first);
+                assert_int_equal(t->samples[t->sample_count - 1].pts, boxes[i].last);
+            }
+        }
+        index_finish(&x);
+        buf_finish(&b);
+    }
+}
+
+// ---- hand-made elements: lacing, header stripping, odd time scales
+
+static void put_id(struct buf *b, uint32_t id)
+{
+    put_be(b, id, id > 0xffffff ? 4 : id > 0xffff ? 3 : id > 0xff ? 2 : 1);
+}
+
+static void put_element(struct buf *b, uint32_t id, const void *p, size_t n)
+{
+    put_id(b, id);
+    put_be(b, 0x10000000 | n, 4);
+    buf_append(b, p, n);
+}
+
+static void put_uint(struct buf *b, uint32_t id, uint64_t v)
+{
+    put_id(b, id);
+    put_u8(b, 0x88);
+    put_be64(b, v);
+}
+
+static void put_parent(struct buf *b, uint32_t id, struct buf *body)
+{
+    put_element(b, id, body->data, body->len);
+    buf_finish(body);
+}
+
+static const struct {
+    const char *what;
+    const char *block; // from its flags on; see blocks below for the numbers
+    size_t n;
+    int sizes[5]; // of the frames; 0-ended
+} laces[] = {
+#define LACE(what, block, ...)                                                                     \
+    {                                                                                              \
+        what, block, sizeof block - 1,                                                             \
+        {                                                                                          \
+            __VA_ARGS__                                                                            \
+        }                                                                                          \
+    }
+    LACE("none",
+         "\x80"
+         "abc",
+         3),
+    LACE("Xiph",
+         "\x82"
+         "\x02\x01\x02"
+         "abbccc",
+         1, 2, 3),
+    LACE("Xiph past the end",
+         "\x82"
+         "\x02\xff\xff\x01\x02"
+         "abbccc",
+         0),
+    LACE("Xiph without end",
+         "\x82"
+         "\x02\xff\xff\xff",
+         0),
+    LACE("fixed",
+         "\x84"
+         "\x01"
+         "aabb",
+         2, 2),
+    LACE("fixed, odd",
+         "\x84"
+         "\x01"
+         "aabbc",
+         0),
+    LACE("EBML",
+         "\x86"
+         "\x03\x81\xc0\xbe"
+         "abbcd",
+         1, 2, 1, 1),
+    LACE("EBML below 0",
+         "\x86"
+         "\x03\x81\xb0\xc0"
+         "abbccd",
+         0),
+    LACE("EBML of two bytes",
+         "\x86"
+         "\x02\x40\x01\x5f\xff"
+         "abcc",
+         1, 1, 2),
+    LACE("EBML without number",
+         "\x86"
+         "\x02\x00"
+         "abcc",
+         0),
+    LACE("EBML of unknown size",
+         "\x86"
+         "\x02\xff\xc0"
+         "abcc",
+         0),
+    LACE("a lace of nothing", "\x82", 0),
+};
+
+// An audio track 1 with the strip "XY", a scale of 22675 ns, one block of pts 5 + 2.
+static void put_matroska(struct buf *b, const char *block, size_t n)
+{
+    struct buf t, e, c;
+    put_element(b, 0x1a45dfa3, "", 0);
+    put_be32(b, 0x18538067);
+    put_be64(b, UINT64_C(0x01ffffffffffffff));
+    buf_init(&t, 4096);
+    put_uint(&t, 0x2ad7b1, 22675);
+    put_parent(b, 0x1549a966, &t);
+
+    buf_init(&c, 4096);
+    put_uint(&c, 0x4254, 3);
+    put_element(&c, 0x4255, "XY", 2);
+    buf_init(&e, 4096);
+    put_parent(&e, 0x5034, &c);
+    buf_init(&c, 4096);
+    put_parent(&c, 0x6240, &e);
+    buf_init(&e, 4096);
+    put_uint(&e, 0xd7, 1);
+    put_uint(&e, 0x83, 2);
+    put_element(&e, 0x86, "A_AAC", 5);
+    put_parent(&e, 0x6d80, &c);
+    buf_init(&t, 4096);
+    put_parent(&t, 0xae, &e);
+    put_parent(b, 0x1654ae6b, &t);
+
+    buf_init(&c, 4096);
+    buf_append(&c, "\x81\0\2", 3);
+    buf_append(&c, block, n);
+    put_be32(b, 0x1f43b675);
+    put_u8(b, 0xff); // of unknown size
+    put_uint(b, 0xe7, 5);
+    put_parent(b, 0xa3, &c);
+    put_element(b, 0x1c53bb6b, "", 0); // cues end the cluster
+}
+
+static void test_laces(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < countof(laces); i++) {
+        struct buf b;
+        buf_init(&b, 4096);
+        put_matroska(&b, laces[i].block, laces[i].n);
+        struct memory m = memory_of(b.data, b.len);
+        struct index x;
+        char detail[200];
+        if (index_of(&m.io, &x, detail, sizeof detail) < 0)
+            fail_msg("%s: %s", laces[i].what, detail);
+        assert_int_equal(x.track_count, 1);
+        const struct index_track *t = &x.tracks[0];
+        assert_int_equal(t->timescale, 1000000000);
+        assert_int_equal(t->strip.n, 2);
+        int n = 0;
+        for (; laces[i].sizes[n]; n++) {
+            if (n >= t->sample_count || t->samples[n].size != (uint32_t)laces[i].sizes[n])
+                fail_msg("%s: %d frames", laces[i].what, t->sample_count);
+            assert_int_equal(t->samples[n].pts, n ? INDEX_NO_PTS : 7 * 22675);
+            assert_int_equal(b.data[t->samples[n].offset], 'a' + n);
+            assert_memory_equal(t->heads[n], "XY", 2);
+        }
+        assert_int_equal(t->sample_count, n);
+        index_finish(&x);
+        buf_finish(&b);
+    }
+}
+
+// ---- limits
+
+static void test_limits(void **state)
+{
+    (void)state;
+    char *path = xasprintf("%s/b.mkv", folder);
+    struct buf b = load(path);
+    struct memory m = memory_of(b.data, b.len);
+    struct job_limits l = limits;
+    struct index x;
+    char detail[200];
+    l.probe_bytes = 65536;
+    assert_int_equal(index_read_matroska(&m.io, &l, &x, detail, sizeof detail), -E_LIMITS);
+    assert_true(m.read <= 65536);
+    index_finish(&x);
+    l = limits;
+    l.streams = 1;
+    assert_int_equal(index_read_matroska(&m.io, &l, &x, detail, sizeof detail), -E_LIMITS);
+    index_finish(&x);
+    buf_finish(&b);
+    free(path);
+}
+
+// ---- cut and changed files
+
+static uint32_t next_random(uint32_t *seed)
+{
+    *seed ^= *seed << 13;
+    *seed ^= *seed >> 17;
+    return *seed ^= *seed << 5;
+}
+
+static void check_rules(const struct index *x, int64_t size)
+{
+    for (int i = 0; i < x->track_count; i++) {
+        const struct index_track *t = &x->tracks[i];
+        assert_true(!t->refused || t->sample_count == 0);
+        for (int k = 0; k < t->sample_count; k++) {
+            const struct sample *s = &t->samples[k];
+            assert_true(s->size > 0 && s->offset >= 0 && s->offset + s->size <= size);
+            assert_true(s->pts == INDEX_NO_PTS ||
+                        (s->pts < 4 * INDEX_TIME_MAX && s->pts > -4 * INDEX_TIME_MAX));
+        }
+    }
+}
+
+static void try_bytes(const uint8_t *bytes, size_t n)
+{
+    uint8_t *exact = malloc(n ? n : 1); // so that a sanitizer sees a step too far
+    assert_non_null(exact);
+    memcpy(exact, bytes, n);
+    struct memory m = memory_of(exact, n);
+    struct index x;
+    char detail[200];
+    const int rc = index_of(&m.io, &x, detail, sizeof detail);
+    assert_true(rc == 0 || rc == -E_CORRUPT || rc == -E_UNSUPPORTED || rc == -E_LIMITS);
+    assert_true(m.read < 64 * MIB);
+    check_rules(&x, (int64_t)n);
+    index_finish(&x);
+    free(exact);
+}
+
+#define TINY "-f lavfi -i testsrc2=s=32x32:r=25:d=1 -f lavfi -i sine=r=8000:d=1 "
+
+static void test_hostile(void **state)
+{
+    (void)state;
+    static const char *const commands[] = {
+        FFMPEG TINY "-c:v libx264 -preset ultrafast -crf 51 -bf 2 -c:a aac -b:a 8k -ss 0.1 "
+                    "-movflags +faststart tiny",
+        FFMPEG TINY "-c:v libx264 -preset ultrafast -crf 51 -g 5 -c:a aac -b:a 8k "
+                    "-movflags +frag_keyframe tiny",
+        FFMPEG TINY "-c:v libx264 -preset ultrafast -crf 51 -c:a libopus -b:a 8k tiny",
+    };
+    static const char *const formats[] = { "mp4", "mp4", "matroska" };
+    for (size_t i = 0; i < countof(commands); i++) {
+        char *c =
+            xasprintf("%.*s -f %s tiny", (int)strlen(commands[i]) - 5, commands[i], formats[i]);
+        run(c);
+        free(c);
+        char *path = xasprintf("%s/tiny", folder);
+        struct buf b = load(path);
+        for (size_t n = 0; n < b.len; n += 1 + n / 64)
+            try_bytes(b.data, n);
+        uint32_t seed = 1;
+        for (int round = 0; round < 4000; round++) {
+            uint8_t *copy = malloc(b.len);
+            memcpy(copy, b.data, b.len);
+            for (uint32_t k = next_random(&seed) % 4 + 1; k--;) {
+                const uint32_t r = next_random(&seed);
+                copy[next_random(&seed) % b.len] = r & 256 ? 0xff : (uint8_t)r;
+            }
+            try_bytes(copy, b.len);
+            free(copy);
+        }
+        buf_finish(&b);
+        free(path);
+    }
+}
+
 static int setup(void **state)
 {
     (void)state;
@@ -311,8 +868,8 @@ static int teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_made),
-        cmocka_unit_test(test_real),
+        cmocka_unit_test(test_made),  cmocka_unit_test(test_real),   cmocka_unit_test(test_boxes),
+        cmocka_unit_test(test_laces), cmocka_unit_test(test_limits), cmocka_unit_test(test_hostile),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

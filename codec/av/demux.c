@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: BSD-2-Clause
+
+#include "codec/av/demux.h"
+
+#include <libavutil/mem.h>
+
+#include "base/err.h"
+
+#define BUFFER (64 * 1024)
+
+static const char *const names[CONTAINER_COUNT] = {
+    [CONTAINER_MP4] = "mov",
+    [CONTAINER_MATROSKA] = "matroska",
+};
+
+// All decoders that we ever open.
+static const char decoders[] = ""
+#define X(id, name, decoder, video) decoder ","
+#include "codec/codecs.def"
+#undef X
+    ;
+
+static int read_io(void *opaque, uint8_t *out, int n)
+{
+    struct demux *d = opaque;
+    if (d->io->cancelled && d->io->cancelled(d->io))
+        d->err = -E_CANCELLED;
+    if (d->err)
+        return AVERROR_EXIT;
+    if (d->pos >= d->io->size)
+        return AVERROR_EOF; // 0 would not count as the end
+    const int64_t left = d->io->size - d->pos;
+    const int64_t got = d->io->read(d->io, d->pos, out, n < left ? n : left);
+    if (got <= 0) {
+        d->err = got < 0 ? (int)got : -E_IO;
+        return AVERROR_EXIT;
+    }
+    d->pos += got;
+    return (int)got;
+}
+
+static int64_t seek_io(void *opaque, int64_t offset, int whence)
+{
+    struct demux *d = opaque;
+    if (whence & AVSEEK_SIZE)
+        return d->io->size;
+    whence &= ~AVSEEK_FORCE;
+    if (whence == SEEK_CUR || whence == SEEK_END) {
+        const int64_t from = whence == SEEK_CUR ? d->pos : d->io->size;
+        if (__builtin_add_overflow(offset, from, &offset))
+            return AVERROR(EINVAL);
+    }
+    if (offset < 0)
+        return AVERROR(EINVAL);
+    return d->pos = offset;
+}
+
+static int deny_open(AVFormatContext *ctx, AVIOContext **pb, const char *url, int flags,
+                     AVDictionary **options)
+{
+    (void)ctx, (void)pb, (void)url, (void)flags, (void)options;
+    return AVERROR(EACCES);
+}
+
+static int failed(const struct demux *d, int averror, const char *doing, const struct why *why)
+{
+    if (d->err)
+        return fail_with(why, d->err, "%s: %s", doing, err_sentence(d->err));
+    if (averror == AVERROR(ENOMEM)) // counts of a damaged file; what we need ourselves is less
+        return fail_with(why, -E_CORRUPT, "%s: it claims more than fits into memory", doing);
+    return fail_libav(why, -E_CORRUPT, averror, doing);
+}
+
+static int create_pb(struct demux *d)
+{
+    uint8_t *buffer = av_malloc(BUFFER);
+    if (buffer)
+        d->pb = avio_alloc_context(buffer, BUFFER, 0, d, read_io, NULL, seek_io);
+    if (!d->pb)
+        av_free(buffer);
+    return d->pb ? 0 : AVERROR(ENOMEM);
+}
+
+static int configure(struct demux *d, const struct job_limits *limits)
+{
+    d->ctx = avformat_alloc_context();
+    if (!d->ctx)
+        return AVERROR(ENOMEM);
+    d->ctx->pb = d->pb;
+    d->ctx->io_open = deny_open;
+    d->ctx->flags |= AVFMT_FLAG_CUSTOM_IO | AVFMT_FLAG_NOPARSE | AVFMT_FLAG_NOFILLIN;
+    d->ctx->max_streams = limits->streams;
+    d->ctx->codec_whitelist = av_strdup(decoders);
+    d->ctx->format_whitelist = av_strdup("mov,matroska");
+    d->ctx->protocol_whitelist = av_strdup("");
+    return d->ctx->codec_whitelist && d->ctx->format_whitelist && d->ctx->protocol_whitelist
+               ? 0
+               : AVERROR(ENOMEM);
+}
+
+int demux_open(struct demux *d, struct io *io, enum container container,
+               const struct job_limits *limits, const struct why *why)
+{
+    assert(container > CONTAINER_NONE && container < CONTAINER_COUNT);
+    *d = (struct demux){ .io = io };
+    const AVInputFormat *format = av_find_input_format(names[container]);
+    if (!format)
+        return fail_with(why, -E_CONFIG, "libavformat cannot read %s", names[container]);
+    AVDictionary *options = NULL;
+    int rc = create_pb(d);
+    if (rc == 0)
+        rc = configure(d, limits);
+    if (rc == 0 && container == CONTAINER_MP4) // edits are our business: its index is to be raw
+        rc = av_dict_set(&options, "ignore_editlist", "1", 0);
+    if (rc >= 0 && container == CONTAINER_MP4)
+        rc = av_dict_set(&options, "ignore_chapters", "1", 0);
+    if (rc >= 0)
+        rc = avformat_open_input(&d->ctx, NULL, format, &options);
+    av_dict_free(&options);
+    return rc < 0 ? failed(d, rc, "reading the headers", why) : 0;
+}
+
+int demux_next(struct demux *d, AVPacket *packet, const struct why *why)
+{
+    const int rc = av_read_frame(d->ctx, packet);
+    if (rc == AVERROR_EOF)
+        return 0;
+    return rc < 0 ? failed(d, rc, "reading a packet", why) : 1;
+}
+
+void demux_close(struct demux *d)
+{
+    avformat_close_input(&d->ctx);
+    if (d->pb)
+        av_freep(&d->pb->buffer); // may be another than the one we gave
+    avio_context_free(&d->pb);
+}

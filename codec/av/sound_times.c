@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: BSD-2-Clause
+
+#include "codec/av/sound_times.h"
+
+#include <string.h>
+
+#include <libavcodec/vorbis_parser.h>
+
+#include "base/base.h"
+#include "base/err.h"
+#include "base/rational.h"
+
+#define GAP_MS 20
+#define LONGEST 10             // seconds of a packet
+#define FAR ((int64_t)1 << 50) // samples: no sane time
+
+struct times {
+    // constant
+    const struct index_track *t;
+    enum codec_id codec;
+    int rate, frame_samples;
+    struct sound_origin t0;
+    int64_t delay; // samples
+    AVVorbisParseContext *vorbis;
+
+    struct sample *out;
+    int n;
+    int64_t next; // where the next packet belongs if it follows without a seam
+};
+
+// A time of the container in samples from T0, to the nearest; FAR if it is not sane.
+static int64_t position(const struct times *k, int64_t pts)
+{
+    const int64_t scale = k->t0.timescale ? k->t0.timescale : 1;
+    const __int128 ticks = (__int128)pts * scale - (__int128)k->t0.ticks * k->t->timescale;
+    const __int128 den = (__int128)2 * scale * k->t->timescale;
+    const __int128 twice = 2 * ticks * k->rate + den / 2;
+    const __int128 samples = twice / den - (twice % den < 0) - k->delay;
+    return samples > -FAR && samples < FAR ? (int64_t)samples : FAR;
+}
+
+// Samples of an Opus packet at 48 kHz, by RFC 6716 section 3.1.
+static int opus_samples(const uint8_t *head)
+{
+    static const int silk[4] = { 480, 960, 1920, 2880 };
+    const int config = head[0] >> 3, code = head[0] & 3;
+    const int frame = config < 12   ? silk[config & 3]
+                      : config < 16 ? 480 << (config & 1)
+                                    : 120 << (config & 3);
+    const int frames = code == 0 ? 1 : code < 3 ? 2 : head[1] & 63;
+    return frame * frames <= 5760 ? frame * frames : 0;
+}
+
+// What sample i decodes to; 0 = unknown.
+static int64_t duration(const struct times *k, int i)
+{
+    if (k->codec == CODEC_AAC || k->codec == CODEC_MP3)
+        return k->frame_samples;
+    if (k->t->heads && k->codec == CODEC_OPUS)
+        return opus_samples(k->t->heads[i]);
+    if (k->t->heads && k->vorbis)
+        return av_vorbis_parse_frame(k->vorbis, k->t->heads[i], 2);
+    return muldiv_round(k->t->samples[i].duration, k->rate, k->t->timescale);
+}
+
+// Where sample i belongs; false: nowhere.
+static bool place(struct times *k, int64_t pts, int64_t *at)
+{
+    const int64_t gap = (int64_t)k->rate * GAP_MS / 1000;
+    const int64_t said = pts == INDEX_NO_PTS ? FAR : position(k, pts);
+    *at = k->next;
+    if (k->n == 0) {
+        *at = said;
+        return said != FAR;
+    }
+    if (pts == INDEX_NO_PTS || (said - k->next < gap && k->next - said < gap))
+        return true;
+    struct sample *before = &k->out[k->n - 1];
+    if (said > before->pts) {
+        *at = said;
+    } else if (k->n == 1) { // the first packet only primes the decoder: the second tells where
+        before->pts = said - (before->duration ? before->duration : 1);
+        *at = said;
+    } // else the clock ran backwards: the sound goes on
+    return *at < FAR;
+}
+
+static int add_all(struct times *k)
+{
+    for (int i = 0; i < k->t->sample_count; i++) {
+        struct sample s = k->t->samples[i];
+        int64_t d = duration(k, i);
+        if (d <= 0 || d > (int64_t)k->rate * LONGEST)
+            d = k->frame_samples;
+        if (!place(k, s.pts, &s.pts)) {
+            if (k->n)
+                return -E_CORRUPT;
+            continue;
+        }
+        if (k->n && k->out[k->n - 1].pts + k->out[k->n - 1].duration > s.pts)
+            k->out[k->n - 1].duration = (uint32_t)(s.pts - k->out[k->n - 1].pts);
+        s.duration = (uint32_t)d;
+        s.sync = true;
+        k->next = s.pts + d;
+        k->out[k->n++] = s;
+    }
+    return 0;
+}
+
+// Leaves out what the edit list cut off at the end.
+static void trim(struct times *k)
+{
+    const int64_t end = position(k, k->t->end);
+    while (k->n && k->out[k->n - 1].pts >= end)
+        k->n--;
+    if (k->n && k->out[k->n - 1].pts + k->out[k->n - 1].duration > end)
+        k->out[k->n - 1].duration = (uint32_t)(end - k->out[k->n - 1].pts);
+}
+
+// Without pictures T0 is the first sample that is presented.
+static void start_at_zero(struct times *k)
+{
+    const int64_t first = k->n ? k->out[0].pts : 0;
+    for (int i = 0; first > 0 && i < k->n; i++)
+        k->out[i].pts -= first;
+}
+
+int sound_times(struct audio_track *a, const struct index_track *t, int frame_samples,
+                struct sound_origin t0)
+{
+    struct times k = { .t = t,
+                       .codec = a->codec,
+                       .rate = a->sample_rate,
+                       .frame_samples = frame_samples > 0 ? frame_samples : 1,
+                       .t0 = t0 };
+    k.delay = muldiv_round(t->codec_delay_ns, a->sample_rate, 1000000000);
+    k.out = malloc(((size_t)t->sample_count + 1) * sizeof *k.out);
+    if (!k.out)
+        return -E_NO_MEMORY;
+    if (a->codec == CODEC_VORBIS && t->heads)
+        k.vorbis = av_vorbis_parse_init(a->extradata, a->extradata_size);
+    const int rc = add_all(&k);
+    av_vorbis_parse_free(&k.vorbis);
+    if (!t->heads) // an MP4: Matroska tells no end that is exact
+        trim(&k);
+    if (t0.timescale == 0)
+        start_at_zero(&k);
+    free(a->samples);
+    a->samples = k.out;
+    a->sample_count = rc == 0 ? k.n : 0;
+    return rc;
+}
