@@ -26,9 +26,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/log.h"
-#define stat stat_counter // the tag of its enum is also that of libc's struct
 #include "base/stat.h"
-#undef stat
 #include "cache/origin.h"
 
 #define READ_STEP ((int64_t)1 << 20) // between two looks at the cancel token

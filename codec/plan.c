@@ -2,19 +2,14 @@
 
 #include "codec/plan.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/base.h"
 #include "base/err.h"
 #include "codec/ladder.h"
+#include "codec/record.h"
 #include "config/conf.h"
-
-// What changes when the meaning of a recipe does: the rules of cutting, picking
-// and writing that are code and not settings.
-#define RECIPE_FORMAT "tidemill recipe 1"
-#define RECIPE_MAX (64 * KIB)
 
 // Container bytes, rounded up: of a segment (styp and the encoder's own message),
 // of a fragment of half a second, of a sample.
@@ -56,58 +51,15 @@ static void promise_audio(struct rendition *r, const struct segtab *t)
     r->average = nominal + container;
 }
 
-// ---- recipe
-
-// Texts carry their length, so that no two lists of fields print alike.
-static void put_text(struct buf *b, const char *name, const char *text)
+static int make_recipe(const struct plan *p, struct rendition *r, const char *asset,
+                       const char *version, const char *headers)
 {
-    buf_printf(b, "%s %zu:", name, strlen(text));
-    buf_puts(b, text);
-    buf_puts(b, "\n");
-}
-
-static void put_video(struct buf *b, const struct video_settings *v)
-{
-    buf_printf(b, "video %dx%d fps %" PRId64 "/%" PRId64 " crf %d maxrate %" PRId64, v->width,
-               v->height, v->fps.num, v->fps.den, v->crf, v->maxrate);
-    buf_printf(b, " bufsize %" PRId64 " init %d level %d colour %d %d %d %d\n", v->bufsize,
-               v->vbv_init_permille, v->level, v->colour.primaries, v->colour.transfer,
-               v->colour.matrix, v->colour.full_range);
-    put_text(b, "preset", v->preset);
-}
-
-static void put_audio(struct buf *b, const struct audio_settings *a)
-{
-    buf_printf(b, "audio %d channels %d quality %d\n", a->sample_rate, a->channels, a->quality);
-}
-
-static void put_table(struct buf *b, const struct segtab *t)
-{
-    buf_printf(b, "table fps %" PRId64 "/%" PRId64 " frames %" PRId64, t->fps.num, t->fps.den,
-               t->frames);
-    buf_printf(b, " per %" PRId64 " part %" PRId64 " count %d\n", t->per, t->part, t->count);
-}
-
-static int make_recipe(struct rendition *r, const struct segtab *t, const char *asset,
-                       const char *version, const char *signature)
-{
-    struct buf b;
-    buf_init(&b, RECIPE_MAX);
-    buf_puts(&b, RECIPE_FORMAT "\n");
-    put_text(&b, "asset", asset);
-    put_text(&b, "version", version);
-    put_text(&b, "signature", signature);
-    put_table(&b, t);
-    put_text(&b, "name", r->name);
-    put_text(&b, "codecs", r->codecs);
-    if (r->video)
-        put_video(&b, &r->v);
-    else
-        put_audio(&b, &r->a);
-    const int rc = buf_error(&b);
+    struct buf record;
+    buf_init(&record, RECORD_MAX);
+    const int rc = record_pack(p, r, asset, version, headers, &record);
     if (rc == 0)
-        r->recipe = key_of(b.data, b.len);
-    buf_finish(&b);
+        r->recipe = key_of(record.data, record.len);
+    buf_finish(&record);
     return rc;
 }
 
@@ -127,7 +79,7 @@ static void add_audio(struct plan *p, const struct conf *conf, const struct medi
 }
 
 int plan_make(struct plan *p, const struct conf *conf, const struct media *m, const char *asset,
-              const char *version, const char *signature)
+              const char *version, const char *headers)
 {
     const bool video = media_has_video(m), audio = media_has_audio(m);
     if (!video && !audio)
@@ -147,7 +99,7 @@ int plan_make(struct plan *p, const struct conf *conf, const struct media *m, co
             promise_video(r, &p->table);
         else
             promise_audio(r, &p->table);
-        rc = make_recipe(r, &p->table, asset, version, signature);
+        rc = make_recipe(p, r, asset, version, headers);
     }
     return rc;
 }

@@ -64,11 +64,11 @@ struct plan {
 };
 
 // Makes the plan.  asset and version identify the source in the recipes.
-// signature stands for what the encoder library writes into headers (it comes
+// headers stands for what the encoder library writes into headers (it comes
 // from the workers' hello).  Only the head of m is needed.  -E_UNSUPPORTED when
 // there is nothing to show or hear.
 int plan_make(struct plan *p, const struct conf *conf, const struct media *m, const char *asset,
-              const char *version, const char *signature);
+              const char *version, const char *headers);
 
 // The rendition of that name, or NULL.
 const struct rendition *plan_find(const struct plan *p, const char *name);

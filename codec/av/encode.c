@@ -6,6 +6,9 @@
 // from run to run), capped CRF.  Nothing that depends on content may reach the
 // headers: `stitchable` pins the PPS, and the GOP is longer than any part, so the
 // only IDR is the first picture and the headers do not know the part's length.
+// `cpu-independent` makes machines agree, and does more: without it x264 r3095
+// reads uninitialised memory (the macroblock tree's assembly, where a row has no
+// round number of macroblocks) and the bytes change with what the heap held before.
 //
 // Audio: constant quality, because the state of the rate control of a mean rate
 // never forgets where it began.  Noise substitution is off: its random numbers
@@ -84,7 +87,10 @@ static void configure_stream(AVCodecContext *ctx, const struct video_settings *v
     set_option(ctx, "level", level);
     set_option(ctx, "forced-idr", "1");
     set_option(ctx, "a53cc", "0");
-    set_option(ctx, "x264-params", "stitchable=1");
+    // cpu-independent: x264's fast macroblock-tree code reads memory it never wrote, so
+    // its bytes depend on what the heap held before; the portable code does not, and it
+    // costs no measurable time.
+    set_option(ctx, "x264-params", "stitchable=1:cpu-independent=1");
     ctx->gop_size = GOP;
     ctx->keyint_min = GOP;
     ctx->thread_count = 1;

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: BSD-2-Clause
+
+#include "codec/record.h"
+
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/err.h"
+
+// What changes when the meaning of a record does: the rules of cutting, picking
+// and writing that are code and not settings.
+#define RECORD_FORMAT "tidemill recipe 1"
+
+// ---- packing
+
+// Texts carry their length, so that no two lists of fields pack alike.
+static void put_text(struct buf *b, const char *s)
+{
+    put_v(b, strlen(s));
+    buf_puts(b, s);
+}
+
+static void put_table(struct buf *b, const struct plan *p)
+{
+    put_z(b, p->table.fps.num);
+    put_z(b, p->table.fps.den);
+    put_z(b, p->table.frames);
+    put_z(b, p->table.per);
+    put_z(b, p->table.count);
+    put_z(b, p->table.part);
+    put_z(b, p->target_duration);
+}
+
+static void put_video(struct buf *b, const struct video_settings *v)
+{
+    put_z(b, v->width);
+    put_z(b, v->height);
+    put_z(b, v->fps.num);
+    put_z(b, v->fps.den);
+    put_z(b, v->crf);
+    put_z(b, v->maxrate);
+    put_z(b, v->bufsize);
+    put_z(b, v->vbv_init_permille);
+    put_z(b, v->level);
+    put_z(b, v->colour.primaries);
+    put_z(b, v->colour.transfer);
+    put_z(b, v->colour.matrix);
+    put_text(b, v->preset);
+}
+
+static void put_audio(struct buf *b, const struct audio_settings *a)
+{
+    put_z(b, a->sample_rate);
+    put_z(b, a->channels);
+    put_z(b, a->quality);
+}
+
+int record_pack(const struct plan *p, const struct rendition *r, const char *asset,
+                const char *version, const char *headers, struct buf *out)
+{
+    put_text(out, RECORD_FORMAT);
+    put_text(out, asset);
+    put_text(out, version);
+    put_text(out, headers);
+    put_table(out, p);
+    put_text(out, r->name);
+    put_text(out, r->codecs);
+    put_z(out, r->bandwidth);
+    put_z(out, r->average);
+    put_z(out, r->video);
+    if (r->video)
+        put_video(out, &r->v);
+    else
+        put_audio(out, &r->a);
+    return buf_error(out);
+}
+
+// ---- unpacking
+
+static bool get_text(struct reader *r, char *out, size_t cap)
+{
+    const uint64_t n = get_v(r);
+    const uint8_t *const p = n < cap ? get_bytes(r, (size_t)n) : NULL;
+    if (!p || memchr(p, 0, (size_t)n)) {
+        r->bad = true;
+        out[0] = '\0';
+        return false;
+    }
+    memcpy(out, p, (size_t)n);
+    out[n] = '\0';
+    return true;
+}
+
+// True when the next text is this one; NULL takes any.
+static bool get_same_text(struct reader *r, const char *want)
+{
+    char text[4096];
+    return get_text(r, text, sizeof text) && (!want || strcmp(text, want) == 0);
+}
+
+static int64_t get_within(struct reader *r, int64_t min, int64_t max)
+{
+    const int64_t v = get_z(r);
+    if (v < min || v > max)
+        r->bad = true;
+    return r->bad ? min : v;
+}
+
+static void get_table(struct reader *r, struct plan *p)
+{
+    struct segtab *const t = &p->table;
+    t->fps.num = get_within(r, 1, 1000000);
+    t->fps.den = get_within(r, 1, 1001);
+    t->frames = get_within(r, 1, INT64_C(1) << 40);
+    t->per = get_within(r, 1, JOB_FRAMES_MAX);
+    t->count = (int)get_within(r, 1, 1000000);
+    t->part = get_within(r, 1, t->per);
+    // A regular table: count - 1 whole segments, and a last one of up to two.
+    if ((t->count - 1) * t->per >= t->frames || t->frames > (t->count + 1) * t->per)
+        r->bad = true;
+    p->target_duration = (int)get_within(r, 1, 100);
+}
+
+static void get_video(struct reader *r, struct video_settings *v)
+{
+    v->width = (int)get_within(r, 2, 16384);
+    v->height = (int)get_within(r, 2, 16384);
+    v->fps.num = get_within(r, 1, 1000000);
+    v->fps.den = get_within(r, 1, 1001);
+    v->crf = (int)get_within(r, 0, 51);
+    v->maxrate = get_within(r, 1, INT64_C(2000000000));
+    v->bufsize = get_within(r, 1, INT64_C(2000000000));
+    v->vbv_init_permille = (int)get_within(r, 1, 1000);
+    v->level = (int)get_within(r, 9, 62);
+    v->colour.primaries = (int)get_within(r, 0, 255);
+    v->colour.transfer = (int)get_within(r, 0, 255);
+    v->colour.matrix = (int)get_within(r, 0, 255);
+    get_text(r, v->preset, sizeof v->preset);
+}
+
+static void get_audio(struct reader *r, struct audio_settings *a)
+{
+    a->sample_rate = (int)get_within(r, 32000, 48000);
+    a->channels = (int)get_within(r, 1, 2);
+    a->quality = (int)get_within(r, 1, 1000);
+}
+
+static void get_rendition(struct reader *r, struct rendition *x)
+{
+    get_text(r, x->name, sizeof x->name);
+    get_text(r, x->codecs, sizeof x->codecs);
+    x->bandwidth = get_within(r, 1, INT64_C(1) << 40);
+    x->average = get_within(r, 1, INT64_C(1) << 40);
+    x->video = get_within(r, 0, 1) != 0;
+    if (x->video)
+        get_video(r, &x->v);
+    else
+        get_audio(r, &x->a);
+}
+
+int record_unpack(const uint8_t *bytes, size_t n, const struct key *recipe, const char *asset,
+                  const char *version, struct plan *out)
+{
+    const struct key hash = key_of(bytes, n);
+    if (!key_equal(&hash, recipe))
+        return -E_CORRUPT;
+    struct reader r = reader_of(bytes, n);
+    if (!get_same_text(&r, RECORD_FORMAT) || !get_same_text(&r, asset) ||
+        !get_same_text(&r, version) || !get_same_text(&r, NULL))
+        return -E_CORRUPT;
+    *out = (struct plan){ .count = 1 };
+    get_table(&r, out);
+    get_rendition(&r, &out->renditions[0]);
+    out->renditions[0].recipe = *recipe;
+    return r.bad || reader_left(&r) ? -E_CORRUPT : 0;
+}

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: BSD-2-Clause
+
+#include "server/admin.h"
+
+#include <string.h>
+
+#include "base/base.h"
+#include "base/err.h"
+#include "base/stat.h"
+#include "cache/tier.h"
+#include "server/edge.h"
+#include "server/sched.h"
+
+static void print_live(struct edge *e, struct buf *out)
+{
+    (void)e;
+    buf_puts(out, "ok\n");
+}
+
+// Redis and origins that fail make us slower, not unready.
+static void print_status(struct edge *e, struct buf *out)
+{
+    buf_printf(out, "{\n  \"version\": \"%s\",\n  \"workers\": %d,\n  \"queued\": %d,\n",
+               TIDEMILL_VERSION, sched_workers(e->sched), sched_queued(e->sched));
+    buf_printf(out, "  \"signature\": \"%s\",\n", e->signature);
+    buf_printf(out, "  \"tiers\": [\"memory\"");
+    for (int i = 0; i < e->tier_count; i++)
+        buf_printf(out, ", \"%s\"", e->tiers[i]->name);
+    buf_printf(out, "],\n  \"redis_breaker_open\": %s\n}\n",
+               stat_get(STAT_redis_breaker_open) ? "true" : "false");
+}
+
+static void print_metrics(struct edge *e, struct buf *out)
+{
+    (void)e;
+    stat_print(out);
+}
+
+static const struct admin_page {
+    const char *path, *type;
+    void (*print)(struct edge *e, struct buf *out);
+} pages[] = {
+    { "/metrics", "text/plain; version=0.0.4; charset=utf-8", print_metrics },
+    { "/livez", "text/plain; charset=utf-8", print_live },
+    { "/readyz", "text/plain; charset=utf-8", print_live },
+    { "/status", "application/json", print_status },
+};
+
+static enum http_verdict step(void *arg, struct http_exchange *x, struct reply *reply,
+                              struct object **wait_for, size_t *have)
+{
+    (void)wait_for;
+    (void)have;
+    for (size_t i = 0; i < countof(pages); i++) {
+        if (strcmp(x->path, pages[i].path) != 0)
+            continue;
+        reply->status = 200;
+        reply->body = BODY_TEXT;
+        reply->head = x->request.method == METHOD_HEAD;
+        reply_header(reply, "Content-Type", "%s", pages[i].type);
+        reply_header(reply, "Cache-Control", "no-store");
+        pages[i].print(arg, &reply->text);
+        return HTTP_REPLY;
+    }
+    reply_problem(reply, &x->request, -E_NOT_FOUND, NULL, NULL);
+    return HTTP_REPLY;
+}
+
+static void finish(void *arg, struct http_exchange *x, const struct http_outcome *outcome)
+{
+    (void)arg;
+    (void)x;
+    (void)outcome;
+}
+
+struct http_handler admin_handler(struct edge *e)
+{
+    return (struct http_handler){ .arg = e, .step = step, .done = finish };
+}

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: BSD-2-Clause
+
+#include "server/edge.h"
+
+#include <string.h>
+
+#include "base/base.h"
+#include "cache/origin.h"
+#include "cache/policy.h"
+#include "cache/source.h"
+#include "cache/spill.h"
+#include "cache/store.h"
+#include "cache/tier.h"
+#include "server/assets.h"
+#include "server/making.h"
+#include "server/page.h"
+#include "server/sched.h"
+#include "server/tasks.h"
+#include "server/worker.h"
+
+#define LOOKUP_THREADS 4
+#define FETCH_THREADS 16
+
+static bool open_origins(struct edge *e, char *why, size_t cap)
+{
+    for (int i = 0; i < e->conf->origin_count; i++) {
+        const struct conf_origin *const o = &e->conf->origins[i];
+        e->origins[i] = o->http ? origin_http_create(e->conf, o->base, why, cap)
+                                : origin_file_create(e->conf, o->base, why, cap);
+        if (!e->origins[i])
+            return false;
+    }
+    return true;
+}
+
+static bool add_tier(struct edge *e, struct tier *t)
+{
+    if (t)
+        e->tiers[e->tier_count++] = t;
+    return t != NULL;
+}
+
+static bool open_tiers(struct edge *e, char *why, size_t cap)
+{
+    if (e->conf->cache_disk_enabled && !add_tier(e, tier_disk_create(e->conf, why, cap)))
+        return false;
+    if (e->conf->redis_url[0] && !add_tier(e, tier_redis_create(e->conf, why, cap)))
+        return false;
+    if (e->tier_count > 0)
+        e->spill = spill_create(e->conf, e->tiers, e->tier_count);
+    return true;
+}
+
+// Bytes for unpacked indexes: a part of what the memory tier has, on top of it.
+static size_t assets_budget(const struct conf *conf)
+{
+    return (size_t)(conf->cache_memory / 8 + 16 * MIB);
+}
+
+// What a player relies on are the header bytes, not the versions: those are in
+// the names of objects, but not in recipes, so that a fleet may be mixed.
+static const char *signature_headers(const char *signature)
+{
+    const char *const headers = strstr(signature, "headers ");
+    return headers ? headers : signature;
+}
+
+static bool build(struct edge *e, char *why, size_t cap)
+{
+    e->zygote = zygote_start(e->conf, why, cap);
+    if (!e->zygote)
+        return false;
+    e->signature = zygote_signature(e->zygote);
+    e->headers = signature_headers(e->signature);
+    if (e->conf->ui && !(e->pages = pages_load(why, cap)))
+        return false;
+    origin_http_global_init();
+    if (!open_tiers(e, why, cap) || !open_origins(e, why, cap))
+        return false;
+    e->store =
+        store_create(e->conf->cache_memory, (size_t)e->conf->cache_object, policy_lru_create());
+    e->sources = source_cache_create(e->conf);
+    e->assets = assets_create(assets_budget(e->conf));
+    e->lookup = tasks_create("lookup", LOOKUP_THREADS);
+    e->fetch = tasks_create("fetch", FETCH_THREADS);
+    e->sched = sched_create(e->conf, e->zygote, why, cap);
+    return e->sched != NULL;
+}
+
+struct edge *edge_create(const struct conf *conf, char *why, size_t cap)
+{
+    struct edge *e = xcalloc(1, sizeof *e);
+    e->conf = conf;
+    if (build(e, why, cap))
+        return e;
+    edge_destroy(e);
+    return NULL;
+}
+
+void edge_destroy(struct edge *e)
+{
+    if (!e)
+        return;
+    // Nobody reads any more, so all makings are on their way to their ends; those
+    // run on the very threads that go next.
+    making_wait_all();
+    sched_destroy(e->sched);
+    tasks_destroy(e->lookup);
+    tasks_destroy(e->fetch);
+    spill_destroy(e->spill);
+    assets_destroy(e->assets);
+    source_cache_destroy(e->sources);
+    store_destroy(e->store);
+    for (int i = 0; i < e->conf->origin_count; i++) {
+        if (e->origins[i])
+            e->origins[i]->destroy(e->origins[i]);
+    }
+    for (int i = 0; i < e->tier_count; i++)
+        e->tiers[i]->destroy(e->tiers[i]);
+    pages_destroy(e->pages);
+    zygote_stop(e->zygote);
+    free(e);
+}
+
+struct origin *edge_origin(const struct edge *e, const char *asset, const char **path)
+{
+    // A prefix begins with '/', an asset does not.
+    for (int i = 0; i < e->conf->origin_count; i++) {
+        const char *const prefix = e->conf->origins[i].prefix + 1;
+        const size_t n = strlen(prefix);
+        if (strncmp(asset, prefix, n) == 0 && asset[n]) {
+            *path = asset + n;
+            return e->origins[i];
+        }
+    }
+    return NULL;
+}

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// edge - the running server: everything that answering a request needs, built
+// in order and torn down in reverse.  Constant while the server runs; every part
+// is thread-safe.
+
+#ifndef SERVER_EDGE_H
+#define SERVER_EDGE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "config/conf.h"
+
+#define EDGE_TIERS 2
+
+struct edge {
+    const struct conf *conf; // borrowed
+    struct zygote *zygote;
+    const char *signature;          // of the workers' libraries (codec/av/av.h)
+    const char *headers;            // the part of it that stands for header bytes
+    struct tier *tiers[EDGE_TIERS]; // nearest first
+    int tier_count;
+    struct spill *spill; // NULL without tiers
+    struct store *store;
+    struct source_cache *sources;
+    struct origin *origins[CONF_ORIGINS]; // in the order of conf->origins
+    struct assets *assets;
+    struct sched *sched;
+    struct tasks *lookup; // threads that ask the lower tiers
+    struct tasks *fetch;  // threads that ask origins, plan and print
+    struct pages *pages;  // scripts and styles; NULL without ui
+};
+
+// Builds all of it; must be called while the process has one thread (it forks
+// the zygote).  NULL and one line in why on failure.
+struct edge *edge_create(const struct conf *conf, char *why, size_t cap);
+
+// Nobody may have an object open.  NULL is fine; so is a half-built one.
+void edge_destroy(struct edge *e);
+
+// The origin that serves this asset path and the path there; NULL when no
+// prefix matches.  The path points into asset.
+struct origin *edge_origin(const struct edge *e, const char *asset, const char **path);
+
+#endif

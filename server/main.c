@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// main - arguments, start, signals, stop.
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "base/base.h"
+#include "base/log.h"
+#include "config/conf.h"
+#include "server/admin.h"
+#include "server/edge.h"
+#include "server/http.h"
+#include "server/options.h"
+#include "server/probe.h"
+#include "server/request.h"
+#include "server/worker.h"
+
+static int fail(int code, const char *why)
+{
+    fprintf(stderr, "tidemill: %s\n", why);
+    return code;
+}
+
+static int print_versions(void)
+{
+    printf("tidemill %s\n", TIDEMILL_VERSION);
+    struct conf *conf = NULL;
+    char why[512];
+    const struct conf_flags flags = { .origin = "/" };
+    if (conf_load(&conf, &flags, environ, why, sizeof why) < 0)
+        return fail(EXIT_CODE_CONFIG, why);
+    struct zygote *z = zygote_start(conf, why, sizeof why);
+    if (z)
+        printf("worker: %s\n", zygote_signature(z));
+    zygote_stop(z);
+    conf_destroy(conf);
+    return z ? 0 : fail(EXIT_CODE_RUNTIME, why);
+}
+
+static enum log_level level_of(const char *name)
+{
+    static const char *const names[] = { "error", "warn", "info", "debug" };
+    for (size_t i = 0; i < countof(names); i++) {
+        if (strcmp(name, names[i]) == 0)
+            return (enum log_level)i;
+    }
+    return LOG_INFO;
+}
+
+// As many descriptors as we may have: a connection needs one.
+static void raise_limits(void)
+{
+    struct rlimit r;
+    if (getrlimit(RLIMIT_NOFILE, &r) == 0) {
+        r.rlim_cur = r.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &r);
+    }
+}
+
+static void announce(const struct conf *conf, const struct http *viewers, const struct http *admin)
+{
+    const char *const at = http_address(viewers);
+    for (int i = 0; i < conf->origin_count; i++)
+        log_info("main", "serving %s as %s", conf->origins[i].base, conf->origins[i].prefix);
+    if (admin)
+        log_info("main", "metrics and status: http://%s/status", http_address(admin));
+    const bool is_url = strncmp(at, "unix:", 5) != 0;
+    log_info("main", "ready: %s%s/", is_url ? "http://" : "", at);
+}
+
+static void wait_for_signal(const sigset_t *set)
+{
+    int sig = 0;
+    while (sigwait(set, &sig) != 0)
+        ;
+    log_info("main", "stopping (%s)", strsignal(sig));
+}
+
+static int run_servers(const struct conf *conf, struct edge *e, const sigset_t *set)
+{
+    char why[512];
+    const struct http_handler viewers_handler = request_handler(e);
+    const struct http_handler admin_side = admin_handler(e);
+    int code = EXIT_CODE_RUNTIME;
+    struct http *admin = NULL;
+    struct http *viewers =
+        http_start(conf, conf->listen, conf->http_threads, &viewers_handler, why, sizeof why);
+    if (!viewers)
+        goto done;
+    if (conf->admin[0]) {
+        admin = http_start(conf, conf->admin, 1, &admin_side, why, sizeof why);
+        if (!admin)
+            goto done;
+    }
+    announce(conf, viewers, admin);
+    wait_for_signal(set);
+    code = EXIT_CODE_OK;
+
+done:
+    if (code)
+        fail(code, why);
+    http_stop(admin);
+    http_stop(viewers);
+    return code;
+}
+
+static int serve(const struct conf *conf)
+{
+    // Threads are born with these blocked; the main thread waits for them.
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    raise_limits();
+    log_set_level(level_of(conf->log_level));
+
+    char why[512];
+    struct edge *e = edge_create(conf, why, sizeof why);
+    if (!e)
+        return fail(EXIT_CODE_RUNTIME, why);
+    const int code = run_servers(conf, e, &set);
+    edge_destroy(e);
+    return code;
+}
+
+static int act(const struct options *o, const struct conf *conf)
+{
+    switch (o->action) {
+    case ACTION_CHECK:
+        printf("the configuration is good\n");
+        return EXIT_CODE_OK;
+    case ACTION_PRINT:
+        conf_print(conf, stdout);
+        return EXIT_CODE_OK;
+    case ACTION_PROBE:
+        return probe_command(conf, o->probe_file);
+    default:
+        return serve(conf);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    struct options o;
+    char why[1024];
+    if (options_parse(&o, argc, argv, why, sizeof why) < 0)
+        return fail(EXIT_CODE_USAGE, why);
+    if (o.action == ACTION_HELP) {
+        options_print_help(stdout);
+        return EXIT_CODE_OK;
+    }
+    if (o.action == ACTION_VERSION)
+        return print_versions();
+
+    struct conf *conf = NULL;
+    if (conf_load(&conf, &o.flags, environ, why, sizeof why) < 0)
+        return fail(EXIT_CODE_CONFIG, why);
+    const int code = act(&o, conf);
+    conf_destroy(conf);
+    return code;
+}

@@ -1,0 +1,705 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Life: a making has one reference of its own, given back by end(), which also
+// ends the object.  The abandon hook may run beside everything else until the
+// object has ended, and end() waits for it; but the hook itself may be what leads
+// to end(), so it holds a reference while it runs.
+//
+// Parking: `parked` says where, under making.lock.  A step sets it before it
+// registers itself and touches the making no more once registered; the hook sets
+// the cancel token first and looks at `parked` then, so that one of the two
+// always sees the other.  Lock order: making.lock, then store, object, sched.
+
+#include "server/making.h"
+
+#include <inttypes.h>
+#include <limits.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/base.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "base/stat.h"
+#include "cache/object.h"
+#include "cache/source.h"
+#include "cache/spill.h"
+#include "cache/store.h"
+#include "cache/tier.h"
+#include "codec/fmp4.h"
+#include "codec/hls.h"
+#include "server/assets.h"
+#include "server/edge.h"
+#include "server/gzip.h"
+#include "server/page.h"
+#include "server/records.h"
+#include "server/sched.h"
+#include "server/tasks.h"
+
+#define MAKINGS_MAX 4096
+#define BACK_MAX 64 // sync samples we go back when decoding does not get clean
+
+enum step_end {
+    STEP_NEXT, // go on with the next step
+    STEP_PARK, // somebody will put the making back on a queue; it must not be touched
+    STEP_DONE, // end() was called; it is gone
+};
+
+enum parked { PARKED_NOT, PARKED_INDEX, PARKED_WORK };
+
+struct making;
+
+// One step and the threads it runs on.
+struct step {
+    enum step_end (*run)(struct making *m);
+    bool fetch; // may ask the origin; else only the lower tiers
+};
+
+struct making {
+    struct task task; // on a queue of task threads
+    atomic_int refs;
+
+    // constant after start
+    struct edge *edge;
+    struct route route;
+    enum want want;
+    char after[256];
+    uint32_t client;
+    bool probe; // makes an index, not the route's answer
+    const struct step *steps;
+    struct object *object; // being made; our reference
+    struct cancel cancel;
+
+    // of the thread that runs it now
+    int at; // the step
+    struct source *source;
+    struct key version;   // of asset and source
+    struct object *index; // open while we wait for it
+    struct asset *asset;
+    struct job job;
+    struct work work;
+    const struct plan *plan;           // asset's, or old
+    struct plan *old;                  // of a recipe that the settings would not make any more
+    const struct rendition *rendition; // in plan
+    int back;
+    int64_t marks[4];
+
+    pthread_mutex_t lock;
+    enum parked parked; // protected by lock
+    struct object_waiter waiter;
+};
+
+// How many there are, in the whole process.
+static pthread_mutex_t count_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t count_zero = PTHREAD_COND_INITIALIZER;
+static int count;
+
+static bool count_up(int max)
+{
+    lock(&count_lock);
+    const bool ok = count < max;
+    count += ok;
+    unlock(&count_lock);
+    return ok;
+}
+
+static void count_down(void)
+{
+    lock(&count_lock);
+    if (--count == 0)
+        pthread_cond_broadcast(&count_zero);
+    unlock(&count_lock);
+}
+
+static void enqueue(struct making *m)
+{
+    const struct step *const step = &m->steps[m->at];
+    tasks_add(step->fetch ? m->edge->fetch : m->edge->lookup, &m->task);
+}
+
+// ---- the end
+
+static void making_unref(struct making *m)
+{
+    if (atomic_fetch_sub(&m->refs, 1) != 1)
+        return;
+    pthread_mutex_destroy(&m->lock);
+    object_unref(&m->object);
+    free(m);
+    count_down();
+}
+
+// Failures that asking again soon will not mend.
+static bool is_lasting(int code)
+{
+    switch (code < 0 ? -code : code) {
+    case E_NOT_FOUND:
+    case E_UNSUPPORTED:
+    case E_CORRUPT:
+    case E_LIMITS:
+    case E_POISONED:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static int64_t expiry(const struct making *m)
+{
+    if (m->probe || (route_is_immutable(&m->route) && m->want != WANT_CHECK))
+        return STORE_FOREVER;
+    return clock_ms() + (m->route.kind == ROUTE_ROOT ? 1000 : m->edge->conf->http_entry_age);
+}
+
+static void end(struct making *m, int code, const char *detail)
+{
+    struct edge *const e = m->edge;
+    if (code == 0) {
+        store_commit(e->store, m->object, expiry(m));
+    } else {
+        const int64_t now = clock_ms();
+        const int64_t forget = is_lasting(code) ? now + e->conf->cache_negative : now;
+        stat_add(code == -E_CANCELLED ? STAT_jobs_cancelled_total : STAT_jobs_failed_total, 1);
+        store_fail(e->store, m->object, code, detail, forget);
+    }
+    if (m->index)
+        store_close(e->store, &m->index);
+    asset_unref(e->assets, &m->asset);
+    source_close(&m->source);
+    job_finish(&m->job);
+    free(m->old);
+    making_unref(m);
+}
+
+static enum step_end done(struct making *m, int code, const char *detail)
+{
+    end(m, code, detail);
+    return STEP_DONE;
+}
+
+static void mark(struct making *m, enum reply_source source)
+{
+    m->marks[MARK_SOURCE] = source;
+    object_set_marks(m->object, m->marks);
+}
+
+// Ends well, and offers the bytes to the lower tiers.
+static void end_made(struct making *m)
+{
+    struct object *o = object_ref(m->object);
+    struct spill *const spill = expiry(m) == STORE_FOREVER ? m->edge->spill : NULL;
+    end(m, 0, NULL);
+    if (spill)
+        spill_offer(spill, o);
+    object_unref(&o);
+}
+
+// ---- the lower tiers
+
+// The tier that had the body, or FROM_NOWHERE.
+static enum reply_source ask_tiers(struct making *m, struct buf *body)
+{
+    static const enum stat_id hits[] = { STAT_cache_hits_disk_total, STAT_cache_hits_redis_total };
+    for (int i = 0; i < m->edge->tier_count; i++) {
+        struct tier *const t = m->edge->tiers[i];
+        if (t->get(t, object_key(m->object), body) == 0) {
+            const bool disk = strcmp(t->name, "disk") == 0;
+            stat_add(hits[disk ? 0 : 1], 1);
+            return disk ? FROM_DISK : FROM_REDIS;
+        }
+    }
+    stat_add(STAT_cache_misses_total, 1);
+    return FROM_NOWHERE;
+}
+
+// An index from a tier is taken only if it unpacks: the checksum of a tier
+// guards against accidents, not against its writer.
+static bool acceptable(const struct making *m, const struct buf *body)
+{
+    struct fmp4_summary summary;
+    struct media *media = NULL;
+    if (m->probe) {
+        const bool ok = media_unpack(body->data, body->len, &media) == 0;
+        media_destroy(media);
+        return ok;
+    }
+    if (m->route.kind == ROUTE_SEGMENT)
+        return fmp4_check(body->data, body->len, &summary) == 0;
+    return body->len > 0;
+}
+
+static enum step_end step_lower(struct making *m)
+{
+    if (expiry(m) != STORE_FOREVER || m->edge->tier_count == 0)
+        return STEP_NEXT;
+    struct buf body;
+    buf_init(&body, (size_t)m->edge->conf->cache_object);
+    const enum reply_source from = ask_tiers(m, &body);
+    const bool found = from != FROM_NOWHERE && acceptable(m, &body);
+    if (found) {
+        mark(m, from);
+        const int err = object_append(m->object, body.data, body.len);
+        if (err == 0 && from == FROM_REDIS)
+            end_made(m); // a nearer tier wants it too
+        else
+            end(m, err, NULL);
+    }
+    buf_finish(&body);
+    return found ? STEP_DONE : STEP_NEXT;
+}
+
+// ---- the source and its index
+
+static struct key version_key(const struct making *m)
+{
+    const struct origin_version *const v = source_version(m->source);
+    char text[ROUTE_ASSET_MAX + ORIGIN_VALIDATOR_MAX + 64];
+    const int n = snprintf(text, sizeof text, "asset 1\n%s\n%s\n%" PRId64 "\n", m->route.asset,
+                           v->validator, v->size);
+    return key_of(text, (size_t)n);
+}
+
+static enum step_end step_locate(struct making *m)
+{
+    const char *path;
+    struct origin *const origin = edge_origin(m->edge, m->route.asset, &path);
+    if (!origin)
+        return done(m, -E_NOT_FOUND, "no origin is configured for this path");
+    const int64_t before = clock_us();
+    const int err = source_open(m->edge->sources, origin, path, clock_ms(), &m->cancel, &m->source);
+    m->marks[MARK_ORIGIN_US] += clock_us() - before;
+    if (err < 0)
+        return done(m, err, NULL);
+    m->version = version_key(m);
+    return STEP_NEXT;
+}
+
+static struct key index_key(const struct key *version)
+{
+    char hex[KEY_HEX], text[KEY_HEX + 16];
+    const int n = snprintf(text, sizeof text, "index 1\n%s\n", key_hex(version, hex));
+    return key_of(text, (size_t)n);
+}
+
+static void start_probe(const struct making *parent, struct object *o);
+
+// Parks until the index changes; false when it has changed already.
+static bool park_on_index(struct making *m)
+{
+    lock(&m->lock);
+    const bool parked =
+        !cancel_is_set(&m->cancel) && object_wait(m->index, &m->waiter, object_size(m->index));
+    if (parked)
+        m->parked = PARKED_INDEX;
+    unlock(&m->lock);
+    return parked;
+}
+
+static int take_index(struct making *m)
+{
+    size_t n;
+    const uint8_t *const bytes = object_bytes(m->index, &n);
+    struct media *media = NULL;
+    struct plan plan;
+    int err = media_unpack(bytes, n, &media);
+    if (err == 0)
+        err = plan_make(&plan, m->edge->conf, media, m->route.asset,
+                        source_version(m->source)->validator, m->edge->headers);
+    if (err == 0)
+        m->asset = assets_add(m->edge->assets, &m->version, media, &plan);
+    else
+        media_destroy(media);
+    return err;
+}
+
+static enum step_end step_index(struct making *m)
+{
+    struct edge *const e = m->edge;
+    if (!m->index) {
+        m->asset = assets_find(e->assets, &m->version);
+        if (m->asset)
+            return STEP_NEXT;
+        const struct key key = index_key(&m->version);
+        if (store_open(e->store, &key, clock_ms(), &m->index) == STORE_MAKE)
+            start_probe(m, m->index);
+    }
+    while (object_state(m->index) == OBJECT_MAKING) {
+        if (cancel_is_set(&m->cancel))
+            return done(m, -E_CANCELLED, NULL);
+        if (park_on_index(m))
+            return STEP_PARK;
+    }
+    if (object_state(m->index) == OBJECT_FAILED)
+        return done(m, -object_error(m->index), object_error_detail(m->index));
+    const int err = take_index(m);
+    store_close(e->store, &m->index);
+    return err < 0 ? done(m, err, "the index cannot be used") : STEP_NEXT;
+}
+
+static void index_changed(struct object_waiter *w)
+{
+    struct making *const m = container_of(w, struct making, waiter);
+    lock(&m->lock);
+    m->parked = PARKED_NOT;
+    unlock(&m->lock);
+    enqueue(m);
+}
+
+// ---- text
+
+static enum step_end finish_text(struct making *m, struct buf *text)
+{
+    struct buf packed;
+    buf_init(&packed, text->max);
+    int err = buf_error(text);
+    if (err == 0 && m->want == WANT_GZIP)
+        err = gzip_pack(text, &packed);
+    const struct buf *const body = m->want == WANT_GZIP ? &packed : text;
+    mark(m, FROM_MAKE);
+    if (err == 0)
+        err = object_append(m->object, body->data, body->len);
+    buf_finish(&packed);
+    buf_finish(text);
+    if (err < 0)
+        return done(m, err, NULL);
+    end_made(m);
+    return STEP_DONE;
+}
+
+static enum step_end print_playlist(struct making *m)
+{
+    struct buf text;
+    buf_init(&text, (size_t)m->edge->conf->cache_object);
+    if (m->route.kind == ROUTE_MASTER) {
+        records_keep(m->edge, &m->asset->plan, m->route.asset,
+                     source_version(m->source)->validator);
+        hls_master(&text, m->asset->media, &m->asset->plan);
+    } else {
+        hls_media(&text, m->plan, m->rendition);
+    }
+    return finish_text(m, &text);
+}
+
+static enum step_end step_list(struct making *m)
+{
+    struct buf text;
+    buf_init(&text, (size_t)m->edge->conf->cache_object);
+    const int err = page_list(m->edge, m->after, &text);
+    if (err == 0)
+        return finish_text(m, &text);
+    buf_finish(&text);
+    return done(m, err, NULL);
+}
+
+// ---- media
+
+// Counts what a segment promised against what it is.
+static void check_bandwidth(const struct making *m)
+{
+    const struct segtab *const t = &m->plan->table;
+    const int64_t us = segtab_start_us(t, m->route.n + 1) - segtab_start_us(t, m->route.n);
+    const int64_t bits = (int64_t)object_size(m->object) * 8;
+    if (us > 0 && muldiv_ceil(bits, 1000000, us) > m->rendition->bandwidth) {
+        stat_add(STAT_bandwidth_exceeded_total, 1);
+        log_warn("plan", "%s %s segment %d: above its BANDWIDTH of %" PRId64, m->route.asset,
+                 m->rendition->name, m->route.n, m->rendition->bandwidth);
+    }
+}
+
+static bool segment_is_right(const struct making *m, const uint8_t *bytes, size_t n)
+{
+    struct fmp4_summary got;
+    if (fmp4_check(bytes, n, &got) < 0 || !got.begins_sync)
+        return false;
+    const struct segtab *const t = &m->plan->table;
+    const int k = m->route.n;
+    if (m->rendition->video) {
+        return got.start == (uint64_t)(segtab_frame(t, k) * t->fps.den) &&
+               got.samples == segtab_frame(t, k + 1) - segtab_frame(t, k);
+    }
+    const int rate = m->rendition->a.sample_rate;
+    const int64_t first = segtab_audio_frame(t, k, rate);
+    return got.start == (uint64_t)(first * AUDIO_FRAME) &&
+           got.samples == segtab_audio_frame(t, k + 1, rate) - first;
+}
+
+static bool index_is_right(const struct making *m, const uint8_t *bytes, size_t n)
+{
+    struct media *media = NULL;
+    const bool ok =
+        media_unpack(bytes, n, &media) == 0 && media->size == source_version(m->source)->size;
+    media_destroy(media);
+    return ok;
+}
+
+// The answer of a worker is hostile until checked.
+static bool work_is_right(const struct making *m)
+{
+    const size_t n = object_size(m->object);
+    uint8_t *const bytes = xmalloc(n);
+    bool ok = n > 0 && object_read(m->object, 0, bytes, n) == n;
+    if (ok && m->probe)
+        ok = index_is_right(m, bytes, n);
+    else if (ok && m->route.kind == ROUTE_SEGMENT)
+        ok = segment_is_right(m, bytes, n);
+    free(bytes);
+    return ok;
+}
+
+static void count_work(const struct making *m)
+{
+    static const enum stat_id counters[JOB_KINDS] = {
+        [JOB_PROBE] = STAT_probes_total,
+        [JOB_INIT] = STAT_inits_total,
+        [JOB_VIDEO] = STAT_encodes_video_total,
+        [JOB_AUDIO] = STAT_encodes_audio_total,
+    };
+    stat_add(counters[m->job.kind], 1);
+    stat_add(STAT_frames_decoded_total, m->work.stats.frames_decoded);
+    stat_add(STAT_frames_encoded_total, m->work.stats.frames_encoded);
+}
+
+static void work_done(struct work *w, int code, const char *detail)
+{
+    struct making *const m = container_of(w, struct making, work);
+    lock(&m->lock);
+    m->parked = PARKED_NOT;
+    unlock(&m->lock);
+
+    if (code == -E_SEEK && m->back < BACK_MAX && object_size(m->object) == 0) {
+        m->back = m->back ? m->back * 2 : 1;
+        job_finish(&m->job);
+        enqueue(m); // plans again, from further back
+        return;
+    }
+    if (code == 0 && !work_is_right(m)) {
+        code = -E_WORKER;
+        detail = "the worker's answer does not hold what was ordered";
+    }
+    if (code == -E_SEEK) {
+        code = -E_CORRUPT;
+        detail = "no clean picture can be decoded there";
+    }
+    if (code < 0) {
+        if (code != -E_CANCELLED)
+            log_warn("make", "%s: %s (%s)", m->route.asset, err_sentence(code), detail);
+        end(m, code, detail);
+        return;
+    }
+    count_work(m);
+    if (m->job.kind == JOB_VIDEO || m->job.kind == JOB_AUDIO)
+        check_bandwidth(m);
+    end_made(m);
+}
+
+static enum step_end submit(struct making *m)
+{
+    m->work = (struct work){
+        .job = &m->job,
+        .source = m->source,
+        .object = m->object,
+        .cancel = &m->cancel,
+        .version = m->version,
+        .client = m->client,
+        .done = work_done,
+    };
+    mark(m, FROM_MAKE);
+    int err = -E_CANCELLED;
+    lock(&m->lock);
+    if (!cancel_is_set(&m->cancel)) {
+        m->parked = PARKED_WORK;
+        err = sched_submit(m->edge->sched, &m->work);
+        if (err < 0)
+            m->parked = PARKED_NOT;
+    }
+    unlock(&m->lock);
+    return err < 0 ? done(m, err, NULL) : STEP_PARK;
+}
+
+static struct job_limits limits_of(const struct conf *conf)
+{
+    return (struct job_limits){
+        .pixels = conf->media_pixels,
+        .streams = conf->media_streams,
+        .probe_bytes = conf->workers_probe_bytes,
+        .duration_ms = conf->media_duration,
+    };
+}
+
+static enum step_end step_probe(struct making *m)
+{
+    job_init(&m->job);
+    m->job.kind = JOB_PROBE;
+    m->job.limits = limits_of(m->edge->conf);
+    m->job.source_size = source_version(m->source)->size;
+    return submit(m);
+}
+
+static enum step_end order_media(struct making *m)
+{
+    const struct asset *const a = m->asset;
+    const int err =
+        m->route.kind == ROUTE_INIT
+            ? plan_init_job(m->plan, m->rendition, a->media, &m->job)
+            : plan_segment_job(m->plan, m->rendition, a->media, m->route.n, m->back, &m->job);
+    if (err < 0)
+        return done(m, err, NULL);
+    m->job.limits = limits_of(m->edge->conf);
+    m->job.source_size = a->media->size;
+    if (m->want == WANT_CHECK)
+        return done(m, 0, NULL);
+    return submit(m);
+}
+
+// The rendition that the URL names: its recipe has to be right too.
+static const struct rendition *named(const struct making *m, const struct plan *p)
+{
+    const struct rendition *const r = plan_find(p, m->route.rendition);
+    return r && key_equal(&r->recipe, &m->route.recipe) ? r : NULL;
+}
+
+// Sets plan and rendition, by the present settings or by the recipe's record.
+static bool resolve(struct making *m)
+{
+    m->plan = &m->asset->plan;
+    m->rendition = named(m, m->plan);
+    if (m->rendition)
+        return true;
+    m->plan = m->old = xcalloc(1, sizeof *m->old);
+    if (records_find(m->edge, &m->route.recipe, m->route.asset,
+                     source_version(m->source)->validator, m->old) < 0)
+        return false;
+    m->rendition = named(m, m->plan);
+    return m->rendition != NULL;
+}
+
+static enum step_end step_produce(struct making *m)
+{
+    // A second time comes after -E_SEEK: the rendition is known then.
+    if (m->route.kind != ROUTE_MASTER && !m->rendition && !resolve(m))
+        return done(m, -E_NOT_FOUND, "the asset has no such rendition (any more)");
+    switch (m->route.kind) {
+    case ROUTE_MASTER:
+    case ROUTE_PLAYLIST:
+        return print_playlist(m);
+    default:
+        return order_media(m);
+    }
+}
+
+// ---- running
+
+static const struct step route_steps[] = {
+    { step_lower, false }, { step_locate, true }, { step_index, true }, { step_produce, true }
+};
+static const struct step list_steps[] = { { step_list, true } };
+static const struct step probe_steps[] = { { step_lower, false }, { step_probe, true } };
+
+static void run(struct task *t)
+{
+    struct making *const m = container_of(t, struct making, task);
+    for (;;) {
+        const bool fetch = m->steps[m->at].fetch;
+        if (cancel_is_set(&m->cancel)) {
+            end(m, -E_CANCELLED, NULL);
+            return;
+        }
+        if (m->steps[m->at].run(m) != STEP_NEXT)
+            return;
+        m->at++;
+        if (m->steps[m->at].fetch != fetch) {
+            enqueue(m);
+            return;
+        }
+    }
+}
+
+// The last reader left, on its thread.
+static void abandoned(void *arg)
+{
+    struct making *const m = arg;
+    atomic_fetch_add(&m->refs, 1);
+    atomic_store(&m->cancel.set, true);
+    lock(&m->lock);
+    const enum parked parked = m->parked;
+    const bool woken = parked == PARKED_INDEX && object_unwait(m->index, &m->waiter);
+    if (woken)
+        m->parked = PARKED_NOT;
+    unlock(&m->lock);
+    if (woken)
+        enqueue(m);
+    else if (parked == PARKED_WORK)
+        sched_cancel(m->edge->sched, &m->work);
+    making_unref(m);
+}
+
+static struct making *create(struct edge *e, const struct route *r, struct object *o)
+{
+    struct making *m = xcalloc(1, sizeof *m);
+    m->edge = e;
+    m->route = *r;
+    m->object = object_ref(o);
+    m->task.run = run;
+    m->waiter.wake = index_changed;
+    atomic_init(&m->refs, 1);
+    pthread_mutex_init(&m->lock, NULL);
+    list_init(&m->work.link);
+    return m;
+}
+
+static void launch(struct making *m)
+{
+    // The hook may run at once; the making is not on a queue yet, so it only
+    // finds its cancel token.
+    object_on_abandon(m->object, abandoned, m);
+    enqueue(m);
+}
+
+static void start_probe(const struct making *parent, struct object *o)
+{
+    count_up(INT_MAX); // its parent was let in
+    struct making *m = create(parent->edge, &parent->route, o);
+    m->probe = true;
+    m->steps = probe_steps;
+    m->client = parent->client;
+    m->source = source_ref(parent->source);
+    m->version = parent->version;
+    launch(m);
+}
+
+struct key making_key(const struct edge *e, const struct route *r, enum want want,
+                      const char *after)
+{
+    char hex[KEY_HEX];
+    char text[ROUTE_ASSET_MAX + 1024];
+    // The libraries change media bytes only.
+    const bool media = r->kind == ROUTE_INIT || r->kind == ROUTE_SEGMENT;
+    const int n = snprintf(text, sizeof text, "object 1\n%d %d\n%.300s\n%s\n%s\n%s\n%d\n%.256s\n",
+                           (int)r->kind, (int)want, media ? e->signature : "", r->asset,
+                           key_hex(&r->recipe, hex), r->rendition, r->n, after);
+    return key_of(text, (size_t)n);
+}
+
+void making_start(struct edge *e, const struct route *r, enum want want, const char *after,
+                  uint32_t client, struct object *o)
+{
+    if (!count_up(MAKINGS_MAX)) {
+        store_fail(e->store, o, -E_BUSY, "too many objects are being made", clock_ms());
+        return;
+    }
+    struct making *m = create(e, r, o);
+    m->want = want;
+    copy_string(m->after, sizeof m->after, after);
+    m->client = client;
+    m->steps = r->kind == ROUTE_ROOT ? list_steps : route_steps;
+    launch(m);
+}
+
+void making_wait_all(void)
+{
+    lock(&count_lock);
+    while (count > 0)
+        pthread_cond_wait(&count_zero, &count_lock);
+    unlock(&count_lock);
+}

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// making - makes one object: from a lower tier, or from the source by way of
+// the index, the plan and, for media, a worker.  What is owed by a STORE_MAKE
+// is paid here, whatever happens.
+//
+// A making is a short list of steps on the task threads; none of them waits on
+// a thread for another making or for a worker: it parks, and who completes
+// what it waits for puts it back on a queue.  When the last reader of its object
+// leaves, the making stops where it is and the object fails.
+
+#ifndef SERVER_MAKING_H
+#define SERVER_MAKING_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/hash.h"
+#include "server/reply.h"
+#include "server/route.h"
+
+struct edge;
+struct object;
+
+// What is wanted of a route.
+enum want {
+    WANT_BODY,
+    WANT_GZIP,  // text, compressed
+    WANT_CHECK, // an empty object when the body could be made, for HEAD
+};
+
+// The name of that object in all tiers.  after: the page of a listing, else "".
+struct key making_key(const struct edge *e, const struct route *r, enum want want,
+                      const char *after);
+
+// Starts to make o, which store_open gave to the caller as STORE_MAKE; takes a
+// reference of its own.  client: hash of who asks.  Never blocks, never fails:
+// too many makings at once fail o with E_BUSY.
+void making_start(struct edge *e, const struct route *r, enum want want, const char *after,
+                  uint32_t client, struct object *o);
+
+// Blocks until no making is left: when all readers are gone, that is soon.
+void making_wait_all(void);
+
+// What a maker tells the readers of its object (object_marks).
+enum mark {
+    MARK_SOURCE, // enum reply_source
+    MARK_QUEUE_US,
+    MARK_ORIGIN_US,
+    MARK_WORK_US,
+};
+
+#endif

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: BSD-2-Clause
+
+#include "server/records.h"
+
+#include <stdio.h>
+
+#include "base/base.h"
+#include "base/err.h"
+#include "cache/object.h"
+#include "cache/spill.h"
+#include "cache/store.h"
+#include "cache/tier.h"
+#include "codec/record.h"
+#include "server/edge.h"
+
+static struct key record_key(const struct key *recipe)
+{
+    char hex[KEY_HEX], text[KEY_HEX + 16];
+    const int n = snprintf(text, sizeof text, "record 1\n%s\n", key_hex(recipe, hex));
+    return key_of(text, (size_t)n);
+}
+
+// Puts a whole body under a key that may be there already.
+static void keep(struct edge *e, const struct key *key, const struct buf *body)
+{
+    struct object *o = NULL;
+    if (store_open(e->store, key, clock_ms(), &o) == STORE_MAKE) {
+        const int err = object_append(o, body->data, body->len);
+        if (err < 0)
+            store_fail(e->store, o, err, NULL, 0);
+        else
+            store_commit(e->store, o, STORE_FOREVER);
+        if (err == 0 && e->spill)
+            spill_offer(e->spill, o);
+    }
+    store_close(e->store, &o);
+}
+
+void records_keep(struct edge *e, const struct plan *p, const char *asset, const char *version)
+{
+    struct buf body;
+    buf_init(&body, RECORD_MAX);
+    for (int i = 0; i < p->count; i++) {
+        const struct rendition *const r = &p->renditions[i];
+        buf_clear(&body);
+        if (record_pack(p, r, asset, version, e->headers, &body) == 0) {
+            const struct key key = record_key(&r->recipe);
+            keep(e, &key, &body);
+        }
+    }
+    buf_finish(&body);
+}
+
+static int find_bytes(struct edge *e, const struct key *key, struct buf *out)
+{
+    struct object *o = NULL;
+    if (store_peek(e->store, key, clock_ms(), &o)) {
+        size_t n = 0;
+        const uint8_t *const bytes = object_state(o) == OBJECT_WHOLE ? object_bytes(o, &n) : NULL;
+        const int err = bytes ? buf_append(out, bytes, n) : -E_NOT_FOUND;
+        store_close(e->store, &o);
+        return err;
+    }
+    for (int i = 0; i < e->tier_count; i++) {
+        if (e->tiers[i]->get(e->tiers[i], key, out) == 0)
+            return 0;
+    }
+    return -E_NOT_FOUND;
+}
+
+int records_find(struct edge *e, const struct key *recipe, const char *asset, const char *version,
+                 struct plan *out)
+{
+    const struct key key = record_key(recipe);
+    struct buf body;
+    buf_init(&body, RECORD_MAX);
+    int err = find_bytes(e, &key, &body);
+    if (err == 0)
+        err = record_unpack(body.data, body.len, recipe, asset, version, out);
+    buf_finish(&body);
+    return err < 0 ? -E_NOT_FOUND : 0;
+}

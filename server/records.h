@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// records - keeps the records of recipes (codec/record.h) as objects in all
+// tiers, so that a player in mid-film survives a changed ladder and a restart.
+
+#ifndef SERVER_RECORDS_H
+#define SERVER_RECORDS_H
+
+#include "base/hash.h"
+#include "codec/plan.h"
+
+struct edge;
+
+// Keeps a record of each rendition of p.  Blocks on nothing.
+void records_keep(struct edge *e, const struct plan *p, const char *asset, const char *version);
+
+// The plan behind a recipe of this asset and version: 0, or -E_NOT_FOUND.  May block
+// on the lower tiers.
+int records_find(struct edge *e, const struct key *recipe, const char *asset, const char *version,
+                 struct plan *out);
+
+#endif

@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+//   route (pure) -> open (HIT / JOIN / MAKE) -> wait -> reply (pure)
+//
+// A hit is found by its URL alone: no index, no origin, no lower tier.
+
+#include "server/request.h"
+
+#include <inttypes.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/base.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "cache/object.h"
+#include "cache/store.h"
+#include "server/edge.h"
+#include "server/making.h"
+#include "server/page.h"
+
+struct request {
+    struct route route;
+    enum want want;
+    struct key key;
+    enum store_verdict verdict;
+    char id[24];
+    char after[256];        // page of the listing
+    enum reply_source from; // for the access line
+    int code;               // enum err of a failure, for the access line
+    char timing[96];
+};
+
+// ---- what the request is
+
+static void new_id(struct request *q)
+{
+    static atomic_uint_fast64_t counter;
+    const uint64_t n = atomic_fetch_add(&counter, 1);
+    snprintf(q->id, sizeof q->id, "%08" PRIx64 "-%06" PRIx64,
+             (uint64_t)clock_us() >> 10 & 0xffffffff, n & 0xffffff);
+}
+
+static bool needs_ui(const struct route *r)
+{
+    return r->kind == ROUTE_ROOT || r->kind == ROUTE_PLAY || r->kind == ROUTE_STATIC;
+}
+
+static enum want want_of(const struct http_exchange *x, const struct route *r)
+{
+    return route_is_text(r) && x->accepts_gzip ? WANT_GZIP : WANT_BODY;
+}
+
+// FNV-1a; the client is no secret, and a collision only shares a share.
+static uint32_t client_hash(const char *client)
+{
+    uint32_t h = 2166136261u;
+    for (; *client; client++)
+        h = (h ^ (unsigned char)*client) * 16777619u;
+    return h;
+}
+
+static int begin(struct edge *e, struct http_exchange *x)
+{
+    struct request *q = xcalloc(1, sizeof *q);
+    x->state = q;
+    q->from = FROM_NOWHERE;
+    new_id(q);
+    const int err = route_parse(&q->route, x->path);
+    if (err < 0)
+        return err;
+    if (needs_ui(&q->route) && !e->pages)
+        return -E_NOT_FOUND;
+    if (q->route.kind == ROUTE_ROOT)
+        page_after(x->query, q->after, sizeof q->after);
+    q->want = want_of(x, &q->route);
+    q->key = making_key(e, &q->route, q->want, q->after);
+    return 0;
+}
+
+// ---- answers
+
+static void etag_of(const struct request *q, const struct object *o, char *out, size_t cap)
+{
+    char hex[KEY_HEX];
+    if (route_is_immutable(&q->route))
+        snprintf(out, cap, "\"%s\"", key_hex(&q->key, hex));
+    else if (o && object_state(o) == OBJECT_WHOLE)
+        snprintf(out, cap, "\"%016" PRIx64 "\"", object_checksum(o));
+}
+
+static enum reply_source source_of(const struct request *q, const int64_t marks[4])
+{
+    if (q->verdict == STORE_HIT)
+        return FROM_MEMORY;
+    const enum reply_source made = (enum reply_source)marks[MARK_SOURCE];
+    if (q->verdict == STORE_JOIN && made == FROM_MAKE)
+        return FROM_JOIN;
+    return made;
+}
+
+static struct reply_facts facts_of(struct edge *e, struct http_exchange *x)
+{
+    struct request *const q = x->state;
+    struct reply_facts f = {
+        .content_type = route_content_type(&q->route),
+        .immutable = route_is_immutable(&q->route),
+        .gzip = q->want == WANT_GZIP,
+        .negotiated = route_is_text(&q->route),
+        .entry_age_s = e->conf->http_entry_age / 1000,
+        .source = FROM_NOWHERE,
+    };
+    etag_of(q, x->object, f.etag, sizeof f.etag);
+    if (!x->object)
+        return f;
+    int64_t marks[4];
+    object_marks(x->object, marks);
+    f.source = q->from = source_of(q, marks);
+    f.whole = q->want != WANT_CHECK && object_state(x->object) == OBJECT_WHOLE;
+    f.size = object_size(x->object);
+    if (q->verdict != STORE_HIT) {
+        snprintf(q->timing, sizeof q->timing, "queue;dur=%.1f, origin;dur=%.1f, encode;dur=%.1f",
+                 (double)marks[MARK_QUEUE_US] / 1000, (double)marks[MARK_ORIGIN_US] / 1000,
+                 (double)marks[MARK_WORK_US] / 1000);
+        f.timing = q->timing;
+        f.request_id = q->id;
+    }
+    return f;
+}
+
+static enum http_verdict answer_problem(struct http_exchange *x, struct reply *reply, int code,
+                                        const char *detail)
+{
+    struct request *const q = x->state;
+    q->code = code < 0 ? -code : code;
+    reply_problem(reply, &x->request, code, detail, q->id);
+    return HTTP_REPLY;
+}
+
+static enum http_verdict answer_object(struct edge *e, struct http_exchange *x, struct reply *reply)
+{
+    const struct reply_facts f = facts_of(e, x);
+    reply_object(reply, &x->request, &f);
+    return HTTP_REPLY;
+}
+
+// ---- the object
+
+static void open_object(struct edge *e, struct http_exchange *x)
+{
+    struct request *const q = x->state;
+    // HEAD of what nobody has yet: find out whether it could be made, no more.
+    if (x->request.method == METHOD_HEAD && route_is_immutable(&q->route)) {
+        if (store_peek(e->store, &q->key, clock_ms(), &x->object)) {
+            q->verdict = object_state(x->object) == OBJECT_MAKING ? STORE_JOIN : STORE_HIT;
+            return;
+        }
+        q->want = WANT_CHECK;
+        const struct key check = making_key(e, &q->route, WANT_CHECK, "");
+        q->verdict = store_open(e->store, &check, clock_ms(), &x->object);
+    } else {
+        q->verdict = store_open(e->store, &q->key, clock_ms(), &x->object);
+    }
+    if (q->verdict == STORE_MAKE)
+        making_start(e, &q->route, q->want, q->after, client_hash(x->client), x->object);
+}
+
+// True when the answer can begin, although the object may still be growing.
+static bool may_begin(const struct http_exchange *x)
+{
+    const struct request *const q = x->state;
+    switch (object_state(x->object)) {
+    case OBJECT_WHOLE:
+    case OBJECT_FAILED:
+        return true;
+    default:
+        return q->route.kind == ROUTE_SEGMENT && object_size(x->object) > 0 &&
+               !reply_needs_whole(&x->request);
+    }
+}
+
+// ---- the steps
+
+static enum http_verdict first_step(struct edge *e, struct http_exchange *x, struct reply *reply)
+{
+    const int err = begin(e, x);
+    struct request *const q = x->state;
+    if (err < 0)
+        return answer_problem(x, reply, err, NULL);
+    if (x->request.method == METHOD_OPTIONS) {
+        reply_options(reply);
+        return HTTP_REPLY;
+    }
+    if (q->route.kind == ROUTE_STATIC || q->route.kind == ROUTE_PLAY)
+        return page_answer(e->pages, &q->route, x, reply);
+
+    // The tag is the name, so this costs no look-up, let alone an encode.
+    struct reply_facts f = facts_of(e, x);
+    if (x->request.if_none_match && reply_etag_matches(x->request.if_none_match, f.etag)) {
+        reply_object(reply, &x->request, &f);
+        return HTTP_REPLY;
+    }
+    open_object(e, x);
+    return HTTP_WAIT;
+}
+
+static enum http_verdict step(void *arg, struct http_exchange *x, struct reply *reply,
+                              struct object **wait_for, size_t *have)
+{
+    struct edge *const e = arg;
+    if (!x->object && first_step(e, x, reply) == HTTP_REPLY)
+        return HTTP_REPLY;
+
+    *have = object_size(x->object);
+    if (!may_begin(x)) {
+        *wait_for = x->object;
+        return HTTP_WAIT;
+    }
+    if (object_state(x->object) == OBJECT_FAILED)
+        return answer_problem(x, reply, object_error(x->object), object_error_detail(x->object));
+    return answer_object(e, x, reply);
+}
+
+// ---- the access line
+
+static const char *const from_names[] = {
+    [FROM_MEMORY] = "memory", [FROM_DISK] = "disk", [FROM_REDIS] = "redis",
+    [FROM_JOIN] = "joined",   [FROM_MAKE] = "made", [FROM_NOWHERE] = "-",
+};
+
+static const char *method_name(enum method m)
+{
+    static const char *const names[] = { "GET", "HEAD", "OPTIONS", "?" };
+    return names[m];
+}
+
+// The query is left out: it may hold a token.
+static void log_access(const struct http_exchange *x, const struct http_outcome *o)
+{
+    const struct request *const q = x->state;
+    const int64_t now = clock_us();
+    const char *const end = o->cut ? " cut" : o->client_gone ? " client-gone" : "";
+    log_info("access", "%s %s %s %d %" PRId64 "B first %.1fms all %.1fms %s%s%s%s", x->client,
+             method_name(x->request.method), x->path, o->status, o->body_bytes,
+             o->first_us ? (double)(o->first_us - x->start_us) / 1000 : 0.0,
+             (double)(now - x->start_us) / 1000, from_names[q->from], end, q->code ? " " : "",
+             q->code ? err_name(q->code) : "");
+}
+
+static void finish(void *arg, struct http_exchange *x, const struct http_outcome *outcome)
+{
+    struct edge *const e = arg;
+    log_access(x, outcome);
+    if (x->object)
+        store_close(e->store, &x->object);
+    free(x->state);
+    x->state = NULL;
+}
+
+struct http_handler request_handler(struct edge *e)
+{
+    return (struct http_handler){ .arg = e, .step = step, .done = finish };
+}

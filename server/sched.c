@@ -1,0 +1,411 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Locks: sched.lock guards the queues, the slots' current work and worker
+// pointers, and the poison list.  Nothing blocks under it; done is called
+// outside it.
+
+#include "server/sched.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "base/log.h"
+#include "base/stat.h"
+#include "cache/object.h"
+#include "cache/source.h"
+#include "codec/plan.h"
+#include "config/conf.h"
+#include "server/worker.h"
+
+#define CLIENT_BUCKETS 1024 // clients that fall together share a share
+#define POISON_MAX 1024     // sources remembered; the oldest makes room
+#define CRASHES_MAX 2
+
+// One driver and its worker.
+struct slot {
+    struct sched *sched;
+    pthread_t thread;
+    bool probes; // takes probes only
+    int jobs;    // run by this worker; driver only
+
+    // protected by sched.lock; the worker itself is run by the driver alone
+    struct worker *worker;
+    struct work *work;
+};
+
+struct poison {
+    struct key version;
+    int crashes;
+    int64_t until_ms; // forgotten then
+};
+
+struct sched {
+    // constant after create
+    const struct conf *conf;
+    struct zygote *zygote;
+    struct slot *slots;
+    int slot_count;
+
+    // protected by lock
+    pthread_mutex_t lock;
+    pthread_cond_t more;
+    struct list media, probes; // of work, in order of arrival
+    int queued;
+    uint64_t turn;                      // of the work that started last
+    uint64_t next_turn[CLIENT_BUCKETS]; // of each client
+    struct poison poison[POISON_MAX];
+    int poison_next;
+    bool stopping;
+};
+
+// ---- poison
+
+static struct poison *poison_find(struct sched *s, const struct key *version, int64_t now_ms)
+{
+    for (int i = 0; i < POISON_MAX; i++) {
+        struct poison *const p = &s->poison[i];
+        if (p->crashes && now_ms < p->until_ms && key_equal(&p->version, version))
+            return p;
+    }
+    return NULL;
+}
+
+static bool is_poisoned(struct sched *s, const struct key *version, int64_t now_ms)
+{
+    const struct poison *const p = poison_find(s, version, now_ms);
+    return p && p->crashes >= CRASHES_MAX;
+}
+
+static void note_crash(struct sched *s, const struct key *version)
+{
+    const int64_t now_ms = clock_ms();
+    lock(&s->lock);
+    struct poison *p = poison_find(s, version, now_ms);
+    if (!p) {
+        p = &s->poison[s->poison_next];
+        s->poison_next = (s->poison_next + 1) % POISON_MAX;
+        *p = (struct poison){ .version = *version };
+    }
+    p->until_ms = now_ms + s->conf->workers_poison;
+    if (++p->crashes == CRASHES_MAX)
+        stat_add(STAT_sources_poisoned_total, 1);
+    unlock(&s->lock);
+}
+
+// ---- queue
+
+static struct list *queue_of(struct sched *s, const struct work *w)
+{
+    return w->job->kind == JOB_PROBE ? &s->probes : &s->media;
+}
+
+static struct work *first_turn(struct list *queue)
+{
+    struct work *best = NULL;
+    for (struct list *l = queue->next; l != queue; l = l->next) {
+        struct work *const w = container_of(l, struct work, link);
+        if (!best || w->turn < best->turn)
+            best = w;
+    }
+    return best;
+}
+
+static void unqueue(struct sched *s, struct work *w)
+{
+    list_remove(&w->link);
+    s->queued--;
+    stat_set(STAT_jobs_queued, s->queued);
+}
+
+static struct work *take(struct slot *slot)
+{
+    struct sched *const s = slot->sched;
+    struct list *const queue = slot->probes ? &s->probes : &s->media;
+    lock(&s->lock);
+    while (list_empty(queue) && !s->stopping)
+        pthread_cond_wait(&s->more, &s->lock);
+    struct work *const w = s->stopping ? NULL : first_turn(queue);
+    if (w) {
+        unqueue(s, w);
+        s->turn = w->turn;
+        w->slot = slot;
+        slot->work = w;
+    }
+    unlock(&s->lock);
+    return w;
+}
+
+// ---- one run on a worker
+
+struct run {
+    struct work *work;
+    size_t put; // bytes of the answer that came so far
+};
+
+static int64_t run_read(void *arg, int64_t offset, void *out, int64_t n)
+{
+    struct work *const w = ((struct run *)arg)->work;
+    const int64_t before = clock_us();
+    const int64_t got = source_read(w->source, offset, out, n, w->cancel);
+    w->origin_us += clock_us() - before;
+    return got;
+}
+
+// What a first run already put out must come again from a second one.
+static int same_again(const struct object *o, size_t at, const uint8_t *bytes, size_t n)
+{
+    uint8_t was[4096];
+    for (size_t done = 0; done < n;) {
+        const size_t step = n - done < sizeof was ? n - done : sizeof was;
+        if (object_read(o, at + done, was, step) != step || memcmp(was, bytes + done, step) != 0)
+            return -E_WORKER;
+        done += step;
+    }
+    return 0;
+}
+
+static int run_append(void *arg, const void *bytes, size_t n)
+{
+    struct run *const r = arg;
+    struct object *const o = r->work->object;
+    const size_t have = object_size(o);
+    const size_t old = r->put < have ? (have - r->put < n ? have - r->put : n) : 0;
+    const int err = same_again(o, r->put, bytes, old);
+    if (err < 0)
+        return err;
+    r->put += n;
+    return n > old ? object_append(o, (const uint8_t *)bytes + old, n - old) : 0;
+}
+
+static bool run_cancelled(void *arg)
+{
+    return cancel_is_set(((struct run *)arg)->work->cancel);
+}
+
+static int ensure_worker(struct slot *slot, char *detail, size_t cap)
+{
+    const bool worn = slot->jobs >= slot->sched->conf->workers_jobs;
+    if (slot->worker && worker_alive(slot->worker) && !worn)
+        return 0;
+    slot->jobs = 0;
+    struct worker *old = slot->worker;
+    struct worker *const fresh = worker_start(slot->sched->zygote, detail, cap);
+    lock(&slot->sched->lock);
+    slot->worker = fresh;
+    unlock(&slot->sched->lock);
+    worker_stop(&old);
+    return fresh ? 0 : -E_WORKER;
+}
+
+static int run_once(struct slot *slot, struct work *w, char *detail, size_t cap)
+{
+    int err = ensure_worker(slot, detail, cap);
+    if (err < 0)
+        return err;
+    slot->jobs++;
+    struct run run = { .work = w };
+    const struct worker_calls calls = {
+        .arg = &run, .read = run_read, .append = run_append, .cancelled = run_cancelled
+    };
+    const struct conf *const conf = slot->sched->conf;
+    const int64_t limit =
+        w->job->kind == JOB_PROBE ? conf->workers_probe_time : conf->workers_job_time;
+    err = worker_run(slot->worker, w->job, &calls, clock_ms() + limit, &w->stats, detail, cap);
+    // A second run that puts out less than the first is as wrong as one that differs.
+    if (err == 0 && run.put != object_size(w->object)) {
+        copy_string(detail, cap, "the second run did not repeat the first");
+        return -E_WORKER;
+    }
+    return err;
+}
+
+// A worker that went down with this work: a crash, or the watchdog.
+static bool brought_down(const struct slot *slot, const struct work *w, int err)
+{
+    return (err == -E_WORKER || err == -E_TIMEOUT || err == -E_PROTOCOL) && slot->worker &&
+           !worker_alive(slot->worker) && !cancel_is_set(w->cancel);
+}
+
+static int run_work(struct slot *slot, struct work *w, char *detail, size_t cap)
+{
+    struct sched *const s = slot->sched;
+    int64_t offset, n;
+    plan_job_range(w->job, &offset, &n);
+    if (n > 0)
+        source_want(w->source, offset, n);
+
+    for (int attempt = 1;; attempt++) {
+        const int err = run_once(slot, w, detail, cap);
+        if (!brought_down(slot, w, err))
+            return err;
+        note_crash(s, &w->version);
+        log_warn("worker", "%s: worker went down (%s)", source_path(w->source), detail);
+        if (attempt == CRASHES_MAX) {
+            snprintf(detail, cap, "two workers went down with this source");
+            return -E_POISONED;
+        }
+        stat_add(STAT_jobs_retried_total, 1);
+    }
+}
+
+static int64_t waited_ms(const struct work *w)
+{
+    return (w->started_us - w->queued_us) / 1000;
+}
+
+static void drive_one(struct slot *slot, struct work *w)
+{
+    struct sched *const s = slot->sched;
+    char detail[256] = "";
+    int err;
+    w->started_us = clock_us();
+    if (cancel_is_set(w->cancel)) {
+        err = -E_CANCELLED;
+    } else if (waited_ms(w) > s->conf->workers_queue_wait) {
+        err = -E_BUSY;
+        snprintf(detail, sizeof detail, "waited %lld ms for a worker", (long long)waited_ms(w));
+    } else {
+        stat_add(STAT_jobs_running, 1);
+        err = run_work(slot, w, detail, sizeof detail);
+        stat_add(STAT_jobs_running, -1);
+    }
+    lock(&s->lock);
+    slot->work = NULL;
+    w->slot = NULL;
+    unlock(&s->lock);
+    w->done(w, err, detail);
+}
+
+static void *drive(void *arg)
+{
+    struct slot *const slot = arg;
+    struct work *w;
+    while ((w = take(slot)))
+        drive_one(slot, w);
+    return NULL;
+}
+
+// ---- public
+
+static bool start_slots(struct sched *s, char *why, size_t cap)
+{
+    const int count = s->conf->workers_count + 1;
+    s->slots = xcalloc((size_t)count, sizeof *s->slots);
+    for (int i = 0; i < count; i++) {
+        struct slot *const slot = &s->slots[i];
+        slot->sched = s;
+        slot->probes = i == count - 1;
+        slot->worker = worker_start(s->zygote, why, cap);
+        if (!slot->worker)
+            return false;
+        slot->thread = thread_start(slot->probes ? "probe" : "worker", drive, slot);
+        s->slot_count++;
+    }
+    return true;
+}
+
+struct sched *sched_create(const struct conf *conf, struct zygote *zygote, char *why, size_t cap)
+{
+    struct sched *s = xcalloc(1, sizeof *s);
+    s->conf = conf;
+    s->zygote = zygote;
+    pthread_mutex_init(&s->lock, NULL);
+    cond_init(&s->more);
+    list_init(&s->media);
+    list_init(&s->probes);
+    if (!start_slots(s, why, cap)) {
+        sched_destroy(s);
+        return NULL;
+    }
+    return s;
+}
+
+static void fail_queue(struct sched *s, struct list *queue)
+{
+    for (;;) {
+        lock(&s->lock);
+        struct work *const w = first_turn(queue);
+        if (w)
+            unqueue(s, w);
+        unlock(&s->lock);
+        if (!w)
+            return;
+        w->done(w, -E_STOPPING, "");
+    }
+}
+
+void sched_destroy(struct sched *s)
+{
+    if (!s)
+        return;
+    lock(&s->lock);
+    s->stopping = true;
+    pthread_cond_broadcast(&s->more);
+    unlock(&s->lock);
+    fail_queue(s, &s->media);
+    fail_queue(s, &s->probes);
+    for (int i = 0; i < s->slot_count; i++) {
+        pthread_join(s->slots[i].thread, NULL);
+        worker_stop(&s->slots[i].worker);
+    }
+    pthread_cond_destroy(&s->more);
+    pthread_mutex_destroy(&s->lock);
+    free(s->slots);
+    free(s);
+}
+
+int sched_submit(struct sched *s, struct work *w)
+{
+    const size_t bucket = w->client % CLIENT_BUCKETS;
+    int err = 0;
+    w->queued_us = clock_us();
+    w->started_us = 0;
+    lock(&s->lock);
+    if (s->stopping) {
+        err = -E_STOPPING;
+    } else if (is_poisoned(s, &w->version, w->queued_us / 1000)) {
+        err = -E_POISONED;
+    } else if (s->queued >= s->conf->workers_queue) {
+        err = -E_BUSY;
+        stat_add(STAT_jobs_refused_total, 1);
+    } else {
+        w->turn = s->next_turn[bucket] > s->turn ? s->next_turn[bucket] : s->turn;
+        s->next_turn[bucket] = w->turn + 1;
+        list_push_back(queue_of(s, w), &w->link);
+        s->queued++;
+        stat_set(STAT_jobs_queued, s->queued);
+        pthread_cond_broadcast(&s->more);
+    }
+    unlock(&s->lock);
+    return err;
+}
+
+void sched_cancel(struct sched *s, struct work *w)
+{
+    bool was_queued = false;
+    lock(&s->lock);
+    if (w->slot) {
+        if (w->slot->worker)
+            worker_kick(w->slot->worker);
+    } else if (w->link.next && !list_empty(&w->link)) {
+        unqueue(s, w);
+        was_queued = true;
+    }
+    unlock(&s->lock);
+    if (was_queued)
+        w->done(w, -E_CANCELLED, "");
+}
+
+int sched_workers(struct sched *s)
+{
+    return s->slot_count;
+}
+
+int sched_queued(struct sched *s)
+{
+    lock(&s->lock);
+    const int n = s->queued;
+    unlock(&s->lock);
+    return n;
+}

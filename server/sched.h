@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// sched - gives jobs to workers.  One thread drives one worker process; one
+// more pair is reserved for probes, so that a playlist never waits for encodes.
+//
+// Who is next: every client gets a fair share.  A piece of work is stamped, on
+// arrival, with its client's next turn (start-time fair queueing), and the
+// smallest stamp runs first: a client with one job in the queue is not kept
+// waiting by another with a hundred.
+//
+// A job whose worker dies is run once more on a fresh worker; the bytes that
+// were already put out must come again, or the work fails.  A source that
+// brings two workers down (a crash or the watchdog, never our own cancel) is
+// refused for conf->workers_poison.
+
+#ifndef SERVER_SCHED_H
+#define SERVER_SCHED_H
+
+#include <stdint.h>
+
+#include "base/hash.h"
+#include "base/list.h"
+#include "cache/origin.h"
+#include "codec/job.h"
+
+struct conf;
+struct object;
+struct sched;
+struct source;
+struct zygote;
+
+// One piece of work, embedded by its owner, who keeps everything borrowed here
+// alive until done was called.
+struct work {
+    // filled in by the owner
+    const struct job *job;
+    struct source *source; // read from
+    struct object *object; // appended to; ended by the owner
+    const struct cancel *cancel;
+    struct key version; // of the source, for the refusal of poison
+    uint32_t client;    // hash of who asked first
+    // Called once, from a driver's thread or from sched_cancel's caller, with no
+    // lock held.  code: 0 or a negative enum err.
+    void (*done)(struct work *w, int code, const char *detail);
+
+    // filled in by the scheduler, to be read in done
+    struct job_stats stats;
+    int64_t queued_us, started_us; // monotonic; started_us is 0 if it never ran
+
+    // private
+    struct list link;
+    uint64_t turn;
+    struct slot *slot;
+    int64_t origin_us; // spent waiting for the source
+};
+
+// Starts the drivers and their workers.  NULL and one line in why on failure.
+struct sched *sched_create(const struct conf *conf, struct zygote *zygote, char *why, size_t cap);
+
+// Fails what is queued, waits for what runs (cancel it first), ends the workers.
+// NULL is fine.
+void sched_destroy(struct sched *s);
+
+// Queues w.  0, or -E_BUSY when the queue is full, -E_POISONED: then done is not called.
+int sched_submit(struct sched *s, struct work *w);
+
+// To be called after w's cancel token was set: takes w off the queue, or tells its
+// worker.  done is called in either case (by now or soon).  Nothing happens to a
+// w that is done already; the caller guarantees only that its memory is alive.
+void sched_cancel(struct sched *s, struct work *w);
+
+// For status.
+int sched_workers(struct sched *s);
+int sched_queued(struct sched *s);
+
+#endif

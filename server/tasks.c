@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: BSD-2-Clause
+
+#include "server/tasks.h"
+
+#include "base/base.h"
+
+struct tasks {
+    // constant after create
+    pthread_t *threads;
+    int thread_count;
+
+    // protected by lock
+    pthread_mutex_t lock;
+    pthread_cond_t more;
+    struct list queue;
+    bool stopping;
+};
+
+// The next task, or NULL when the queue is empty and the pool is stopping.
+static struct task *take(struct tasks *p)
+{
+    lock(&p->lock);
+    while (list_empty(&p->queue) && !p->stopping)
+        pthread_cond_wait(&p->more, &p->lock);
+    struct list *l = list_pop(&p->queue);
+    unlock(&p->lock);
+    return l ? container_of(l, struct task, link) : NULL;
+}
+
+static void *run(void *arg)
+{
+    struct task *t;
+    while ((t = take(arg)))
+        t->run(t);
+    return NULL;
+}
+
+struct tasks *tasks_create(const char *name, int threads)
+{
+    struct tasks *p = xcalloc(1, sizeof *p);
+    pthread_mutex_init(&p->lock, NULL);
+    cond_init(&p->more);
+    list_init(&p->queue);
+    p->threads = xcalloc((size_t)threads, sizeof *p->threads);
+    p->thread_count = threads;
+    for (int i = 0; i < threads; i++)
+        p->threads[i] = thread_start(name, run, p);
+    return p;
+}
+
+void tasks_destroy(struct tasks *p)
+{
+    if (!p)
+        return;
+    lock(&p->lock);
+    p->stopping = true;
+    pthread_cond_broadcast(&p->more);
+    unlock(&p->lock);
+    for (int i = 0; i < p->thread_count; i++)
+        pthread_join(p->threads[i], NULL);
+    pthread_cond_destroy(&p->more);
+    pthread_mutex_destroy(&p->lock);
+    free(p->threads);
+    free(p);
+}
+
+void tasks_add(struct tasks *p, struct task *t)
+{
+    lock(&p->lock);
+    list_push_back(&p->queue, &t->link);
+    pthread_cond_signal(&p->more);
+    unlock(&p->lock);
+}

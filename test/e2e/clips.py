@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Generated clips: a table of recipes, made by ffmpeg when first asked for.
+
+Every frame carries its number as a barcode (test/tools/barcode.c), so that a
+test can tell which source frame it sees after scaling and coding.
+"""
+import os
+import subprocess
+
+from edge import BUILD
+
+BARCODE = os.path.join(BUILD, "test", "barcode")
+PICTURE = "testsrc2=size={w}x{h}:rate={fps}"
+SOUND = "sine=frequency=440:beep_factor=4:sample_rate=48000"
+
+X264 = "-c:v libx264 -preset veryfast -pix_fmt yuv420p -g {gop} -keyint_min {gop} -sc_threshold 0"
+AAC = "-c:a aac -b:a 128k -ac 2"
+
+
+def recipe(name, w=640, h=360, fps="25", seconds=13, video=X264, audio=AAC, mux="-movflags +faststart",
+           gop=50, extra="", source=PICTURE, sound=SOUND, after=None):
+    return dict(name=name, w=w, h=h, fps=fps, seconds=seconds, video=video.format(gop=gop), audio=audio,
+                mux=mux, extra=extra, source=source, sound=sound, after=after)
+
+
+def turned(degrees):
+    """The display matrix can only be written while copying (ffmpeg 5.1)."""
+    return f"-c copy -metadata:s:v:0 rotate={degrees} -movflags +faststart"
+
+
+RECIPES = {r["name"]: r for r in [
+    recipe("base.mp4"),
+    recipe("short.mp4", seconds=3),
+    recipe("noaudio.mp4", audio=None),
+    recipe("23976.mp4", fps="24000/1001"),
+    recipe("2997.mp4", fps="30000/1001", gop=60),
+    recipe("60.mp4", fps="60", gop=120, seconds=9),
+    recipe("opengop.mp4", video=X264 + " -x264-params open-gop=1:bframes=3:b-pyramid=normal", gop=40),
+    recipe("gop10.mp4", gop=250, seconds=24),
+    recipe("moovlast.mp4", mux=""),
+    recipe("base.mkv", mux=""),
+    recipe("2997.mkv", fps="30000/1001", mux="", gop=60),
+    recipe("hevc.mp4", video="-c:v libx265 -preset ultrafast -pix_fmt yuv420p -tag:v hvc1 "
+                             "-x265-params keyint={gop}:log-level=error"),
+    recipe("hevc.mkv", mux="", video="-c:v libx265 -preset ultrafast -pix_fmt yuv420p "
+                                     "-x265-params keyint={gop}:log-level=error"),
+    recipe("vp9.webm", mux="", video="-c:v libvpx-vp9 -deadline realtime -cpu-used 8 -g {gop} -b:v 1M",
+           audio="-c:a libopus -b:a 96k"),
+    recipe("vp8.webm", mux="", video="-c:v libvpx -deadline realtime -cpu-used 8 -g {gop} -b:v 1M",
+           audio="-c:a libvorbis"),
+    recipe("av1.mp4", video="-c:v libsvtav1 -preset 12 -g {gop} -pix_fmt yuv420p"),
+    recipe("av1.mkv", mux="", video="-c:v libsvtav1 -preset 12 -g {gop} -pix_fmt yuv420p",
+           audio="-c:a libmp3lame -ac 2"),
+    recipe("mp3.mp4", audio="-c:a libmp3lame -ac 2"),
+    recipe("rot90.mp4", after=turned(90)),
+    recipe("rot180.mp4", after=turned(180)),
+    recipe("rot270.mp4", after=turned(270)),
+    recipe("sar.mp4", w=480, h=360, extra="-vf setsar=4/3"),
+    recipe("odd.mkv", w=641, h=361, mux="", video="-c:v libx264 -preset veryfast -pix_fmt yuv444p -g {gop}"),
+    recipe("hd.mp4", w=1920, h=1080, seconds=12, fps="30", gop=60),
+    recipe("noise.mp4", w=1280, h=720, seconds=8, video=X264.replace("-preset veryfast", "-preset ultrafast"),
+           source=PICTURE + ",noise=alls=40:allf=t"),
+]}
+
+
+def make(folder, name):
+    path = os.path.join(folder, name)
+    if not os.path.exists(path):
+        build(RECIPES[name], path)
+    return name
+
+
+def build(r, path):
+    first = path + ".part" + os.path.splitext(path)[1]
+    size = f"{r['w']}x{r['h']}"
+    pix = "yuv420p"
+    source = r["source"].format(**r)
+    sound = ["-f", "lavfi", "-i", r["sound"]] if r["audio"] else []
+    stamp = subprocess.Popen(
+        ["sh", "-c",
+         f"ffmpeg -v error -f lavfi -i '{source}' -t {r['seconds']} -pix_fmt {pix} -f rawvideo - | "
+         f"'{BARCODE}' stamp {r['w']} {r['h']}"], stdout=subprocess.PIPE)
+    cmd = ["ffmpeg", "-v", "error", "-y", "-f", "rawvideo", "-s", size, "-pix_fmt", pix, "-r", r["fps"],
+           "-i", "-", *sound, "-map", "0:v", *(["-map", "1:a"] if sound else []), "-t", str(r["seconds"]),
+           *r["extra"].split(), *r["video"].split(), *(r["audio"] or "-an").split(), *r["mux"].split(), first]
+    subprocess.run(cmd, stdin=stamp.stdout, check=True)
+    assert stamp.wait() == 0
+    if r["after"]:
+        second = path + ".turn" + os.path.splitext(path)[1]
+        subprocess.run(["ffmpeg", "-v", "error", "-y", "-i", first, *r["after"].split(), second], check=True)
+        os.replace(second, first)
+    os.replace(first, path)

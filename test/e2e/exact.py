@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The exactness suite: what research calls correct, asked of the bytes a client gets."""
+import concurrent.futures
+import hashlib
+import os
+import random
+import subprocess
+from fractions import Fraction
+
+import boxes
+from edge import BUILD, Playlist
+
+BARCODE = os.path.join(BUILD, "test", "barcode")
+
+
+class Rendition:
+    """One rendition with all its bytes, fetched in the order asked for."""
+
+    def __init__(self, playlist, name, folder, attrs, order=None, at_once=1):
+        edge = playlist.edge
+        self.name, self.folder, self.attrs = name, folder, attrs
+        self.text, self.durations, self.names = playlist.media(folder)
+        wanted = list(self.names)
+        (order or random.Random(7).shuffle)(wanted)
+        with concurrent.futures.ThreadPoolExecutor(at_once) as pool:
+            got = dict(zip(wanted, pool.map(lambda n: edge.ok(folder + n), wanted)))
+        self.segments = [got[n] for n in self.names]
+        self.init_bytes = edge.ok(folder + "init.mp4")
+        self.init = boxes.parse_init(self.init_bytes)
+        self.fragments = [boxes.parse_segment(s) for s in self.segments]
+
+    @property
+    def video(self):
+        return self.init.kind == "vide"
+
+    def hashes(self):
+        return [hashlib.sha256(b).hexdigest() for b in [self.init_bytes, *self.segments]]
+
+    def whole(self, path):
+        with open(path, "wb") as f:
+            f.write(self.init_bytes)
+            for s in self.segments:
+                f.write(s)
+        return path
+
+
+def fetch(edge, asset, order=None, at_once=1, only=None):
+    p = Playlist(edge, asset)
+    return p, [Rendition(p, *r, order=order, at_once=at_once) for r in p.renditions()
+               if only is None or r[0] in only]
+
+
+def check_chain(r):
+    """tfdt from 0, no gap, IDR first, presentation starts at each segment's start (checks 11, 12)."""
+    time = 0
+    for k, fragments in enumerate(r.fragments):
+        assert fragments[0].time == time, (r.name, k, fragments[0].time, time)
+        samples = [s for f in fragments for s in f.samples]
+        assert samples[0].sync, (r.name, k)
+        if r.video:
+            assert 5 in boxes.nal_types(samples[0].data), (r.name, k)
+            check_samples(r, k, fragments)
+        time += sum(f.duration for f in fragments)
+    return Fraction(time, r.init.timescale)
+
+
+def check_samples(r, k, fragments):
+    times, dts = [], fragments[0].time
+    for s in (s for f in fragments for s in f.samples):
+        types = boxes.nal_types(s.data)
+        assert not {7, 8} & set(types), "parameter sets in an avc1 sample"
+        assert s.sync == (5 in types), (r.name, k, "sync flag", types)
+        times.append(dts + s.offset)
+        dts += s.duration
+    step = fragments[0].samples[0].duration
+    want = [fragments[0].time + i * step for i in range(len(times))]
+    assert sorted(times) == want, (r.name, k, "presentation times are not the grid")
+
+
+def check_playlist(r, total):
+    """EXTINF sums and TARGETDURATION (checks 2, 3)."""
+    target = int(r.text.split("#EXT-X-TARGETDURATION:")[1].split("\n")[0])
+    listed = [Fraction(d) for d in r.durations]
+    assert abs(sum(listed) - total) <= Fraction(1, 10**6) * len(listed), (r.name, sum(listed), total)
+    for d, fragments in zip(listed, r.fragments):
+        real = Fraction(sum(f.duration for f in fragments), r.init.timescale)
+        assert abs(d - real) <= Fraction(2, 10**6), (r.name, d, real)
+        assert d + Fraction(1, 2) < target + 1, (r.name, "longer than TARGETDURATION allows", d, target)
+    assert "#EXT-X-ENDLIST" in r.text and "#EXT-X-PLAYLIST-TYPE:VOD" in r.text
+
+
+def check_promises(r, audio_bandwidth=0):
+    """CODECS, RESOLUTION, FRAME-RATE, BANDWIDTH against the bytes."""
+    bandwidth = int(r.attrs["BANDWIDTH"]) if "BANDWIDTH" in r.attrs else None
+    if r.video:
+        profile = r.init.config[1:4].hex().upper()
+        assert f"avc1.{profile}" in r.attrs["CODECS"], (r.attrs["CODECS"], profile)
+        assert r.attrs["RESOLUTION"] == f"{r.init.width}x{r.init.height}", r.attrs
+        rate = Fraction(r.init.timescale, r.fragments[0][0].samples[0].duration)
+        assert r.attrs["FRAME-RATE"] == f"{float(rate):.3f}", (r.attrs, rate)
+    if bandwidth:
+        for k, (bytes_, fragments) in enumerate(zip(r.segments, r.fragments)):
+            seconds = Fraction(sum(f.duration for f in fragments), r.init.timescale)
+            peak = len(bytes_) * 8 / seconds
+            assert peak <= bandwidth - audio_bandwidth, (r.name, k, float(peak), bandwidth)
+
+
+def decode_alone(r, k, tmp):
+    """Segment k behind its init decodes without a word and gives exactly its frames."""
+    path = os.path.join(str(tmp), f"{r.name}-{k}.mp4")
+    with open(path, "wb") as f:
+        f.write(r.init_bytes + r.segments[k])
+    want = sum(len(f.samples) for f in r.fragments[k])
+    out = subprocess.run(["ffprobe", "-v", "error", "-err_detect", "explode", "-count_frames",
+                          "-select_streams", "0", "-show_entries", "stream=nb_read_frames", "-of", "csv=p=0",
+                          path], capture_output=True, text=True)
+    os.unlink(path)
+    assert out.returncode == 0 and not out.stderr, (r.name, k, out.stderr)
+    assert int(out.stdout) == want, (r.name, k, out.stdout, want)
+
+
+def frame_count(r):
+    return sum(len(f.samples) for fragments in r.fragments for f in fragments)
+
+
+def barcodes(r, tmp, undo="null"):
+    """The frame numbers seen in the decoded rendition; undo: filters that turn it back as it was stamped."""
+    path = r.whole(os.path.join(str(tmp), f"{r.name}-all.mp4"))
+    w, h = r.init.width, r.init.height
+    if "transpose" in undo:
+        w, h = h, w
+    out = subprocess.run(f"ffmpeg -v error -i '{path}' -vf {undo} -vsync passthrough -f rawvideo -pix_fmt gray - | "
+                         f"'{BARCODE}' read {w} {h}", shell=True, capture_output=True, text=True)
+    os.unlink(path)
+    assert not out.stderr, out.stderr
+    return [int(n) if n != "?" else None for n in out.stdout.split()]
+
+
+def source_frames(path):
+    """Presentation times of the video packets, sorted, as seconds."""
+    out = subprocess.run(["ffprobe", "-v", "error", "-select_streams", "v:0", "-show_entries", "packet=pts_time,flags",
+                          "-of", "csv=p=0", path], capture_output=True, text=True, check=True).stdout
+    return sorted(float(l.split(",")[0]) for l in out.split() if "D" not in l.split(",")[1])

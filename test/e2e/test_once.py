@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Made once, for whoever asks; and for nobody, not at all."""
+import concurrent.futures
+import hashlib
+import random
+import socket
+
+import exact
+from edge import Playlist
+
+
+def first_video(edge, name):
+    p = Playlist(edge, name)
+    return next(r for r in p.renditions() if r[0] != "audio-0")
+
+
+def test_storm_on_one_cold_segment(start, clip, media_dir):
+    edge = start(media_dir)
+    _, folder, _ = first_video(edge, clip("base.mp4"))
+    before = edge.metrics()["encodes_video_total"]
+    with concurrent.futures.ThreadPoolExecutor(200) as pool:
+        bodies = list(pool.map(lambda _: edge.ok(folder + "1.m4s"), range(200)))
+    assert len({hashlib.sha256(b).hexdigest() for b in bodies}) == 1
+    assert edge.metrics()["encodes_video_total"] == before + 1
+
+
+def test_storm_on_a_cold_asset(start, clip, media_dir):
+    """Twenty viewers of everything at once: one probe, one encode of each segment."""
+    edge = start(media_dir)
+    name = clip("short.mp4")
+
+    def view(_):
+        p = Playlist(edge, name)
+        return [edge.ok(f + n) for _, f, _ in p.renditions() for n in p.media(f)[2]]
+
+    with concurrent.futures.ThreadPoolExecutor(20) as pool:
+        seen = list(pool.map(view, range(20)))
+    assert all(s == seen[0] for s in seen)
+    m = edge.metrics()
+    assert m["probes_total"] == 1
+    assert m["encodes_video_total"] + m["encodes_audio_total"] == len(seen[0])
+
+
+def leave_after_request(edge, path):
+    s = socket.create_connection(("127.0.0.1", edge.port))
+    s.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    return s
+
+
+def test_last_reader_leaves(start, clip, media_dir):
+    """The encode stops, nothing partial is kept, and the next one gets right bytes."""
+    edge = start(media_dir)
+    _, folder, _ = first_video(edge, clip("hd.mp4"))
+    client = leave_after_request(edge, folder + "1.m4s")
+    edge.wait_metric("jobs_running", lambda v: v == 1)
+    client.close()
+    edge.wait_metric("jobs_cancelled_total", lambda v: v == 1)
+    edge.wait_metric("jobs_running", lambda v: v == 0)
+    m = edge.metrics()
+    assert m["encodes_video_total"] == 0 and m["workers_crashed_total"] == 0
+    assert m["http_clients_gone_total"] == 1
+    body = edge.ok(folder + "1.m4s")
+    assert body == start(media_dir).ok(folder + "1.m4s")
+
+
+def test_one_of_two_readers_leaves(start, clip, media_dir):
+    edge = start(media_dir)
+    _, folder, _ = first_video(edge, clip("hd.mp4"))
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        stays = pool.submit(edge.ok, folder + "0.m4s")
+        edge.wait_metric("jobs_running", lambda v: v == 1)
+        leave_after_request(edge, folder + "0.m4s").close()
+        assert len(stays.result()) > 0
+    assert edge.metrics()["jobs_cancelled_total"] == 0
+
+
+def test_history_free(start, clip, media_dir):
+    """Any order, one or eight at once, one or two workers, two processes: the same bytes."""
+    name = clip("opengop.mp4")
+    runs = [
+        (dict(), lambda l: l.sort(), 1),
+        (dict(), lambda l: l.sort(reverse=True), 8),
+        (dict(TIDEMILL_WORKERS_COUNT="1"), random.Random(3).shuffle, 8),
+        (dict(TIDEMILL_WORKERS_COUNT="3", TIDEMILL_WORKERS_JOBS="1"), random.Random(4).shuffle, 3),
+    ]
+    seen = []
+    for env, order, at_once in runs:
+        _, renditions = exact.fetch(start(media_dir, env=env), name, order=order, at_once=at_once)
+        seen.append({r.name: r.hashes() for r in renditions})
+    assert all(s == seen[0] for s in seen)
+
+
+def test_killed_workers_change_nothing(start, clip, media_dir):
+    """Workers are killed under load: every request is answered, with the same bytes."""
+    import os
+    import signal
+    import threading
+    name = clip("base.mp4")
+    want = {r.name: r.hashes() for r in exact.fetch(start(media_dir), name)[1]}
+    edge = start(media_dir)
+    stop = threading.Event()
+
+    def killer():
+        rng = random.Random(5)
+        while not stop.wait(0.4):
+            pids = edge.worker_pids()
+            if pids:
+                os.kill(rng.choice(pids), signal.SIGKILL)
+
+    t = threading.Thread(target=killer)
+    t.start()
+    try:
+        got = {}
+        for _ in range(3):  # a source is refused when two workers in a row go down with it
+            try:
+                got = {r.name: r.hashes() for r in exact.fetch(edge, name, at_once=2)[1]}
+                break
+            except AssertionError as e:
+                assert "refused for a while" in str(e) or "worker" in str(e), e
+    finally:
+        stop.set()
+        t.join()
+    assert edge.metrics()["workers_crashed_total"] > 0
+    if got:
+        assert got == want
