@@ -3,16 +3,19 @@
 // audio - makes one audio segment: decodes, mixes, resamples, encodes.
 //
 // Everything counts in samples from T0, and every step gives the same samples
-// whatever segment asks for them, so that the packets of all segments are those
-// of one continuous encode:
+// whatever segment asks for them, so that the packets of all segments fit together
+// as those of one continuous encode, and as a rule are the same bytes:
 //  - decoded sound is laid out by the exact times of the sample table; what no
 //    sample covers, and what lies before T0 or past the asset's end, is silence;
 //  - the mixing matrix is fixed by the two layouts;
 //  - the resampler starts where an input sample falls on an output sample, and
 //    so early that its filter has filled up;
 //  - the encoder starts 32 frames early (or at frame 0, as a continuous encode
-//    does) and is fed 2 frames past the end: by then it has forgotten that it
-//    began later, and knows what follows.
+//    does) and is fed 2 frames past the end: by then it has settled, and knows
+//    what follows.
+// (Two things it never forgets: the thresholds of its last short block, and bands
+// it once had too few bits for.  On music with attacks that moves how finely some
+// packets are coded against a continuous encode, never how blocks join.)
 // The priming frame is dropped: AAC frame i holds samples [1024 i, 1024 (i + 1)).
 
 #include "codec/av/av.h"

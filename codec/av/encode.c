@@ -12,8 +12,7 @@
 //
 // Audio: constant quality, because the state of the rate control of a mean rate
 // never forgets where it began.  Noise substitution is off: its random numbers
-// depend on every frame before.  What then remains of the past is gone after a
-// few frames (audio.c).
+// depend on every frame before.  What then remains of the past: see audio.c.
 
 #include "codec/av/encode.h"
 

@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// The init segment is made without encoding, depends on settings alone, and the
+// signature names what stands behind it.
+
+#include "test/unit/av_tools.h"
+
+#include "base/err.h"
+#include "codec/av/av.h"
+#include "codec/av/encode.h"
+
+static const struct video_settings VIDEO = {
+    .width = 640,
+    .height = 360,
+    .fps = { 30000, 1001 },
+    .crf = 23,
+    .maxrate = 1000000,
+    .bufsize = 1000000,
+    .vbv_init_permille = 700,
+    .level = 30,
+    .preset = "veryfast",
+    .colour = { 1, 1, 1, false },
+};
+static const struct audio_settings AUDIO = { 48000, 2, 100 };
+
+static void make_init(const struct job *j, struct buf *out)
+{
+    struct buf nothing;
+    struct memory io;
+    struct job_stats stats;
+    char detail[DETAIL_MAX] = "";
+    buf_init(&nothing, 1);
+    memory_init(&io, &nothing);
+    const int rc = av_run(j, &io.io, &stats, detail, sizeof detail);
+    if (rc < 0)
+        fail_msg("%s: %s", err_name(rc), detail);
+    assert_int_equal(io.reads, 0);
+    *out = io.out;
+}
+
+static void make_video_init(const struct video_settings *v, struct buf *out)
+{
+    const struct job j = { .kind = JOB_INIT, .video = true, .v = *v };
+    make_init(&j, out);
+}
+
+static const uint8_t *find(const struct buf *b, const void *what, size_t n)
+{
+    return memmem(b->data, b->len, what, n);
+}
+
+// What the bandwidth may be changes nothing; size, level and colours do.
+static void test_depends_on_settings_alone(void **state)
+{
+    (void)state;
+    struct video_settings rows[8];
+    for (size_t i = 0; i < countof(rows); i++)
+        rows[i] = VIDEO;
+    rows[1].crf = 30;
+    rows[2].maxrate = rows[2].bufsize = 5000000;
+    rows[3].vbv_init_permille = 500;
+    rows[4].width = 642;
+    rows[5].level = 31;
+    rows[6].colour.matrix = 6;
+    rows[7].fps = (struct rational){ 25, 1 };
+    struct buf first;
+    make_video_init(&VIDEO, &first);
+    for (size_t i = 0; i < countof(rows); i++) {
+        struct buf b;
+        make_video_init(&rows[i], &b);
+        const bool same = b.len == first.len && memcmp(b.data, first.data, b.len) == 0;
+        assert_int_equal(same, i < 4);
+        buf_finish(&b);
+    }
+    buf_finish(&first);
+}
+
+static void test_avcc(void **state)
+{
+    (void)state;
+    struct buf b;
+    make_video_init(&VIDEO, &b);
+    const uint8_t *avcc = find(&b, "avcC", 4);
+    assert_non_null(avcc);
+    assert_int_equal(avcc[4], 1);
+    assert_int_equal(avcc[5], 100); // High
+    assert_int_equal(avcc[7], 30);  // level 3.0
+    assert_null(find(&b, "x264", 4));
+    assert_null(find(&b, "\0\0\0\1\x67", 5)); // no start code
+    buf_finish(&b);
+}
+
+static void test_audio(void **state)
+{
+    (void)state;
+    const struct job j = { .kind = JOB_INIT, .a = AUDIO };
+    struct buf b;
+    make_init(&j, &b);
+    assert_non_null(find(&b, "mp4a", 4));
+    assert_non_null(find(&b, "\x11\x90", 2)); // AAC-LC, 48000, stereo
+    buf_finish(&b);
+}
+
+static void test_bad_settings(void **state)
+{
+    (void)state;
+    struct video_settings rows[6];
+    for (size_t i = 0; i < countof(rows); i++)
+        rows[i] = VIDEO;
+    rows[0].width = 0;
+    rows[1].height = -2;
+    rows[2].fps.den = 0;
+    rows[3].bufsize = INT64_MAX;
+    rows[4].vbv_init_permille = 1001;
+    rows[5].fps.den = INT32_MAX;
+    for (size_t i = 0; i < countof(rows); i++) {
+        char detail[DETAIL_MAX] = "";
+        const struct why why = { detail, sizeof detail };
+        AVCodecContext *e = NULL;
+        assert_int_equal(encode_open_video(&e, &rows[i], &why), -E_PROTOCOL);
+        assert_null(e);
+        assert_true(detail[0]);
+    }
+}
+
+static void test_signature(void **state)
+{
+    (void)state;
+    char detail[DETAIL_MAX], before[256];
+    assert_true(copy_string(before, sizeof before, av_signature()));
+    assert_non_null(strstr(before, "lavc "));
+    assert_non_null(strstr(before, "x264 "));
+    assert_null(strstr(before, "x264 0"));
+    assert_non_null(strstr(before, "headers "));
+    assert_int_equal(av_setup(detail, sizeof detail), 0);
+    assert_string_equal(before, av_signature());
+}
+
+static void test_nal_units(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *in;
+        size_t in_size;
+        const char *out;
+        size_t out_size;
+    } rows[] = {
+        { "", 0, "", 0 },
+        { "\0\0\1", 3, "", 0 },
+        { "\0\0\0\1\x65"
+          "abc",
+          8,
+          "\0\0\0\4\x65"
+          "abc",
+          8 },
+        { "\0\0\1\x65"
+          "a\0\0\1\x41"
+          "b",
+          10,
+          "\0\0\0\2\x65"
+          "a\0\0\0\2\x41"
+          "b",
+          12 },
+        { "\0\0\0\1\x65"
+          "a\0\0\0\1\x41"
+          "b",
+          12,
+          "\0\0\0\2\x65"
+          "a\0\0\0\2\x41"
+          "b",
+          12 },
+        { "\0\0\1\x06\5note\0\0\1\x65"
+          "a",
+          14,
+          "\0\0\0\2\x65"
+          "a",
+          6 }, // a note goes
+        { "\0\0\1\x06\4cc\0\0\1\x65"
+          "a",
+          12,
+          "\0\0\0\4\x06\4cc\0\0\0\2\x65"
+          "a",
+          14 },
+        { "junk\0\0\1\x65"
+          "a",
+          9,
+          "\0\0\0\2\x65"
+          "a",
+          6 },
+        { "\0\0\1\0\0\1\x65"
+          "a",
+          8,
+          "\0\0\0\2\x65"
+          "a",
+          6 },
+    };
+    for (size_t i = 0; i < countof(rows); i++) {
+        struct buf b;
+        buf_init(&b, 100);
+        assert_int_equal(encode_nal_units(&b, (const uint8_t *)rows[i].in, rows[i].in_size), 0);
+        assert_int_equal(b.len, rows[i].out_size);
+        if (b.len)
+            assert_memory_equal(b.data, rows[i].out, b.len);
+        buf_finish(&b);
+    }
+}
+
+int main(void)
+{
+    char detail[DETAIL_MAX];
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_depends_on_settings_alone),
+        cmocka_unit_test(test_avcc),
+        cmocka_unit_test(test_audio),
+        cmocka_unit_test(test_bad_settings),
+        cmocka_unit_test(test_signature),
+        cmocka_unit_test(test_nal_units),
+    };
+    if (av_setup(detail, sizeof detail) < 0) {
+        print_error("%s\n", detail);
+        return 1;
+    }
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
