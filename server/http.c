@@ -49,7 +49,6 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -58,6 +57,7 @@
 #include "base/stat.h"
 #include "cache/object.h"
 #include "config/conf.h"
+#include "server/gate.h"
 #include "server/listen.h"
 #include "server/watch.h"
 
@@ -323,198 +323,58 @@ static enum MHD_Result send_problem(struct client *c, int code, const char *deta
     return send_reply(c, &r);
 }
 
-// ---- the gate
-
-enum field {
-    F_HOST,
-    F_CONTENT_LENGTH,
-    F_TRANSFER_ENCODING,
-    F_RANGE,
-    F_IF_RANGE,
-    F_IF_NONE_MATCH,
-    F_IF_MATCH,
-    F_ACCEPT_ENCODING,
-    F_COUNT,
-};
-
-struct fields {
-    const char *value[F_COUNT];
-    const char *wrong; // NULL, or what is
-};
-
-static enum field field_of(const char *name)
-{
-    static const char *const names[F_COUNT] = {
-        [F_HOST] = "Host",
-        [F_CONTENT_LENGTH] = "Content-Length",
-        [F_TRANSFER_ENCODING] = "Transfer-Encoding",
-        [F_RANGE] = "Range",
-        [F_IF_RANGE] = "If-Range",
-        [F_IF_NONE_MATCH] = "If-None-Match",
-        [F_IF_MATCH] = "If-Match",
-        [F_ACCEPT_ENCODING] = "Accept-Encoding",
-    };
-    int i = 0;
-    while (i < F_COUNT && strcasecmp(name, names[i]) != 0)
-        i++;
-    return (enum field)i;
-}
-
-static bool is_token(const char *s, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        if ((unsigned char)s[i] <= 0x20 || (unsigned char)s[i] >= 0x7f ||
-            strchr("\"(),/:;<=>?@[\\]{}", s[i]))
-            return false;
-    return n > 0;
-}
-
-static bool is_text(const char *s, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        if (((unsigned char)s[i] < 0x20 && s[i] != '\t') || s[i] == 0x7f)
-            return false;
-    return true;
-}
-
-// Line ends are zeroed in place.  One zero only was a bare LF, which peers may not
-// take for the end of a line.
-static bool is_line_end(const char *s)
-{
-    return s[0] == '\0' && s[1] == '\0';
-}
-
-// Whether the value follows its name in one line.  libmicrohttpd appends a folded
-// line to the field's name, moved elsewhere: "Transfer-Encoding:", "chunked" on
-// the next line, and it is a field of another name.
-static bool is_one_line(const char *name, size_t n, const char *value, size_t value_n)
-{
-    const char *p = name + n + 1;
-    if (value < p)
-        return false;
-    while (p < value && (*p == ' ' || *p == '\t'))
-        p++;
-    return p == value && is_line_end(value + value_n);
-}
-
-static enum MHD_Result take_field(void *arg, enum MHD_ValueKind kind, const char *name, size_t n,
-                                  const char *value, size_t value_n)
-{
-    (void)kind;
-    struct fields *const f = arg;
-    if (!is_token(name, n))
-        f->wrong = "a field name is malformed";
-    else if (!is_one_line(name, n, value, value_n))
-        f->wrong = "a field is folded, or its line does not end with CRLF";
-    else if (!is_text(value, value_n))
-        f->wrong = "a field value has control bytes";
-    if (f->wrong)
-        return MHD_NO;
-    const enum field i = field_of(name);
-    if (i == F_COUNT)
-        return MHD_YES;
-    if (f->value[i] && i != F_ACCEPT_ENCODING)
-        f->wrong = "a field that must not repeat does";
-    f->value[i] = value;
-    return MHD_YES;
-}
-
-// "http://host/path" asks for what "/path" does (RFC 9112 3.2.2).
-static char *origin_form(char *target)
-{
-    char *p;
-    if (strncasecmp(target, "http://", 7) == 0)
-        p = target + 7;
-    else if (strncasecmp(target, "https://", 8) == 0)
-        p = target + 8;
-    else
-        return target;
-    p += strcspn(p, "/?");
-    if (*p != '/')
-        *--p = '/';
-    return p;
-}
-
-static bool is_visible(const char *s)
-{
-    for (; *s; s++)
-        if ((unsigned char)*s <= 0x20 || *s == 0x7f)
-            return false;
-    return true;
-}
-
-// What is wrong with the request, or NULL.  A body means nothing on our methods,
-// and peers may disagree with us where it ends: whoever sends one is not heard on.
-static const char *gate(const struct fields *f, const struct http_exchange *x)
-{
-    if (f->wrong)
-        return f->wrong;
-    if (!f->value[F_HOST] && !x->request.http10)
-        return "the Host field is missing";
-    if (f->value[F_TRANSFER_ENCODING])
-        return "a request body is not accepted";
-    if (f->value[F_CONTENT_LENGTH] && strcmp(f->value[F_CONTENT_LENGTH], "0") != 0)
-        return "a request body is not accepted";
-    if (x->path[0] != '/' || !is_visible(x->path) || !is_visible(x->query))
-        return "the request target is malformed";
-    return NULL;
-}
-
-static enum method method_of(const char *name)
-{
-    if (strcmp(name, "GET") == 0)
-        return METHOD_GET;
-    if (strcmp(name, "HEAD") == 0)
-        return METHOD_HEAD;
-    return strcmp(name, "OPTIONS") == 0 ? METHOD_OPTIONS : METHOD_OTHER;
-}
+// ---- the two calls of a request
 
 static void fill_exchange(struct client *c, const char *method, const char *version,
-                          const struct fields *f)
+                          const struct gate_fields *f)
 {
     struct http_exchange *const x = &c->exchange;
-    char *const target = origin_form(c->target);
+    char *const target = gate_origin_form(c->target);
     char *const mark = strchr(target, '?');
     if (mark)
         *mark = '\0';
     *x = (struct http_exchange){
         .path = target,
         .query = mark ? mark + 1 : "",
-        .request = { .method = method_of(method),
+        .request = { .method = gate_method(method),
                      .http10 = strcmp(version, "HTTP/1.0") == 0,
-                     .range = f->value[F_RANGE],
-                     .if_range = f->value[F_IF_RANGE],
-                     .if_none_match = f->value[F_IF_NONE_MATCH],
-                     .if_match = f->value[F_IF_MATCH] },
-        .accepts_gzip = reply_accepts_gzip(f->value[F_ACCEPT_ENCODING]),
+                     .range = f->value[GATE_RANGE],
+                     .if_range = f->value[GATE_IF_RANGE],
+                     .if_none_match = f->value[GATE_IF_NONE_MATCH],
+                     .if_match = f->value[GATE_IF_MATCH] },
+        .accepts_gzip = reply_accepts_gzip(f->value[GATE_ACCEPT_ENCODING]),
         .start_us = clock_us(),
     };
     memcpy(x->client, c->address, sizeof x->client);
 }
 
-// ---- the two calls of a request
+static enum MHD_Result on_field(void *fields, enum MHD_ValueKind kind, const char *name, size_t n,
+                                const char *value, size_t value_n)
+{
+    (void)kind;
+    return gate_take_field(fields, name, n, value, value_n) ? MHD_YES : MHD_NO;
+}
 
-// The header begins with the method, and with its size known, so is its end.
-static bool ends_with_two_lines(struct client *c, const char *method)
+// The header begins with the method, and its size is known.
+static void take_fields(struct client *c, const char *method, const char *version,
+                        struct gate_fields *f)
 {
     const size_t n = MHD_get_connection_info(c->connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE)
                          ->header_size;
-    return n >= 4 && is_line_end(method + n - 4) && is_line_end(method + n - 2);
+    if (gate_take_lines(f, method, n, version))
+        MHD_get_connection_values_n(c->connection, MHD_HEADER_KIND, on_field, f);
 }
 
 static enum MHD_Result take_header(struct client *c, const char *method, const char *version)
 {
-    struct fields f = { 0 };
+    struct gate_fields f = { 0 };
     c->header_seen = true;
     atomic_store_explicit(&c->watched.deadline_ms, 0, memory_order_relaxed);
-    if (!is_line_end(version + strlen(version)) || !ends_with_two_lines(c, method))
-        f.wrong = "a line does not end with CRLF";
-    else
-        MHD_get_connection_values_n(c->connection, MHD_HEADER_KIND, take_field, &f);
+    take_fields(c, method, version, &f);
     fill_exchange(c, method, version, &f);
     if (c->exchange.request.method == METHOD_OTHER)
         return send_problem(c, E_METHOD, NULL);
-    const char *const wrong = gate(&f, &c->exchange);
+    const char *const wrong = gate_check(&f, &c->exchange);
     return wrong ? send_problem(c, E_BAD_REQUEST, wrong) : MHD_YES;
 }
 

@@ -43,6 +43,8 @@ static struct {
     struct http_outcome last;
     char last_path[256], last_query[256], last_client[64];
     struct object *made; // what /made serves
+    int held;            // steps that wait in the handler until released: "hold"
+    bool released;
 } seen = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
 static uint8_t pattern[BODY];
@@ -96,25 +98,25 @@ static enum http_verdict answer_object(struct http_exchange *x, struct reply *r,
     return HTTP_REPLY;
 }
 
-static enum http_verdict step(void *arg, struct http_exchange *x, struct reply *r,
-                              struct object **wait_for, size_t *have)
+static void hold(void)
 {
-    (void)arg;
-    const bool first = !x->state;
     lock(&seen.lock);
-    if (first)
-        seen.begun++;
-    seen.steps++;
-    copy_string(seen.last_path, sizeof seen.last_path, x->path);
-    copy_string(seen.last_query, sizeof seen.last_query, x->query);
-    copy_string(seen.last_client, sizeof seen.last_client, x->client);
+    seen.held++;
     pthread_cond_broadcast(&seen.changed);
+    while (!seen.released)
+        pthread_cond_wait(&seen.changed, &seen.lock);
     unlock(&seen.lock);
-    if (first) {
-        x->state = xstrdup("state");
-        x->object = open_object(x->path);
-        if (x->object)
-            object_join(x->object);
+}
+
+static enum http_verdict serve(struct http_exchange *x, bool first, struct reply *r,
+                               struct object **wait_for, size_t *have)
+{
+    if (!first && strcmp(x->query, "hold") == 0)
+        hold();
+    if (first && strcmp(x->query, "stale") == 0) {
+        *wait_for = x->object;
+        *have = 1;
+        return HTTP_WAIT;
     }
     if (x->request.method == METHOD_OPTIONS) {
         reply_options(r);
@@ -130,6 +132,35 @@ static enum http_verdict step(void *arg, struct http_exchange *x, struct reply *
     r->body = BODY_TEXT;
     buf_printf(&r->text, "gzip %d", x->accepts_gzip);
     return HTTP_REPLY;
+}
+
+static void begin(struct http_exchange *x)
+{
+    x->state = xstrdup("state");
+    x->object = open_object(x->path);
+    if (x->object)
+        object_join(x->object);
+    lock(&seen.lock);
+    seen.begun++;
+    copy_string(seen.last_path, sizeof seen.last_path, x->path);
+    copy_string(seen.last_query, sizeof seen.last_query, x->query);
+    copy_string(seen.last_client, sizeof seen.last_client, x->client);
+    unlock(&seen.lock);
+}
+
+static enum http_verdict step(void *arg, struct http_exchange *x, struct reply *r,
+                              struct object **wait_for, size_t *have)
+{
+    (void)arg;
+    const bool first = !x->state;
+    if (first)
+        begin(x);
+    const enum http_verdict verdict = serve(x, first, r, wait_for, have);
+    lock(&seen.lock);
+    seen.steps++;
+    pthread_cond_broadcast(&seen.changed);
+    unlock(&seen.lock);
+    return verdict;
 }
 
 static void done(void *arg, struct http_exchange *x, const struct http_outcome *o)
@@ -207,7 +238,8 @@ static void stop(struct http *h)
 static int reset(void **state)
 {
     (void)state;
-    seen.begun = seen.steps = seen.done = seen.gone = seen.cut = 0;
+    seen.begun = seen.steps = seen.done = seen.gone = seen.cut = seen.held = 0;
+    seen.released = false;
     memset(&seen.last, 0, sizeof seen.last);
     object_unref(&seen.made);
     return 0;
@@ -768,6 +800,57 @@ static void leaves_while_streaming(void **state)
     stop(h);
 }
 
+// The client of one leaves while its handler runs, between two waits.  That of
+// another, on another thread, leaves after it: when that is noticed, so is the
+// first.
+static void leaves_between_waits(void **state)
+{
+    (void)state;
+    struct http *const h = start(2);
+    struct object *const o = make();
+    struct conn *const c = dial(h);
+    ask(c, "GET /made?hold", "Range: bytes=0-\r\n");
+    wait_for(&seen.steps, 1);
+    append(o, 0, 10);
+    wait_for(&seen.held, 1);
+    struct conn *const other = dial(h);
+    ask(other, "GET /made", "Range: bytes=0-\r\n");
+    wait_for(&seen.begun, 2);
+    hang_up(c);
+    hang_up(other);
+    wait_for(&seen.done, 1);
+    lock(&seen.lock);
+    seen.released = true;
+    pthread_cond_broadcast(&seen.changed);
+    unlock(&seen.lock);
+    wait_for(&seen.done, 2);
+    assert_int_equal(seen.gone, 2);
+    assert_true(object_abandoned(o));
+    object_fail(o, E_CANCELLED, NULL);
+    stop(h);
+}
+
+// What a handler waits for has happened before it says so.
+static void waits_for_the_past(void **state)
+{
+    (void)state;
+    struct http *const h = start(1);
+    struct conn *const c = dial(h);
+    struct object *const o = make();
+    append(o, 0, 10);
+    ask(c, "GET /made?stale", "");
+    static struct answer a;
+    bool last;
+    read_head(c, &a);
+    assert_true(take_chunk(c, &a, &last));
+    object_commit(o);
+    assert_true(take_chunk(c, &a, &last) && last);
+    ask(c, "GET /made?stale", "");
+    assert_int_equal(get(c, false)->n, 10);
+    hang_up(c);
+    stop(h);
+}
+
 // Leaving, waking and refusing at the same time, many times.
 struct maker {
     struct object *o;
@@ -1019,6 +1102,15 @@ static void big_headers(void **state)
     stop(h);
 }
 
+// Sends a byte now and then until the server has had enough.
+static void drip(struct conn *c)
+{
+    const struct timeval pause = { .tv_usec = 10000 };
+    setsockopt(c->fd, SOL_SOCKET, SO_RCVTIMEO, &pause, sizeof pause);
+    for (char byte; recv(c->fd, &byte, 1, 0) < 0 && errno == EAGAIN;)
+        put(c, "x", 1);
+}
+
 // A header that is not complete in time ends the connection: a new one, and one
 // that has been kept; the rest of the time belongs to the idle.
 static void slow_headers(void **state)
@@ -1043,13 +1135,9 @@ static void slow_headers(void **state)
         assert_true(at_end(c));
         hang_up(c);
     }
-    // A drip does not help.
     struct conn *const c = dial(h);
     put(c, "GET /text HTTP/1.1\r\n", 20);
-    const struct timeval drip = { .tv_usec = 10000 };
-    setsockopt(c->fd, SOL_SOCKET, SO_RCVTIMEO, &drip, sizeof drip);
-    for (char byte; recv(c->fd, &byte, 1, 0) < 0 && errno == EAGAIN;)
-        put(c, "x", 1);
+    drip(c);
     hang_up(c);
     stop(h);
 }
@@ -1060,10 +1148,16 @@ static void idle_connections(void **state)
     struct conf conf = settings();
     conf.http_idle_timeout = 100;
     struct http *const h = start_with(&conf, "127.0.0.1:0", 1);
-    struct conn *const c = dial(h);
+    struct conn *c = dial(h);
     ask(c, "GET /text", "");
     assert_int_equal(get(c, false)->status, 200);
     assert_true(at_end(c));
+    hang_up(c);
+    // A request line that never ends is no request.
+    c = dial(h);
+    ask(c, "GET /text", "");
+    assert_int_equal(get(c, false)->status, 200);
+    drip(c);
     hang_up(c);
     stop(h);
 }
@@ -1133,9 +1227,9 @@ static void counts(void **state)
     get(c, false);
     ask(c, "HEAD /nothing", "");
     get(c, true);
+    assert_int_equal(stat_get(STAT_http_connections), 1);
     ask(c, "POST /whole", "");
     get(c, false);
-    assert_int_equal(stat_get(STAT_http_connections), 1);
     assert_true(at_end(c));
     hang_up(c);
     stop(h);
@@ -1267,6 +1361,8 @@ int main(void)
         cmocka_unit_test_teardown(storm, reset),
         cmocka_unit_test_teardown(leaves_while_waiting, reset),
         cmocka_unit_test_teardown(leaves_while_streaming, reset),
+        cmocka_unit_test_teardown(leaves_between_waits, reset),
+        cmocka_unit_test_teardown(waits_for_the_past, reset),
         cmocka_unit_test_teardown(leaving_races_with_waking, reset),
         cmocka_unit_test_teardown(turned_away, reset),
         cmocka_unit_test_teardown(big_headers, reset),

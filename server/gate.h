@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// gate - turns away requests that are malformed, or that somebody between the
+// client and us may read differently than we do (request smuggling).  Pure.
+
+#ifndef SERVER_GATE_H
+#define SERVER_GATE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "server/reply.h"
+
+struct http_exchange;
+
+// The fields that matter to us.
+enum gate_field {
+    GATE_HOST,
+    GATE_CONTENT_LENGTH,
+    GATE_TRANSFER_ENCODING,
+    GATE_RANGE,
+    GATE_IF_RANGE,
+    GATE_IF_NONE_MATCH,
+    GATE_IF_MATCH,
+    GATE_ACCEPT_ENCODING,
+    GATE_COUNT,
+};
+
+// Zeroed, then filled by the two functions below.  The values are borrowed.
+struct gate_fields {
+    const char *value[GATE_COUNT]; // NULL where absent
+    const char *wrong;             // NULL, or what is
+};
+
+// The n bytes of the header, its lines cut by zeros in place of CR and LF, and
+// the version in its first.  False when something is wrong.
+bool gate_take_lines(struct gate_fields *f, const char *header, size_t n, const char *version);
+
+// One field, in that same header.  False when something is wrong.
+bool gate_take_field(struct gate_fields *f, const char *name, size_t n, const char *value,
+                     size_t value_n);
+
+enum method gate_method(const char *name);
+
+// "http://host/path" asks for what "/path" does (RFC 9112 3.2.2).  Points into
+// target, which may be changed.
+char *gate_origin_form(char *target);
+
+// What is wrong with the request, or NULL.  A body means nothing with our methods,
+// and peers may disagree with us where it ends: whoever sends one is not heard on.
+const char *gate_check(const struct gate_fields *f, const struct http_exchange *x);
+
+#endif
