@@ -88,11 +88,18 @@ int wire_out_flush(int fd, struct wire_out *o);
 // The worker program is started with its control socket (SOCK_SEQPACKET) as
 // descriptor 3 and its limit of memory in bytes, as decimal text, as argv[1].  It
 // loads the libraries, says struct zygote_hello, and forks a worker for each
-// request: one byte 'F' with the worker's end of a socketpair attached.  It answers
-// each with struct zygote_reply, and a pidfd attached when ok.  It ends when the
-// control socket is closed, and its workers with it.
+// ZYGOTE_FORK that has the worker's end of a socketpair attached.  It answers with
+// struct zygote_reply, and a pidfd attached when ok.  ZYGOTE_STATUS asks how a worker
+// ended, which must be dead by then.  It ends when the control socket is closed, and
+// its workers with it.
 #define ZYGOTE_FD 3
-#define ZYGOTE_FORK 'F'
+
+enum zygote_kind { ZYGOTE_FORK = 'F', ZYGOTE_STATUS = 'S' };
+
+struct zygote_request {
+    int32_t kind;
+    int32_t pid; // ZYGOTE_STATUS
+};
 
 struct zygote_hello {
     int32_t version;          // WIRE_VERSION
@@ -103,7 +110,7 @@ struct zygote_hello {
 struct zygote_reply {
     int32_t ok; // 1, or 0 and error
     int32_t pid;
-    int32_t error; // errno
+    int32_t error; // errno; of ZYGOTE_STATUS what waitpid said
 };
 
 // One message of a seqpacket socket, with or without (-1) a descriptor.  0 or

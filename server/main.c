@@ -155,6 +155,10 @@ int main(int argc, char **argv)
         options_print_help(stdout);
         return EXIT_CODE_OK;
     }
+    if (o.action == ACTION_HELP_CONFIG) {
+        conf_print_help(stdout);
+        return EXIT_CODE_OK;
+    }
     if (o.action == ACTION_VERSION)
         return print_versions();
 

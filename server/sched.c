@@ -21,6 +21,7 @@
 #define CLIENT_BUCKETS 1024 // clients that fall together share a share
 #define POISON_MAX 1024     // sources remembered; the oldest makes room
 #define CRASHES_MAX 2
+#define KILLED_MAX 8 // tries of one job while somebody kills its workers
 
 // One driver and its worker.
 struct slot {
@@ -220,7 +221,7 @@ static int run_once(struct slot *slot, struct work *w, char *detail, size_t cap)
     return err;
 }
 
-// A worker that went down with this work: a crash, or the watchdog.
+// Whether this work brought its worker down: a crash, a breach, or the watchdog.
 static bool brought_down(const struct slot *slot, const struct work *w, int err)
 {
     return (err == -E_WORKER || err == -E_TIMEOUT || err == -E_PROTOCOL) && slot->worker &&
@@ -235,15 +236,18 @@ static int run_work(struct slot *slot, struct work *w, char *detail, size_t cap)
     if (n > 0)
         source_want(w->source, offset, n);
 
-    for (int attempt = 1;; attempt++) {
+    int crashes = 0, killed = 0;
+    for (;;) {
         const int err = run_once(slot, w, detail, cap);
-        if (!brought_down(slot, w, err))
+        if (brought_down(slot, w, err)) {
+            note_crash(s, &w->version);
+            log_warn("worker", "%s: worker went down (%s)", source_path(w->source), detail);
+            if (++crashes == CRASHES_MAX) {
+                snprintf(detail, cap, "two workers went down with this source");
+                return -E_POISONED;
+            }
+        } else if (err != -E_KILLED || cancel_is_set(w->cancel) || ++killed == KILLED_MAX) {
             return err;
-        note_crash(s, &w->version);
-        log_warn("worker", "%s: worker went down (%s)", source_path(w->source), detail);
-        if (attempt == CRASHES_MAX) {
-            snprintf(detail, cap, "two workers went down with this source");
-            return -E_POISONED;
         }
         stat_add(STAT_jobs_retried_total, 1);
     }

@@ -8,9 +8,10 @@
 // smallest stamp runs first: a client with one job in the queue is not kept
 // waiting by another with a hundred.
 //
-// A job whose worker dies is run once more on a fresh worker; the bytes that
+// A job whose worker dies is run again on a fresh worker (once, if the job may be to
+// blame); the bytes that
 // were already put out must come again, or the work fails.  A source that
-// brings two workers down (a crash or the watchdog, never our own cancel) is
+// brings two workers down (a crash or the watchdog, never a SIGKILL or our own cancel) is
 // refused for conf->workers_poison.
 
 #ifndef SERVER_SCHED_H

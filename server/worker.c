@@ -53,6 +53,7 @@ struct zygote {
 
 struct worker {
     const struct conf *conf;
+    struct zygote *zygote;
     pid_t pid;
     int fd;    // the wire
     int pidfd; // readable when the process is dead
@@ -243,13 +244,32 @@ static bool revive(struct zygote *z, char *why, size_t cap)
 // when there is no zygote (any more).
 static int request_fork(struct zygote *z, int fd, struct zygote_reply *reply, int *pidfd)
 {
-    const char request = ZYGOTE_FORK;
-    int rc = z->control < 0 ? -E_WORKER : zygote_send(z->control, &request, 1, fd);
+    const struct zygote_request request = { .kind = ZYGOTE_FORK };
+    int rc = z->control < 0 ? -E_WORKER : zygote_send(z->control, &request, sizeof request, fd);
     if (rc == 0)
         rc = zygote_receive(z->control, reply, sizeof *reply, pidfd);
     if (rc < 0)
         end_zygote(z); // or replies would be out of step
     return rc;
+}
+
+// Whether a dead worker was killed by SIGKILL: by somebody else or by the kernel
+// for want of memory, but not by what it was decoding.
+static bool was_killed(struct zygote *z, pid_t pid)
+{
+    const struct zygote_request request = { .kind = ZYGOTE_STATUS, .pid = pid };
+    struct zygote_reply reply = { 0 };
+    int fd = -1;
+    lock(&z->lock);
+    int rc = z->control < 0 ? -E_WORKER : zygote_send(z->control, &request, sizeof request, -1);
+    if (rc == 0)
+        rc = zygote_receive(z->control, &reply, sizeof reply, &fd);
+    if (rc < 0)
+        end_zygote(z);
+    unlock(&z->lock);
+    close_fd(&fd);
+    // Without a zygote its workers were killed with it.
+    return rc < 0 || (reply.ok && WIFSIGNALED(reply.error) && WTERMSIG(reply.error) == SIGKILL);
 }
 
 static bool fork_worker(struct zygote *z, int fd, struct worker *w, char *why, size_t cap)
@@ -292,6 +312,7 @@ struct worker *worker_start(struct zygote *z, char *why, size_t cap)
     }
     struct worker *w = xcalloc(1, sizeof *w);
     w->conf = z->conf;
+    w->zygote = z;
     w->fd = pair[0];
     w->pidfd = -1;
     w->kick = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -389,12 +410,16 @@ static int breach(struct run *r, const char *what)
 
 static int gone(struct run *r)
 {
+    // One that we killed ourselves is no news.  Else: it closes its socket before it
+    // is dead for waitpid.
+    const bool killed = r->w->alive && process_ended(r->w->pidfd, STOP_MS) &&
+                        was_killed(r->w->zygote, r->w->pid);
     kill_worker(r->w);
-    stat_add(STAT_workers_crashed_total, 1);
+    stat_add(killed ? STAT_workers_lost_total : STAT_workers_crashed_total, 1);
     if (r->err)
         return r->err;
-    say(r, "the worker died");
-    return -E_WORKER;
+    say(r, killed ? "the worker was killed from outside" : "the worker died");
+    return killed ? -E_KILLED : -E_WORKER;
 }
 
 // The wire cannot be used any more, says wire.h.

@@ -28,7 +28,8 @@ struct zygote *zygote_start(const struct conf *conf, char *why, size_t cap);
 // What av_signature says in the program; valid until zygote_stop.
 const char *zygote_signature(const struct zygote *z);
 
-// Ends it and every worker that is left; NULL is fine.
+// Ends it, and every worker process that is left; but worker_run must not be called
+// any more.  NULL is fine.
 void zygote_stop(struct zygote *z);
 
 // Forks a worker and checks its greeting.  A zygote that died is started anew.
@@ -59,6 +60,7 @@ struct worker_calls {
 //   -E_CHANGED  a read came short;
 //   -E_LIMITS   an answer above conf->cache_object;
 //   -E_TIMEOUT  the deadline passed, the worker is killed;
+//   -E_KILLED   somebody else killed it (SIGKILL), which says nothing of the job;
 //   -E_WORKER   it died by itself; -E_PROTOCOL: it broke the protocol and is killed.
 // What was appended before a failure is void.  One thread at a time.
 int worker_run(struct worker *w, const struct job *job, const struct worker_calls *calls,

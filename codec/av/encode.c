@@ -86,9 +86,6 @@ static void configure_stream(AVCodecContext *ctx, const struct video_settings *v
     set_option(ctx, "level", level);
     set_option(ctx, "forced-idr", "1");
     set_option(ctx, "a53cc", "0");
-    // cpu-independent: x264's fast macroblock-tree code reads memory it never wrote, so
-    // its bytes depend on what the heap held before; the portable code does not, and it
-    // costs no measurable time.
     set_option(ctx, "x264-params", "stitchable=1:cpu-independent=1");
     ctx->gop_size = GOP;
     ctx->keyint_min = GOP;

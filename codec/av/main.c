@@ -40,6 +40,7 @@
 #define NICE 10
 #define ARENAS 2 // of malloc: each reserves 64 MiB of address space
 #define DESCRIPTORS 16
+#define ENDED_MAX 256
 #define OOM_SCORE "900" // of 1000: the kernel takes a worker rather than the server
 
 // ---- the worker
@@ -126,13 +127,33 @@ static void work(int fd, pid_t zygote, int64_t memory)
 
 // ---- the zygote
 
+// How the last workers ended; the server asks when one is missing.
+static struct ended {
+    pid_t pid;
+    int status;
+} ended[ENDED_MAX];
+static size_t ended_next;
+
 static void reap(void)
 {
     int status;
-    for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;)
+    for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
+        ended[ended_next++ % ENDED_MAX] = (struct ended){ pid, status };
         if (WIFSIGNALED(status) && WTERMSIG(status) != SIGKILL)
             log_warn("worker", "process %d died of signal %d (%s)", (int)pid, WTERMSIG(status),
                      strsignal(WTERMSIG(status)));
+    }
+}
+
+static bool tell_status(pid_t pid)
+{
+    struct zygote_reply reply = { .pid = pid };
+    reap();
+    for (size_t i = 0; i < ENDED_MAX; i++) {
+        if (ended[i].pid == pid)
+            reply = (struct zygote_reply){ .ok = 1, .pid = pid, .error = ended[i].status };
+    }
+    return zygote_send(ZYGOTE_FD, &reply, sizeof reply, -1) == 0;
 }
 
 // Forks a worker that serves fd and answers the server.  False when it is gone.
@@ -155,11 +176,15 @@ static bool fork_worker(int fd, int64_t memory)
 
 static bool serve_request(int64_t memory)
 {
-    char request = 0;
+    struct zygote_request request;
     int fd;
-    if (zygote_receive(ZYGOTE_FD, &request, 1, &fd) < 0)
+    if (zygote_receive(ZYGOTE_FD, &request, sizeof request, &fd) < 0)
         return false;
-    const bool alive = request == ZYGOTE_FORK && fork_worker(fd, memory);
+    bool alive = false;
+    if (request.kind == ZYGOTE_FORK)
+        alive = fork_worker(fd, memory);
+    else if (request.kind == ZYGOTE_STATUS)
+        alive = tell_status(request.pid);
     if (fd >= 0)
         close(fd);
     return alive;
