@@ -300,7 +300,7 @@ static int get_lace(struct reader *r, int lacing, int64_t left, int64_t *sizes)
     for (int i = 0; i < n - 1 && !r->bad; i++) {
         if (lacing == 1) { // Xiph
             sizes[i] = 0;
-            for (int b = 255; b == 255 && !r->bad; sizes[i] += b)
+            for (int b = 255; b == 255; sizes[i] += b)
                 b = get_u8(r);
         } else if (lacing == 3) { // EBML: the first size, then differences
             const uint8_t *before = r->p;

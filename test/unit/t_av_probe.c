@@ -267,6 +267,12 @@ static const struct {
       { "vp9", 128, 96, SQUARE, .depth = 8, UNTAGGED, .fps_num = 25, .fps_den = 1, .frames = 75,
         .constant = 1, .shown = 75, .audio = "vorbis", .rate = 48000, .channels = 1,
         .first = -144 } },
+    // Pictures start at 7 ms; the delay of the codec is 312 samples.
+    { "opus.webm",
+      FFMPEG PICTURE SINE "-c:v libvpx-vp9 -deadline realtime -cpu-used 8 -c:a libopus opus.webm",
+      { "vp9", 128, 96, SQUARE, .depth = 8, UNTAGGED, .fps_num = 25, .fps_den = 1, .frames = 75,
+        .constant = 1, .shown = 75, .audio = "opus", .rate = 48000, .channels = 1,
+        .first = -7 * 48 - 312 } },
     { "ac3.mkv", FFMPEG PICTURE SINE X264 "-c:a ac3 ac3.mkv", { H264_3S } },
     // VP8 in two passes has packets of pictures that are never shown.
     { "hidden.webm",
@@ -313,6 +319,22 @@ static void test_made(void **state)
         check_fields(made[i].name, &b, &made[i].f);
         buf_finish(&b);
     }
+}
+
+// Where a hidden picture has the time of a shown one, the shown one is taken.
+static void test_hidden(void **state)
+{
+    (void)state;
+    struct buf b = load_made("hidden.webm");
+    char detail[DETAIL_MAX];
+    struct media *m;
+    assert_int_equal(probe(&b, &limits, &m, detail), 0);
+    const struct video_track *v = &m->video;
+    assert_true(v->sample_count > v->shown_count);
+    for (int i = 0; i < v->shown_count; i++)
+        assert_true(b.data[v->samples[v->shown[i]].offset] & 0x10); // VP8's show_frame
+    media_destroy(m);
+    buf_finish(&b);
 }
 
 // ---- rotation
@@ -567,11 +589,11 @@ static int teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_real),      cmocka_unit_test(test_made),
-        cmocka_unit_test(test_rotation),  cmocka_unit_test(test_sound),
-        cmocka_unit_test(test_refused),   cmocka_unit_test(test_limits),
-        cmocka_unit_test(test_cancelled), cmocka_unit_test(test_bombs),
-        cmocka_unit_test(test_hostile),
+        cmocka_unit_test(test_real),   cmocka_unit_test(test_made),
+        cmocka_unit_test(test_hidden), cmocka_unit_test(test_rotation),
+        cmocka_unit_test(test_sound),  cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_limits), cmocka_unit_test(test_cancelled),
+        cmocka_unit_test(test_bombs),  cmocka_unit_test(test_hostile),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
