@@ -40,8 +40,10 @@ static int64_t window_end(const struct decoder *d)
     int64_t end = start + next_sample(d)->size;
     for (int i = d->next + 1; i < d->job->sample_count; i++) {
         const struct sample *s = &d->job->samples[i];
+        if (s->offset < start || s->offset > end + WINDOW_GAP)
+            break;
         const int64_t last = s->offset + s->size;
-        if (s->offset < start || s->offset > end + WINDOW_GAP || last - start > WINDOW_MAX)
+        if (last - start > WINDOW_MAX || last > d->io->size)
             break;
         if (last > end)
             end = last;

@@ -28,19 +28,22 @@ static const struct setup {
     int source_rate, source_channels;
     int rate, channels;
     int quality;
+    int early; // source samples that lie before T0
 } SETUPS[] = {
-    { "sweep 48k stereo", SWEEP, 48000, 2, 48000, 2, 100 },
-    { "noise 48k stereo", NOISE, 48000, 2, 48000, 2, 100 },
-    { "tone 48k stereo", TONE, 48000, 2, 48000, 2, 100 },
-    { "clicks 48k stereo", CLICKS, 48000, 2, 48000, 2, 100 },
-    { "clicks, best quality", CLICKS, 48000, 2, 48000, 2, 150 },
-    { "noise, low quality", NOISE, 48000, 2, 48000, 2, 60 },
-    { "sweep 44.1k mono", SWEEP, 44100, 1, 44100, 1, 100 },
-    { "clicks 44.1k mono", CLICKS, 44100, 1, 44100, 1, 100 },
-    { "noise 22.05k mono to 48k", NOISE, 22050, 1, 48000, 1, 100 },
-    { "sweep 22.05k stereo to 48k", SWEEP, 22050, 2, 48000, 2, 100 },
-    { "clicks 96k stereo to 48k mono", CLICKS, 96000, 2, 48000, 1, 100 },
-    { "tone 5.1 to stereo", TONE, 48000, 6, 48000, 2, 100 },
+    { "sweep 48k stereo", SWEEP, 48000, 2, 48000, 2, 100, 0 },
+    { "noise 48k stereo", NOISE, 48000, 2, 48000, 2, 100, 0 },
+    { "tone 48k stereo", TONE, 48000, 2, 48000, 2, 100, 0 },
+    { "clicks 48k stereo", CLICKS, 48000, 2, 48000, 2, 100, 0 },
+    { "clicks, best quality", CLICKS, 48000, 2, 48000, 2, 150, 0 },
+    { "noise, low quality", NOISE, 48000, 2, 48000, 2, 60, 0 },
+    { "sweep 44.1k mono", SWEEP, 44100, 1, 44100, 1, 100, 0 },
+    { "clicks 44.1k mono", CLICKS, 44100, 1, 44100, 1, 100, 0 },
+    { "noise 22.05k mono to 48k", NOISE, 22050, 1, 48000, 1, 100, 0 },
+    { "sweep 22.05k stereo to 48k", SWEEP, 22050, 2, 48000, 2, 100, 0 },
+    { "clicks 96k stereo to 48k mono", CLICKS, 96000, 2, 48000, 1, 100, 0 },
+    { "tone 5.1 to stereo", TONE, 48000, 6, 48000, 2, 100, 0 },
+    { "noise, begun before T0", NOISE, 48000, 2, 48000, 2, 100, 3000 },
+    { "the same, resampled", NOISE, 22050, 2, 48000, 2, 100, 3000 },
 };
 
 static uint32_t lcg(uint32_t *s)
@@ -129,7 +132,7 @@ static void make_clip(const struct setup *u, struct clip *c)
         assert_int_equal(avcodec_send_frame(e, at + 1024 > total ? NULL : f), 0);
         av_frame_unref(f);
         while (avcodec_receive_packet(e, p) == 0) {
-            clip_add(c, p, p->pts, 1024);
+            clip_add(c, p, p->pts - u->early, 1024);
             av_packet_unref(p);
         }
     }
@@ -220,8 +223,8 @@ static struct pcm decode_whole(const struct setup *u, const struct clip *c, int6
         assert_int_equal(avcodec_send_packet(d, k), 0);
         av_packet_unref(k);
         assert_int_equal(avcodec_receive_frame(d, f), 0);
-        for (int s = 0; s < f->nb_samples && c->samples[i].pts >= 0; s++)
-            for (int ch = 0; ch < u->source_channels; ch++)
+        for (int s = 0; s < f->nb_samples; s++)
+            for (int ch = 0; ch < u->source_channels && c->samples[i].pts + s >= 0; ch++)
                 p.channel[ch][lead + c->samples[i].pts + s] = ((float *)f->extended_data[ch])[s];
         av_frame_unref(f);
     }
@@ -426,9 +429,9 @@ static void test_borders_are_not_heard(void **state)
 {
     (void)state;
     static const struct setup rows[] = {
-        { "rare clicks", RARE_CLICKS, 48000, 2, 48000, 2, 100 },
-        { "dull clicks", DULL_CLICKS, 48000, 2, 48000, 2, 100 },
-        { "dull clicks, mono", DULL_CLICKS, 44100, 1, 44100, 1, 100 },
+        { "rare clicks", RARE_CLICKS, 48000, 2, 48000, 2, 100, 0 },
+        { "dull clicks", DULL_CLICKS, 48000, 2, 48000, 2, 100, 0 },
+        { "dull clicks, mono", DULL_CLICKS, 44100, 1, 44100, 1, 100, 0 },
     };
     for (size_t i = 0; i < countof(rows); i++) {
         const struct setup *u = &rows[i];
@@ -475,7 +478,7 @@ static float loudest(const struct pcm *p, int64_t from, int64_t to)
 static void test_silence(void **state)
 {
     (void)state;
-    const struct setup u = { "tone", TONE, 48000, 2, 48000, 2, 100 };
+    const struct setup u = { "tone", TONE, 48000, 2, 48000, 2, 100, 0 };
     struct clip c, out;
     make_clip(&u, &c);
     const int gone = 41; // the packet of [40 * 1024, 41 * 1024), and the 19 after it
@@ -517,7 +520,7 @@ static void test_silence(void **state)
 static void test_failures(void **state)
 {
     (void)state;
-    const struct setup u = { "tone", TONE, 48000, 2, 48000, 2, 100 };
+    const struct setup u = { "tone", TONE, 48000, 2, 48000, 2, 100, 0 };
     struct clip c;
     make_clip(&u, &c);
     struct media *m = make_media(&u, &c);
