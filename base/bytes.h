@@ -24,7 +24,8 @@ struct reader {
 
 static inline struct reader reader_of(const void *p, size_t n)
 {
-    return (struct reader){ p, (const uint8_t *)p + n, false };
+    // An empty buffer has no address to add to.
+    return (struct reader){ p, n ? (const uint8_t *)p + n : p, false };
 }
 
 static inline size_t reader_left(const struct reader *r)

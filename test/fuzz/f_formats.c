@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// The small readers of hostile bytes, chosen by the first byte: jobs and their
+// results, segments, parameter sets, records, paths.
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/base.h"
+#include "base/err.h"
+#include "codec/fmp4.h"
+#include "codec/job.h"
+#include "codec/record.h"
+#include "server/route.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void job(const uint8_t *data, size_t size)
+{
+    struct job j;
+    job_init(&j);
+    job_unpack(&j, data, size);
+    job_finish(&j);
+}
+
+static void stats(const uint8_t *data, size_t size)
+{
+    struct job_stats s;
+    job_stats_unpack(&s, data, size);
+}
+
+static void segment(const uint8_t *data, size_t size)
+{
+    struct fmp4_summary s;
+    fmp4_check(data, size, &s);
+}
+
+static void parameter_sets(const uint8_t *data, size_t size)
+{
+    struct buf out;
+    buf_init(&out, MIB);
+    fmp4_avcc(&out, data, size);
+    buf_finish(&out);
+}
+
+static void record(const uint8_t *data, size_t size)
+{
+    const struct key recipe = key_of(data, size); // or nothing would be read
+    struct plan p;
+    if (record_unpack(data, size, &recipe, "a", "v", &p) == 0)
+        assert(segtab_frame(&p.table, p.table.count) == p.table.frames);
+}
+
+static void path(const uint8_t *data, size_t size)
+{
+    struct route r;
+    char *const text = xmalloc(size + 1);
+    memcpy(text, data, size);
+    text[size] = '\0';
+    if (route_parse(&r, text) == 0)
+        assert(!strstr(r.asset, "/../") && strncmp(r.asset, "../", 3) != 0 && r.asset[0] != '/');
+    free(text);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static void (*const readers[])(const uint8_t *,
+                                   size_t) = { job, stats, segment, parameter_sets, record, path };
+    if (size > 0)
+        readers[data[0] % countof(readers)](data + 1, size - 1);
+    return 0;
+}

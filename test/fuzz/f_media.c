@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Any bytes as a packed index: refused, or so sound that a plan can be made of it
+// and every job of that plan obeys its own rules.
+
+#include "base/base.h"
+#include "codec/hls.h"
+#include "codec/media.h"
+#include "codec/plan.h"
+#include "config/conf.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static const struct conf settings = {
+    .media_segment = 4000,
+    .media_preset = (char *)"veryfast",
+    .media_audio_quality = 100,
+    .rungs = { { 720, 2800000, 23 }, { 360, 800000, 23 } },
+    .rung_count = 2,
+};
+
+static void check_job(const struct plan *p, const struct rendition *r, const struct media *m, int k)
+{
+    struct job job, again;
+    struct buf packed;
+    job_init(&job);
+    job_init(&again);
+    buf_init(&packed, 64 * MIB);
+    if (plan_segment_job(p, r, m, k, 0, &job) == 0) {
+        job.limits = (struct job_limits){ INT32_MAX, 32, INT32_MAX, INT32_MAX };
+        job.source_size = m->size;
+        if (job_pack(&job, &packed) == 0)
+            assert(job_unpack(&again, packed.data, packed.len) == 0);
+    }
+    buf_finish(&packed);
+    job_finish(&job);
+    job_finish(&again);
+}
+
+static void check_plan(const struct plan *p, const struct media *m)
+{
+    struct buf text;
+    buf_init(&text, 256 * MIB);
+    hls_master(&text, m, p);
+    for (int i = 0; i < p->count; i++) {
+        check_job(p, &p->renditions[i], m, 0);
+        check_job(p, &p->renditions[i], m, p->table.count - 1);
+        if (p->table.count < 10000)
+            hls_media(&text, p, &p->renditions[i]);
+    }
+    buf_finish(&text);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct media *m = NULL;
+    struct plan p;
+    if (media_unpack(data, size, &m) == 0 &&
+        plan_make(&p, &settings, m, "asset", "version", "headers") == 0)
+        check_plan(&p, m);
+    media_destroy(m);
+    return 0;
+}
