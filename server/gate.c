@@ -67,10 +67,13 @@ static bool is_one_line(const char *name, size_t n, const char *value, size_t va
     return p == value && is_line_end(value + value_n);
 }
 
-bool gate_take_lines(struct gate_fields *f, const char *header, size_t n, const char *version)
+bool gate_take_lines(struct gate_fields *f, const char *header, size_t n, const char *target_end,
+                     const char *version)
 {
-    if (n < 4 || !is_line_end(header + n - 4) || !is_line_end(header + n - 2) ||
-        !is_line_end(version + strlen(version)))
+    if (version != target_end + 1)
+        f->wrong = "the request target has a zero byte";
+    else if (n < 4 || !is_line_end(header + n - 4) || !is_line_end(header + n - 2) ||
+             !is_line_end(version + strlen(version)))
         f->wrong = "a line does not end with CRLF";
     return !f->wrong;
 }

@@ -32,9 +32,11 @@ struct gate_fields {
     const char *wrong;             // NULL, or what is
 };
 
-// The n bytes of the header, its lines cut by zeros in place of CR and LF, and
-// the version in its first.  False when something is wrong.
-bool gate_take_lines(struct gate_fields *f, const char *header, size_t n, const char *version);
+// The n bytes of the header, its lines cut by zeros in place of CR and LF; in its
+// first, the zero that was taken for the target's end, and the version.  False
+// when something is wrong.
+bool gate_take_lines(struct gate_fields *f, const char *header, size_t n, const char *target_end,
+                     const char *version);
 
 // One field, in that same header.  False when something is wrong.
 bool gate_take_field(struct gate_fields *f, const char *name, size_t n, const char *value,

@@ -103,6 +103,7 @@ struct client {
     struct http_outcome outcome;
     struct object *waits_for; // with a reference, while the waiter may be registered
     char *target;             // what path and query point into
+    const char *target_end;   // in the header as it came
     int64_t promised;         // body bytes of an answer from memory
     bool header_seen, stepped;
 };
@@ -361,7 +362,7 @@ static void take_fields(struct client *c, const char *method, const char *versio
 {
     const size_t n = MHD_get_connection_info(c->connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE)
                          ->header_size;
-    if (gate_take_lines(f, method, n, version))
+    if (gate_take_lines(f, method, n, c->target_end, version))
         MHD_get_connection_values_n(c->connection, MHD_HEADER_KIND, on_field, f);
 }
 
@@ -478,6 +479,7 @@ static void *on_target(void *arg, const char *uri, struct MHD_Connection *connec
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
     const int64_t deadline = clock_ms() + c->http->header_timeout_ms;
     c->target = xstrdup(uri);
+    c->target_end = uri + strlen(uri);
     // A new connection's deadline is nearer already; one that was kept had the
     // idle one.
     if (deadline < atomic_load_explicit(&c->watched.deadline_ms, memory_order_relaxed))
