@@ -83,6 +83,7 @@ struct making {
     struct plan *old;                  // of a recipe that the settings would not make any more
     const struct rendition *rendition; // in plan
     int back;
+    int64_t locate_us; // spent on finding the source
     int64_t marks[4];
 
     pthread_mutex_t lock;
@@ -268,7 +269,7 @@ static enum step_end step_locate(struct making *m)
         return done(m, -E_NOT_FOUND, "no origin is configured for this path");
     const int64_t before = clock_us();
     const int err = source_open(m->edge->sources, origin, path, clock_ms(), &m->cancel, &m->source);
-    m->marks[MARK_ORIGIN_US] += clock_us() - before;
+    m->marks[MARK_ORIGIN_US] = m->locate_us = clock_us() - before;
     if (err < 0)
         return done(m, err, NULL);
     m->version = version_key(m);
@@ -460,6 +461,16 @@ static void count_work(const struct making *m)
     stat_add(STAT_frames_encoded_total, m->work.stats.frames_encoded);
 }
 
+// Tells the readers what the work took so far: their answers begin with that.
+static void tell_times(struct work *w)
+{
+    struct making *const m = container_of(w, struct making, work);
+    m->marks[MARK_QUEUE_US] = w->started_us - w->queued_us;
+    m->marks[MARK_ORIGIN_US] = m->locate_us + w->origin_us;
+    m->marks[MARK_WORK_US] = clock_us() - w->started_us - w->origin_us;
+    object_set_marks(m->object, m->marks);
+}
+
 static void work_done(struct work *w, int code, const char *detail)
 {
     struct making *const m = container_of(w, struct making, work);
@@ -487,6 +498,7 @@ static void work_done(struct work *w, int code, const char *detail)
         end(m, code, detail);
         return;
     }
+    tell_times(w); // for those who waited for the whole
     count_work(m);
     if (m->job.kind == JOB_VIDEO || m->job.kind == JOB_AUDIO)
         check_bandwidth(m);
@@ -502,6 +514,7 @@ static enum step_end submit(struct making *m)
         .cancel = &m->cancel,
         .version = m->version,
         .client = m->client,
+        .begins = tell_times,
         .done = work_done,
     };
     mark(m, FROM_MAKE);

@@ -175,6 +175,8 @@ static int run_append(void *arg, const void *bytes, size_t n)
     const int err = same_again(o, r->put, bytes, old);
     if (err < 0)
         return err;
+    if (have == 0)
+        r->work->begins(r->work);
     r->put += n;
     return n > old ? object_append(o, (const uint8_t *)bytes + old, n - old) : 0;
 }

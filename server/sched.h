@@ -40,19 +40,21 @@ struct work {
     const struct cancel *cancel;
     struct key version; // of the source, for the refusal of poison
     uint32_t client;    // hash of who asked first
+    // Called before the first byte is appended, from the driver's thread.
+    void (*begins)(struct work *w);
     // Called once, from a driver's thread or from sched_cancel's caller, with no
     // lock held.  code: 0 or a negative enum err.
     void (*done)(struct work *w, int code, const char *detail);
 
-    // filled in by the scheduler, to be read in done
+    // filled in by the scheduler, to be read in begins and done
     struct job_stats stats;
     int64_t queued_us, started_us; // monotonic; started_us is 0 if it never ran
+    int64_t origin_us;             // spent waiting for the source
 
     // private
     struct list link;
     uint64_t turn;
     struct slot *slot;
-    int64_t origin_us; // spent waiting for the source
 };
 
 // Starts the drivers and their workers.  NULL and one line in why on failure.
