@@ -56,10 +56,10 @@ class Edge:
                                         text=True, errors="replace",
                                         env={**os.environ, **(env or {})})
         self.ready = threading.Event()
-        self.port = self.admin_port = None
+        self.address = self.port = self.admin_port = None
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
-        if not self.ready.wait(60) or self.port is None:
+        if not self.ready.wait(60) or self.address is None:
             self.process.kill()
             raise RuntimeError("the server did not start:\n" + "".join(self.lines))
 
@@ -69,9 +69,9 @@ class Edge:
             m = re.search(r"status: http://[^ ]*:(\d+)/status", line)
             if m:
                 self.admin_port = int(m.group(1))
-            m = re.search(r"ready: http://[^ ]*:(\d+)/", line)
+            m = re.search(r"ready: (unix:\S+|http://\S*:(\d+))/", line)
             if m:
-                self.port = int(m.group(1))
+                self.address, self.port = m.group(1), m.group(2) and int(m.group(2))
                 self.ready.set()
         self.ready.set()
 
