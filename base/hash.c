@@ -2,10 +2,13 @@
 
 #include "base/hash.h"
 
+#include <openssl/core_names.h>
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
 #include <openssl/sha.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <xxhash.h>
-
-#include "base/base.h"
 
 struct key key_of(const void *bytes, size_t n)
 {
@@ -14,6 +17,17 @@ struct key key_of(const void *bytes, size_t n)
     struct key k;
     memcpy(k.b, digest, sizeof k.b);
     return k;
+}
+
+struct key key_of_text(const char *fmt, ...)
+{
+    char text[KEY_TEXT];
+    va_list args;
+    va_start(args, fmt);
+    const int n = vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    assert(n >= 0 && (size_t)n < sizeof text);
+    return key_of(text, (size_t)n);
 }
 
 char *key_hex(const struct key *k, char *out)
@@ -72,4 +86,28 @@ uint64_t checksum_end(struct checksummer *c)
     const uint64_t sum = XXH3_64bits_digest(s);
     XXH3_freeState(s);
     return sum;
+}
+
+void mac_of(const char *secret, const void *a, size_t na, const void *b, size_t nb,
+            uint8_t out[MAC_SIZE])
+{
+    char digest[] = "SHA256";
+    const OSSL_PARAM params[] = {
+        OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
+        OSSL_PARAM_construct_end(),
+    };
+    EVP_MAC *const mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
+    EVP_MAC_CTX *const c = EVP_MAC_CTX_new(mac);
+    size_t n = 0;
+    const bool ok = EVP_MAC_init(c, (const uint8_t *)secret, strlen(secret), params) &&
+                    EVP_MAC_update(c, a, na) && EVP_MAC_update(c, b, nb) &&
+                    EVP_MAC_final(c, out, &n, MAC_SIZE);
+    assert(ok && n == MAC_SIZE);
+    EVP_MAC_CTX_free(c);
+    EVP_MAC_free(mac);
+}
+
+bool mac_equal(const uint8_t a[MAC_SIZE], const uint8_t b[MAC_SIZE])
+{
+    return CRYPTO_memcmp(a, b, MAC_SIZE) == 0;
 }

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// hash - names and checksums.  The only door to libcrypto and xxhash.
+// hash - names, checksums and MACs.  The only door to libcrypto and xxhash.
 //
 // A key names things that outsiders can ask for, so it must be collision
 // resistant: SHA-256 cut to 128 bits.  A checksum guards against accidents on
-// disk and in Redis: XXH3, 64 bits.
+// disk and in Redis: XXH3, 64 bits.  A MAC guards against whoever does not know
+// the secret: HMAC-SHA256.
 
 #ifndef BASE_HASH_H
 #define BASE_HASH_H
@@ -14,6 +15,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "base/base.h"
+
 struct key {
     uint8_t b[16];
 };
@@ -21,6 +24,11 @@ struct key {
 #define KEY_HEX 33 // 32 hex digits and the terminator
 
 struct key key_of(const void *bytes, size_t n);
+
+// The key of a printed text, which must fit KEY_TEXT: a text that was cut could let
+// two names share a key, so that is an assertion.
+#define KEY_TEXT 8192
+struct key key_of_text(const char *fmt, ...) PRINTF_LIKE(1, 2);
 
 // Prints k as 32 lower-case hex digits into out[KEY_HEX]; returns out.
 char *key_hex(const struct key *k, char *out);
@@ -40,5 +48,14 @@ uint64_t checksum(const void *bytes, size_t n);
 struct checksummer *checksum_begin(void);
 void checksum_add(struct checksummer *c, const void *bytes, size_t n);
 uint64_t checksum_end(struct checksummer *c);
+
+#define MAC_SIZE 32
+
+// Over two pieces put together; either may be empty.
+void mac_of(const char *secret, const void *a, size_t na, const void *b, size_t nb,
+            uint8_t out[MAC_SIZE]);
+
+// In a time that does not tell where they differ.
+bool mac_equal(const uint8_t a[MAC_SIZE], const uint8_t b[MAC_SIZE]);
 
 #endif

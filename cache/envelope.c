@@ -48,3 +48,17 @@ bool envelope_matches(const uint8_t head[ENVELOPE_SIZE], const void *body, size_
     const uint64_t length = get_be64(&r);
     return length == n && get_be64(&r) == checksum(body, n);
 }
+
+void envelope_mac(const uint8_t head[ENVELOPE_SIZE], const void *body, size_t n, const char *secret,
+                  uint8_t mac[MAC_SIZE])
+{
+    mac_of(secret, head, ENVELOPE_SIZE, body, n, mac);
+}
+
+bool envelope_mac_holds(const uint8_t head[ENVELOPE_SIZE], const void *body, size_t n,
+                        const char *secret, const uint8_t mac[MAC_SIZE])
+{
+    uint8_t ours[MAC_SIZE];
+    envelope_mac(head, body, n, secret, ours);
+    return mac_equal(ours, mac);
+}

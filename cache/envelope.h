@@ -11,7 +11,8 @@
 //  40  u64       XXH3 of the 40 bytes before
 //
 // Big endian.  It guards against accidents, not against somebody who writes
-// valid envelopes.
+// valid envelopes: where that matters, a MAC with a shared secret stands between
+// the envelope and the body.
 
 #ifndef CACHE_ENVELOPE_H
 #define CACHE_ENVELOPE_H
@@ -33,5 +34,11 @@ int64_t envelope_length(const uint8_t head[ENVELOPE_SIZE], const struct key *key
 
 // True when the n bytes are the body of head, which envelope_length took.
 bool envelope_matches(const uint8_t head[ENVELOPE_SIZE], const void *body, size_t n);
+
+// The MAC of a sealed head and its body.
+void envelope_mac(const uint8_t head[ENVELOPE_SIZE], const void *body, size_t n, const char *secret,
+                  uint8_t mac[MAC_SIZE]);
+bool envelope_mac_holds(const uint8_t head[ENVELOPE_SIZE], const void *body, size_t n,
+                        const char *secret, const uint8_t mac[MAC_SIZE]);
 
 #endif

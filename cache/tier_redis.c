@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// The Redis tier: one string per object, an envelope (cache/envelope.h) and the
-// body under PREFIX<32 hex>, with a time to live.  The only door to hiredis.
+// The Redis tier: one string per object, an envelope (cache/envelope.h), with
+// redis.key a MAC, and the body, under PREFIX<32 hex>, with a time to live.  The
+// only door to hiredis.
 //
 // Redis is an accelerator that may vanish at any instant, so nobody waits for
 // it longer than redis.timeout, connecting included.  hiredis bounds single reads
@@ -18,7 +19,8 @@
 // through.  A server that answers, if only by an error, is not broken.
 //
 // What comes out is checked like a file: a reply longer than an object may be,
-// of another type or with another checksum is dropped, counted and deleted.
+// of another type, with another checksum or without the right MAC is dropped,
+// counted and deleted.
 // Arrays, which no command of ours yields, are refused while they are parsed.
 
 #include <errno.h>
@@ -79,6 +81,8 @@ struct redis {
     // constant after create
     struct address address;
     char *prefix;
+    char *secret;    // NULL: none
+    size_t overhead; // of a value: what stands before the body
     int64_t timeout_ms, retry_ms, ttl_ms;
     int64_t object_max;
     pthread_t threads[THREADS];
@@ -187,7 +191,7 @@ static int flush(struct link *l, int64_t deadline_ms)
 // Sends what was appended and receives one reply, which the caller frees.
 static int exchange(struct link *l, int64_t deadline_ms, redisReply **reply)
 {
-    const size_t max = (size_t)l->redis->object_max + ENVELOPE_SIZE + OVERHEAD_MAX;
+    const size_t max = (size_t)l->redis->object_max + l->redis->overhead + OVERHEAD_MAX;
     const int err = flush(l, deadline_ms);
     if (err)
         return err;
@@ -273,22 +277,24 @@ static void name_of(const struct redis *r, const struct key *key, char name[NAME
 static int append_get(const struct redis *r, redisContext *c, const char *name)
 {
     return redisAppendCommand(c, "GETRANGE %s 0 %lld", name,
-                              (long long)r->object_max + ENVELOPE_SIZE);
+                              (long long)r->object_max + (long long)r->overhead);
 }
 
 // In pieces, to copy the body only once.
 static int append_put(const struct redis *r, redisContext *c, const char *name, const struct op *op)
 {
     char head[NAME_MAX_LEN + 64], tail[64], ttl[24];
-    uint8_t envelope[ENVELOPE_SIZE];
-    envelope_seal(envelope, &op->key, op->body, op->n);
+    uint8_t before[ENVELOPE_SIZE + MAC_SIZE];
+    envelope_seal(before, &op->key, op->body, op->n);
+    if (r->secret)
+        envelope_mac(before, op->body, op->n, r->secret, before + ENVELOPE_SIZE);
     const int digits = snprintf(ttl, sizeof ttl, "%lld", (long long)r->ttl_ms);
     const int n = snprintf(head, sizeof head, "*5\r\n$3\r\nSET\r\n$%zu\r\n%s\r\n$%zu\r\n",
-                           strlen(name), name, op->n + ENVELOPE_SIZE);
+                           strlen(name), name, op->n + r->overhead);
     const int m = snprintf(tail, sizeof tail, "\r\n$2\r\nPX\r\n$%d\r\n%s\r\n", digits, ttl);
     int rc = redisAppendFormattedCommand(c, head, (size_t)n);
     if (rc == REDIS_OK)
-        rc = redisAppendFormattedCommand(c, (char *)envelope, sizeof envelope);
+        rc = redisAppendFormattedCommand(c, (char *)before, r->overhead);
     if (rc == REDIS_OK && op->n)
         rc = redisAppendFormattedCommand(c, op->body, op->n);
     return rc == REDIS_OK ? redisAppendFormattedCommand(c, tail, (size_t)m) : rc;
@@ -336,12 +342,14 @@ static bool is_error(const redisReply *reply, const char *word)
 static bool is_intact(const struct redis *r, const struct op *op)
 {
     const redisReply *reply = op->reply;
-    if (reply->type != REDIS_REPLY_STRING || reply->len < ENVELOPE_SIZE)
+    if (reply->type != REDIS_REPLY_STRING || reply->len < r->overhead)
         return false;
-    const uint8_t *head = (const uint8_t *)reply->str;
-    const int64_t n = envelope_length(head, &op->key);
-    return n >= 0 && n <= r->object_max && (size_t)n == reply->len - ENVELOPE_SIZE &&
-           envelope_matches(head, head + ENVELOPE_SIZE, (size_t)n);
+    const uint8_t *const head = (const uint8_t *)reply->str, *const body = head + r->overhead;
+    const size_t n = reply->len - r->overhead;
+    if (n > (uint64_t)r->object_max || envelope_length(head, &op->key) != (int64_t)n)
+        return false;
+    return r->secret ? envelope_mac_holds(head, body, n, r->secret, head + ENVELOPE_SIZE)
+                     : envelope_matches(head, body, n);
 }
 
 // What the reply to an op means: 0, -E_NOT_FOUND, -E_CORRUPT, or -E_IO for a
@@ -496,12 +504,11 @@ static void give_up(struct redis *r, struct op *op)
     op_destroy(op);
 }
 
-static int take_body(const struct op *op, struct buf *out)
+static int take_body(const struct redis *r, const struct op *op, struct buf *out)
 {
     if (op->err)
         return op->err;
-    const size_t n = op->reply->len - ENVELOPE_SIZE;
-    return buf_append(out, op->reply->str + ENVELOPE_SIZE, n);
+    return buf_append(out, op->reply->str + r->overhead, op->reply->len - r->overhead);
 }
 
 static int redis_get(struct tier *t, const struct key *key, struct buf *out)
@@ -521,7 +528,7 @@ static int redis_get(struct tier *t, const struct key *key, struct buf *out)
     if (late)
         return -E_TIMEOUT;
 
-    const int err = submitted ? take_body(op, out) : -E_BUSY;
+    const int err = submitted ? take_body(r, op, out) : -E_BUSY;
     op_destroy(op);
     return err;
 }
@@ -663,6 +670,7 @@ static void destroy(struct redis *r)
     free(r->address.user);
     free(r->address.password);
     free(r->prefix);
+    free(r->secret);
     pthread_cond_destroy(&r->queued);
     pthread_mutex_destroy(&r->lock);
     free(r);
@@ -691,6 +699,9 @@ struct tier *tier_redis_create(const struct conf *conf, char *why, size_t cap)
         .destroy = redis_destroy,
     };
     r->prefix = xstrdup(conf->redis_prefix);
+    if (conf->redis_key[0])
+        r->secret = xstrdup(conf->redis_key);
+    r->overhead = ENVELOPE_SIZE + (r->secret ? MAC_SIZE : 0);
     r->timeout_ms = conf->redis_timeout;
     r->retry_ms = conf->redis_retry;
     r->ttl_ms = conf->redis_ttl;

@@ -547,7 +547,7 @@ void conf_destroy(struct conf *c)
     if (!c)
         return;
     for (size_t i = 0; i < param_count; i++) {
-        if (params[i].type == TYPE_STRING)
+        if (param_is_text(&params[i]))
             free(*(char **)param_field(c, &params[i]));
     }
     forget_origins(c);
@@ -586,6 +586,8 @@ static json_t *json_of(const struct conf *c, const struct param *p)
         return json_integer(*(int *)param_field(c, p));
     case TYPE_STRING:
         return json_of_url(*(char **)param_field(c, p));
+    case TYPE_SECRET: // three stars are too short to be taken for one
+        return json_string(**(char **)param_field(c, p) ? "***" : "");
     default:
         return json_string(param_print_number(p, *(int64_t *)param_field(c, p), text));
     }

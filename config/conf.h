@@ -39,6 +39,7 @@ struct conf {
 #define PARAM_SIZE(field) int64_t field;
 #define PARAM_TIME(field) int64_t field;
 #define PARAM_STRING(field) char *field;
+#define PARAM_SECRET(field) char *field;
 #define PARAM(type, path, field, def, min, max, doc) PARAM_##type(field)
 #include "config/param.def"
 #undef PARAM

@@ -28,6 +28,7 @@ static const struct type_words {
     [TYPE_SIZE] = { "size", "a size such as \"64MiB\"" },
     [TYPE_TIME] = { "time", "a time such as \"30s\"" },
     [TYPE_STRING] = { "string", "a string" },
+    [TYPE_SECRET] = { "secret", "a string" },
 };
 
 const char *param_type_name(const struct param *p)
@@ -218,7 +219,8 @@ int param_set_number(struct conf *c, const struct param *p, int64_t v, const str
 static int set_string(struct conf *c, const struct param *p, const char *s, const struct from *from)
 {
     const int64_t n = (int64_t)strlen(s);
-    if (n < p->min || n > p->max)
+    const bool none = p->type == TYPE_SECRET && n == 0;
+    if (!none && (n < p->min || n > p->max))
         return complain(from, "too %s; it has %" PRId64 " to %" PRId64 " bytes",
                         n < p->min ? "short" : "long", p->min, p->max);
     const struct form *const form = form_of(p);
@@ -267,6 +269,7 @@ int param_set_text(struct conf *c, const struct param *p, const char *s, const s
     case TYPE_INT:
         return set_int(c, p, s, from);
     case TYPE_STRING:
+    case TYPE_SECRET:
         return set_string(c, p, s, from);
     default:
         return set_quantity(c, p, s, from);

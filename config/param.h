@@ -11,7 +11,7 @@
 
 #define PARAM_NAME 64 // room for a variable's name
 
-enum param_type { TYPE_BOOL, TYPE_INT, TYPE_SIZE, TYPE_TIME, TYPE_STRING };
+enum param_type { TYPE_BOOL, TYPE_INT, TYPE_SIZE, TYPE_TIME, TYPE_STRING, TYPE_SECRET };
 
 struct param {
     enum param_type type;
@@ -39,6 +39,12 @@ const char *param_nearest_variable(const char *name, char out[PARAM_NAME]);
 // "size", and "a size such as \"64MiB\""
 const char *param_type_name(const struct param *p);
 const char *param_type_wants(const struct param *p);
+
+// Whether its field is a char *.
+static inline bool param_is_text(const struct param *p)
+{
+    return p->type == TYPE_STRING || p->type == TYPE_SECRET;
+}
 
 static inline void *param_field(const struct conf *c, const struct param *p)
 {

@@ -101,6 +101,8 @@ static const struct {
     { "{\"media\": {\"preset\": \"placebo\"}}", "1:12: media.preset: \"placebo\" is wrong; write "
                                                 "ultrafast, superfast, veryfast, faster, fast, "
                                                 "medium, slow, slower or veryslow" },
+    { "{\"redis\": {\"key\": \"hunter2\"}}",
+      "1:12: redis.key: too short; it has 16 to 1024 bytes" },
     // the ladder
     { "{\"ladder\": {}}", "1:2: ladder: wants a list, not an object" },
     { "{\"ladder\": []}", "1:2: ladder: has 0 elements; it goes from 1 to 16" },
@@ -377,7 +379,8 @@ static void test_round_trip(void **state)
         load_text(&a,
                   "{\"origins\": [{\"prefix\": \"/\", \"base\": \"/\"},"
                   "{\"prefix\": \"/s/\", \"base\": \"https://user:secret@h/x\"}],\n"
-                  "\"redis\": {\"url\": \"redis://:se:cr@et@h:1/2\", \"timeout\": \"1500ms\"},\n"
+                  "\"redis\": {\"url\": \"redis://:se:cr@et@h:1/2\", \"timeout\": \"1500ms\", "
+                  "\"key\": \"\"},\n"
                   "\"admin\": \"\", \"cache\": {\"memory\": \"12345B\"}, \"media\": {\"preset\": "
                   "\"fast\"}}",
                   why, sizeof why),
@@ -435,6 +438,24 @@ static void test_help(void **state)
     free(text);
 }
 
+// What is printed instead of it is not taken for it.
+static void test_secret(void **state)
+{
+    (void)state;
+    struct conf *c;
+    char why[512] = "";
+    assert_int_equal(
+        load_text(&c, "{" ORIGIN ", \"redis\": {\"key\": \"0123456789abcdef\"}}", why, sizeof why),
+        0);
+    assert_string_equal(c->redis_key, "0123456789abcdef");
+    char *const text = printed(c);
+    conf_destroy(c);
+    assert_null(strstr(text, "0123456789"));
+    assert_int_equal(load_text(&c, text, why, sizeof why), -E_CONFIG);
+    assert_non_null(strstr(why, "redis.key: too short"));
+    free(text);
+}
+
 // A text cut or changed anywhere is an answer, not an accident (the sanitizers watch).
 static void test_any_text(void **state)
 {
@@ -472,12 +493,12 @@ static int leave(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_bad_files),    cmocka_unit_test(test_bad_others),
-        cmocka_unit_test(test_addresses),    cmocka_unit_test(test_defaults),
-        cmocka_unit_test(test_url_origin),   cmocka_unit_test(test_precedence),
-        cmocka_unit_test(test_lists),        cmocka_unit_test(test_round_trip),
-        cmocka_unit_test(test_cache_folder), cmocka_unit_test(test_help),
-        cmocka_unit_test(test_any_text),
+        cmocka_unit_test(test_bad_files),  cmocka_unit_test(test_bad_others),
+        cmocka_unit_test(test_addresses),  cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_url_origin), cmocka_unit_test(test_precedence),
+        cmocka_unit_test(test_lists),      cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_secret),     cmocka_unit_test(test_cache_folder),
+        cmocka_unit_test(test_help),       cmocka_unit_test(test_any_text),
     };
     return cmocka_run_group_tests(tests, enter, leave);
 }

@@ -74,13 +74,54 @@ static void a_sealed_lie_is_seen(void **state)
     }
 }
 
+// RFC 4231, case 2, in two pieces.
+static void the_mac_is_hmac_sha256(void **state)
+{
+    (void)state;
+    static const uint8_t want[MAC_SIZE] = {
+        0x5b, 0xdc, 0xc1, 0x46, 0xbf, 0x60, 0x75, 0x4e, 0x6a, 0x04, 0x24,
+        0x26, 0x08, 0x95, 0x75, 0xc7, 0x5a, 0x00, 0x3f, 0x08, 0x9d, 0x27,
+        0x39, 0x83, 0x9d, 0xec, 0x58, 0xb9, 0x64, 0xec, 0x38, 0x43,
+    };
+    uint8_t mac[MAC_SIZE];
+    mac_of("Jefe", "what do ya want ", 16, "for nothing?", 12, mac);
+    assert_memory_equal(mac, want, MAC_SIZE);
+    mac_of("Jefe", "what do ya want for nothing?", 28, NULL, 0, mac);
+    assert_true(mac_equal(mac, want));
+    mac[31] ^= 1;
+    assert_false(mac_equal(mac, want));
+}
+
+static void a_mac_covers_all(void **state)
+{
+    (void)state;
+    static const char secret[] = "0123456789abcdef";
+    uint8_t head[ENVELOPE_SIZE], mac[MAC_SIZE];
+    char copy[sizeof body];
+    memcpy(copy, body, sizeof body);
+    envelope_seal(head, &key, body, sizeof body);
+    envelope_mac(head, body, sizeof body, secret, mac);
+    assert_true(envelope_mac_holds(head, body, sizeof body, secret, mac));
+    assert_false(envelope_mac_holds(head, body, sizeof body, "0123456789abcdeF", mac));
+    assert_false(envelope_mac_holds(head, body, sizeof body - 1, secret, mac));
+    for (size_t i = 0; i < ENVELOPE_SIZE; i++) {
+        head[i] ^= 1;
+        assert_false(envelope_mac_holds(head, body, sizeof body, secret, mac));
+        head[i] ^= 1;
+    }
+    for (size_t i = 0; i < sizeof copy; i++) {
+        copy[i] ^= 1;
+        assert_false(envelope_mac_holds(head, copy, sizeof copy, secret, mac));
+        copy[i] ^= 1;
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_bytes_are_pinned),
-        cmocka_unit_test(an_empty_body_fits),
-        cmocka_unit_test(every_bit_counts),
-        cmocka_unit_test(a_sealed_lie_is_seen),
+        cmocka_unit_test(the_bytes_are_pinned),   cmocka_unit_test(an_empty_body_fits),
+        cmocka_unit_test(every_bit_counts),       cmocka_unit_test(a_sealed_lie_is_seen),
+        cmocka_unit_test(the_mac_is_hmac_sha256), cmocka_unit_test(a_mac_covers_all),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -127,11 +127,14 @@ static const char *ask(const char *command)
 
 // ---- a tier
 
+static char secret[100];
+
 static struct tier *tier_at(const char *url, int timeout, int retry)
 {
     struct conf conf = {
         .redis_url = (char *)(uintptr_t)url,
         .redis_prefix = (char[]){ "t:" },
+        .redis_key = secret,
         .redis_timeout = timeout,
         .redis_retry = retry,
         .redis_object = BODY_MAX,
@@ -397,6 +400,37 @@ static void rubbish_is_noticed_and_removed(void **state)
     expect_removed(t, 1);
     free(value);
     t->destroy(t);
+}
+
+// Whoever may write to Redis, but does not know the secret, is not believed.
+static void only_the_secret_opens(void **state)
+{
+    (void)state;
+    struct tier *open = created(PATIENT, NEVER);
+    strcpy(secret, "one for the both of us");
+    struct tier *t = created(PATIENT, NEVER), *friend = created(PATIENT, NEVER);
+    strcpy(secret, "one of somebody else's");
+    struct tier *stranger = created(PATIENT, NEVER);
+    secret[0] = '\0';
+
+    put(t, 1);
+    assert_int_equal(get(friend, 1), 0);
+    struct tier *const liars[] = { stranger, open };
+    for (size_t i = 0; i < countof(liars); i++) {
+        put(liars[i], 1);
+        assert_int_equal(get(liars[i], 1), 0);
+        expect_removed(t, 1);
+        assert_int_equal(get(friend, 1), 0);
+        mark_counters();
+        assert_int_equal(get(liars[i], 1), -E_NOT_FOUND);
+        assert_int_equal(since(STAT_cache_corrupt_total), 1);
+        while (strcmp(ask_about("EXISTS", 1), ":0") != 0)
+            poll(NULL, 0, 1);
+    }
+    t->destroy(t);
+    friend->destroy(friend);
+    stranger->destroy(stranger);
+    open->destroy(open);
 }
 
 // ---- outages
@@ -733,6 +767,7 @@ int main(void)
         T(sizes_of_all_kinds),
         T(a_url_says_where),
         T(rubbish_is_noticed_and_removed),
+        T(only_the_secret_opens),
         T(an_absent_redis_is_left_alone),
         T(a_killed_redis_comes_back),
         T(a_restart_between_two_commands_is_not_noticed),
