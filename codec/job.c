@@ -38,7 +38,7 @@ void job_finish(struct job *j)
     job_init(j);
 }
 
-// ---- packing
+// ---- settings
 
 static int preset_index(const char *name)
 {
@@ -47,6 +47,33 @@ static int preset_index(const char *name)
             return (int)i;
     return -1;
 }
+
+static bool in(int64_t v, int64_t min, int64_t max)
+{
+    return v >= min && v <= max;
+}
+
+bool video_settings_ok(const struct video_settings *v)
+{
+    return in(v->width, 2, SIDE_MAX) && in(v->height, 2, SIDE_MAX) && v->width % 2 == 0 &&
+           v->height % 2 == 0 && in(v->fps.den, 1, 1000 * 1000 * 1000) &&
+           in(v->fps.num, 1, 60 * v->fps.den) && in(v->crf, 0, 51) &&
+           in(v->maxrate, 1000, 1000 * 1000 * 1000) &&
+           in(v->bufsize, 1000, INT64_C(2000) * 1000 * 1000) && in(v->vbv_init_permille, 0, 1000) &&
+           in(v->level, 10, 62) && preset_index(v->preset) >= 0 &&
+           in(v->colour.primaries, 0, 255) && in(v->colour.transfer, 0, 255) &&
+           in(v->colour.matrix, 0, 255);
+}
+
+bool audio_settings_ok(const struct audio_settings *a)
+{
+    bool known = false;
+    for (size_t i = 0; i < countof(sample_rates); i++)
+        known |= a->sample_rate == sample_rates[i];
+    return known && in(a->channels, 1, 2) && in(a->quality, 1, 10000);
+}
+
+// ---- packing
 
 static void pack_video_settings(struct buf *out, const struct video_settings *v)
 {
@@ -187,34 +214,36 @@ static int64_t get_step(struct reader *r, int64_t from, int64_t max)
     return r->bad ? 0 : to;
 }
 
+static int get_int(struct reader *r)
+{
+    return (int)get_in(r, 0, INT32_MAX);
+}
+
 static void get_video_settings(struct reader *r, struct video_settings *v)
 {
-    v->width = (int)get_in(r, 2, SIDE_MAX);
-    v->height = (int)get_in(r, 2, SIDE_MAX);
-    v->fps.num = get_in(r, 1, 1000 * 1000 * 1000);
-    v->fps.den = get_in(r, 1, 1000 * 1000 * 1000);
-    v->crf = (int)get_in(r, 0, 51);
-    v->maxrate = get_in(r, 1000, 1000 * 1000 * 1000);
-    v->bufsize = get_in(r, 1000, 2 * (int64_t)1000 * 1000 * 1000);
-    v->vbv_init_permille = (int)get_in(r, 0, 1000);
-    v->level = (int)get_in(r, 10, 62);
+    v->width = get_int(r);
+    v->height = get_int(r);
+    v->fps.num = get_int(r);
+    v->fps.den = get_int(r);
+    v->crf = get_int(r);
+    v->maxrate = get_int(r);
+    v->bufsize = get_int(r);
+    v->vbv_init_permille = get_int(r);
+    v->level = get_int(r);
     copy_string(v->preset, sizeof v->preset, presets[get_in(r, 0, countof(presets) - 1)]);
-    v->colour.primaries = (int)get_in(r, 0, 255);
-    v->colour.transfer = (int)get_in(r, 0, 255);
-    v->colour.matrix = (int)get_in(r, 0, 255);
-    if (v->width % 2 || v->height % 2 || v->fps.num > 60 * v->fps.den)
+    v->colour.primaries = get_int(r);
+    v->colour.transfer = get_int(r);
+    v->colour.matrix = get_int(r);
+    if (!video_settings_ok(v))
         r->bad = true;
 }
 
 static void get_audio_settings(struct reader *r, struct audio_settings *a)
 {
-    a->sample_rate = (int)get_in(r, 1, INT32_MAX);
-    a->channels = (int)get_in(r, 1, 2);
-    a->quality = (int)get_in(r, 1, 10000);
-    bool known = false;
-    for (size_t i = 0; i < countof(sample_rates); i++)
-        known |= a->sample_rate == sample_rates[i];
-    if (!known)
+    a->sample_rate = get_int(r);
+    a->channels = get_int(r);
+    a->quality = get_int(r);
+    if (!audio_settings_ok(a))
         r->bad = true;
 }
 

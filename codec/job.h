@@ -6,6 +6,7 @@
 #ifndef CODEC_JOB_H
 #define CODEC_JOB_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/buf.h"
@@ -94,6 +95,10 @@ struct job_stats {
     int64_t bytes;        // appended
     int64_t decode_us, encode_us;
 };
+
+// Whether an encoder may be told this.  The numbers may come from anywhere.
+bool video_settings_ok(const struct video_settings *v);
+bool audio_settings_ok(const struct audio_settings *a);
 
 void job_init(struct job *j);   // zeroes it
 void job_finish(struct job *j); // frees what it owns; may be repeated

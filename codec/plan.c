@@ -104,6 +104,17 @@ int plan_make(struct plan *p, const struct conf *conf, const struct media *m, co
     return rc;
 }
 
+bool plan_fits(const struct plan *p, const struct media *m)
+{
+    const struct segtab *t = &p->table;
+    if (t->fps.num != m->fps.num || t->fps.den != m->fps.den || t->frames != m->frames)
+        return false;
+    for (int i = 0; i < p->count; i++)
+        if (p->renditions[i].video ? !media_has_video(m) : !media_has_audio(m))
+            return false;
+    return true;
+}
+
 const struct rendition *plan_find(const struct plan *p, const char *name)
 {
     for (int i = 0; i < p->count; i++)

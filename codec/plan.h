@@ -70,6 +70,10 @@ struct plan {
 int plan_make(struct plan *p, const struct conf *conf, const struct media *m, const char *asset,
               const char *version, const char *headers);
 
+// Whether a plan of old (codec/record.h) is one of this index: the same grid, and for
+// each rendition a track.
+bool plan_fits(const struct plan *p, const struct media *m);
+
 // The rendition of that name, or NULL.
 const struct rendition *plan_find(const struct plan *p, const char *name);
 

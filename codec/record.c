@@ -106,12 +106,17 @@ static int64_t get_within(struct reader *r, int64_t min, int64_t max)
     return r->bad ? min : v;
 }
 
+static int get_int(struct reader *r)
+{
+    return (int)get_within(r, 0, INT32_MAX);
+}
+
 static void get_table(struct reader *r, struct plan *p)
 {
     struct segtab *const t = &p->table;
-    t->fps.num = get_within(r, 1, 1000000);
-    t->fps.den = get_within(r, 1, 1001);
-    t->frames = get_within(r, 1, INT64_C(1) << 40);
+    t->fps.num = get_within(r, 1, 60 * 1024);
+    t->fps.den = get_within(r, 1, 1024);
+    t->frames = get_within(r, 1, INT32_MAX);
     t->per = get_within(r, 1, JOB_FRAMES_MAX);
     t->count = (int)get_within(r, 1, 1000000);
     t->part = get_within(r, 1, t->per);
@@ -123,26 +128,30 @@ static void get_table(struct reader *r, struct plan *p)
 
 static void get_video(struct reader *r, struct video_settings *v)
 {
-    v->width = (int)get_within(r, 2, 16384);
-    v->height = (int)get_within(r, 2, 16384);
-    v->fps.num = get_within(r, 1, 1000000);
-    v->fps.den = get_within(r, 1, 1001);
-    v->crf = (int)get_within(r, 0, 51);
-    v->maxrate = get_within(r, 1, INT64_C(2000000000));
-    v->bufsize = get_within(r, 1, INT64_C(2000000000));
-    v->vbv_init_permille = (int)get_within(r, 1, 1000);
-    v->level = (int)get_within(r, 9, 62);
-    v->colour.primaries = (int)get_within(r, 0, 255);
-    v->colour.transfer = (int)get_within(r, 0, 255);
-    v->colour.matrix = (int)get_within(r, 0, 255);
+    v->width = get_int(r);
+    v->height = get_int(r);
+    v->fps.num = get_int(r);
+    v->fps.den = get_int(r);
+    v->crf = get_int(r);
+    v->maxrate = get_int(r);
+    v->bufsize = get_int(r);
+    v->vbv_init_permille = get_int(r);
+    v->level = get_int(r);
+    v->colour.primaries = get_int(r);
+    v->colour.transfer = get_int(r);
+    v->colour.matrix = get_int(r);
     get_text(r, v->preset, sizeof v->preset);
+    if (!video_settings_ok(v))
+        r->bad = true;
 }
 
 static void get_audio(struct reader *r, struct audio_settings *a)
 {
-    a->sample_rate = (int)get_within(r, 32000, 48000);
-    a->channels = (int)get_within(r, 1, 2);
-    a->quality = (int)get_within(r, 1, 1000);
+    a->sample_rate = get_int(r);
+    a->channels = get_int(r);
+    a->quality = get_int(r);
+    if (!audio_settings_ok(a))
+        r->bad = true;
 }
 
 static void get_rendition(struct reader *r, struct rendition *x)

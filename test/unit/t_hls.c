@@ -13,25 +13,23 @@
 #include "base/base.h"
 #include "base/err.h"
 #include "codec/hls.h"
-#include "config/conf.h"
 #include "test/unit/media_tools.h"
+#include "test/unit/plan_tools.h"
 
-static struct conf settings(void)
+static struct conf short_ladder(void)
 {
-    static char preset[] = "veryfast";
-    return (struct conf){
-        .media_segment = 4000,
-        .media_preset = preset,
-        .media_audio_quality = 100,
-        .rungs = { { 720, 2800000, 23 }, { 480, 1400000, 23 }, { 240, 400000, 25 } },
-        .rung_count = 3,
-    };
+    struct conf c = settings();
+    c.rungs[0] = c.rungs[1];
+    c.rungs[1] = c.rungs[2];
+    c.rungs[2] = c.rungs[4];
+    c.rung_count = 3;
+    return c;
 }
 
 // An asset with its plan; rate: of the video, bits per second.
 static struct media *asset(struct plan *p, int groups, int packets, int64_t rate)
 {
-    const struct conf conf = settings();
+    const struct conf conf = short_ladder();
     struct media *m = make_media(groups, packets);
     assert_int_equal(media_finish(m), 0);
     m->video.bytes = rate * m->frames / 25 / 8;
@@ -132,7 +130,7 @@ static void starts(void **state)
         { { 9000000, 8000000, 100000 }, "240p" },
     };
     for (size_t i = 0; i < countof(cases); i++) {
-        struct conf conf = settings();
+        struct conf conf = short_ladder();
         for (int k = 0; k < 3; k++)
             conf.rungs[k].maxrate = cases[i].maxrate[k];
         struct plan p;

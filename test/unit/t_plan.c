@@ -16,24 +16,8 @@
 #include "codec/ladder.h"
 #include "codec/level.h"
 #include "codec/plan.h"
-#include "config/conf.h"
 #include "test/unit/media_tools.h"
-
-static struct conf settings(void)
-{
-    static char preset[] = "veryfast";
-    return (struct conf){
-        .media_segment = 4000,
-        .media_preset = preset,
-        .media_audio_quality = 100,
-        .rungs = { { 1080, 5000000, 23 },
-                   { 720, 2800000, 23 },
-                   { 480, 1400000, 23 },
-                   { 360, 800000, 24 },
-                   { 240, 400000, 25 } },
-        .rung_count = 5,
-    };
-}
+#include "test/unit/plan_tools.h"
 
 static int plan_of(struct plan *p, const struct conf *conf, const struct media *m)
 {

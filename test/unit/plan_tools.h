@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// plan_tools - settings to plan by, for tests.
+
+#ifndef TEST_UNIT_PLAN_TOOLS_H
+#define TEST_UNIT_PLAN_TOOLS_H
+
+#include "config/conf.h"
+
+static inline struct conf settings(void)
+{
+    static char preset[] = "veryfast";
+    return (struct conf){
+        .media_segment = 4000,
+        .media_preset = preset,
+        .media_audio_quality = 100,
+        .rungs = { { 1080, 5000000, 23 },
+                   { 720, 2800000, 23 },
+                   { 480, 1400000, 23 },
+                   { 360, 800000, 24 },
+                   { 240, 400000, 25 } },
+        .rung_count = 5,
+    };
+}
+
+#endif

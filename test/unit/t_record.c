@@ -1,0 +1,314 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// A record is proven by its hash, but whoever asks for a recipe chooses the hash:
+// so all that is changed here is hashed anew, as somebody would who can write to a
+// tier.
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/base.h"
+#include "base/err.h"
+#include "codec/hls.h"
+#include "codec/record.h"
+#include "test/unit/media_tools.h"
+#include "test/unit/plan_tools.h"
+
+#define ASSET "clips/cat.mp4"
+#define VERSION "v1"
+#define HEADERS "headers 1234"
+
+static struct media *asset(struct plan *p, int groups, int packets)
+{
+    const struct conf conf = settings();
+    struct media *const m = make_media(groups, packets);
+    assert_int_equal(media_finish(m), 0);
+    assert_int_equal(plan_make(p, &conf, m, ASSET, VERSION, HEADERS), 0);
+    return m;
+}
+
+static struct buf packed(const struct plan *p, const struct rendition *r)
+{
+    struct buf b;
+    buf_init(&b, RECORD_MAX);
+    assert_int_equal(record_pack(p, r, ASSET, VERSION, HEADERS, &b), 0);
+    return b;
+}
+
+// With the hash that the bytes have.
+static int unpack(const void *bytes, size_t n, struct plan *out)
+{
+    const struct key recipe = key_of(bytes, n);
+    return record_unpack(bytes, n, &recipe, ASSET, VERSION, out);
+}
+
+// ---- what is kept comes back
+
+static void assert_same_settings(const struct rendition *a, const struct rendition *b)
+{
+    assert_string_equal(a->name, b->name);
+    assert_string_equal(a->codecs, b->codecs);
+    assert_int_equal(a->bandwidth, b->bandwidth);
+    assert_int_equal(a->average, b->average);
+    assert_true(key_equal(&a->recipe, &b->recipe));
+    assert_int_equal(a->video, b->video);
+    assert_int_equal(a->v.maxrate, b->v.maxrate);
+    assert_int_equal(a->v.level, b->v.level);
+    assert_string_equal(a->v.preset, b->v.preset);
+    assert_int_equal(a->a.sample_rate, b->a.sample_rate);
+    assert_int_equal(a->a.quality, b->a.quality);
+}
+
+static void round_trip(void **state)
+{
+    (void)state;
+    static const struct {
+        int groups, packets;
+    } cases[] = { { 30, 600 }, { 30, 0 }, { 0, 600 }, { 1, 2 } };
+    for (size_t i = 0; i < countof(cases); i++) {
+        struct plan p, back;
+        struct media *m = asset(&p, cases[i].groups, cases[i].packets);
+        assert_true(p.count > 0);
+        for (int k = 0; k < p.count; k++) {
+            struct buf b = packed(&p, &p.renditions[k]), again;
+            assert_int_equal(
+                record_unpack(b.data, b.len, &p.renditions[k].recipe, ASSET, VERSION, &back), 0);
+            assert_int_equal(back.count, 1);
+            assert_memory_equal(&back.table, &p.table, sizeof p.table);
+            assert_int_equal(back.target_duration, p.target_duration);
+            assert_same_settings(&p.renditions[k], &back.renditions[0]);
+            assert_true(plan_fits(&back, m));
+            again = packed(&back, &back.renditions[0]);
+            assert_int_equal(again.len, b.len);
+            assert_memory_equal(again.data, b.data, b.len);
+            buf_finish(&b);
+            buf_finish(&again);
+        }
+        media_destroy(m);
+    }
+}
+
+// ---- what is not this record is refused
+
+static void others(void **state)
+{
+    (void)state;
+    struct plan p, out;
+    struct media *m = asset(&p, 30, 600);
+    struct buf b = packed(&p, &p.renditions[0]);
+    const struct key *const recipe = &p.renditions[0].recipe;
+    struct key other = *recipe;
+    other.b[15] ^= 1;
+    static const struct {
+        const char *asset, *version;
+    } wrong[] = { { "clips/cat.mp", VERSION }, { ASSET, "v2" }, { "", VERSION }, { ASSET, "" } };
+    assert_int_equal(record_unpack(b.data, b.len, recipe, ASSET, VERSION, &out), 0);
+    assert_int_equal(record_unpack(b.data, b.len, &other, ASSET, VERSION, &out), -E_CORRUPT);
+    for (size_t i = 0; i < countof(wrong); i++)
+        assert_int_equal(
+            record_unpack(b.data, b.len, recipe, wrong[i].asset, wrong[i].version, &out),
+            -E_CORRUPT);
+    buf_finish(&b);
+    media_destroy(m);
+}
+
+// A name that says less than it should would let two assets share a recipe.
+static void long_names(void **state)
+{
+    (void)state;
+    char a[2048], b[2048];
+    memset(a, 'x', sizeof a - 1);
+    a[sizeof a - 1] = '\0';
+    memcpy(b, a, sizeof a);
+    b[sizeof b - 2] = 'y';
+    struct plan p, out;
+    struct media *m = asset(&p, 30, 0);
+    const char *const names[] = { a, b };
+    struct key recipes[2];
+    for (int i = 0; i < 2; i++) {
+        struct buf record;
+        buf_init(&record, RECORD_MAX);
+        assert_int_equal(record_pack(&p, &p.renditions[0], names[i], VERSION, HEADERS, &record), 0);
+        recipes[i] = key_of(record.data, record.len);
+        assert_int_equal(
+            record_unpack(record.data, record.len, &recipes[i], names[i], VERSION, &out), 0);
+        buf_finish(&record);
+    }
+    assert_false(key_equal(&recipes[0], &recipes[1]));
+    media_destroy(m);
+}
+
+// ---- hostile bytes
+
+// Whatever was taken must be good for all that is done with a plan.
+static void use(const struct plan *p, const struct media *m)
+{
+    if (!plan_fits(p, m))
+        return;
+    struct buf text;
+    buf_init(&text, 64 << 20);
+    hls_media(&text, p, &p->renditions[0]);
+    buf_finish(&text);
+    for (int k = -1; k <= p->table.count && k < 4; k++) {
+        struct job job;
+        const int rc = k < 0 ? plan_init_job(p, &p->renditions[0], m, &job)
+                             : plan_segment_job(p, &p->renditions[0], m, k, 0, &job);
+        struct buf packed_job;
+        buf_init(&packed_job, 1 << 24);
+        job.limits = (struct job_limits){ 1, 1, 1, 1 };
+        // What the server orders, a worker takes: or a record could bring workers down.
+        if (rc == 0) {
+            struct job there;
+            assert_int_equal(job_pack(&job, &packed_job), 0);
+            assert_int_equal(job_unpack(&there, packed_job.data, packed_job.len), 0);
+            job_finish(&there);
+        }
+        buf_finish(&packed_job);
+        job_finish(&job);
+    }
+}
+
+static void any_byte(void **state)
+{
+    (void)state;
+    struct plan p, out;
+    struct media *m = asset(&p, 30, 600);
+    int taken = 0;
+    for (int k = 0; k < p.count; k += p.count - 1) { // the largest video, and audio
+        struct buf b = packed(&p, &p.renditions[k]);
+        for (size_t i = 0; i < b.len; i++) {
+            const uint8_t was = b.data[i];
+            for (int bit = 0; bit < 8; bit++) {
+                b.data[i] = was ^ (uint8_t)(1 << bit);
+                if (unpack(b.data, b.len, &out) == 0) {
+                    use(&out, m);
+                    taken++;
+                }
+            }
+            b.data[i] = was;
+        }
+        buf_finish(&b);
+    }
+    assert_true(taken > 0); // a name may be another
+    media_destroy(m);
+}
+
+static void any_length(void **state)
+{
+    (void)state;
+    struct plan p, out;
+    struct media *m = asset(&p, 30, 600);
+    struct buf b = packed(&p, &p.renditions[0]);
+    for (size_t n = 0; n < b.len; n++)
+        assert_int_equal(unpack(b.data, n, &out), -E_CORRUPT);
+    buf_append(&b, "", 1);
+    assert_int_equal(unpack(b.data, b.len, &out), -E_CORRUPT);
+    buf_finish(&b);
+    media_destroy(m);
+}
+
+static void refuse(const struct plan *p, const struct rendition *r)
+{
+    struct plan out;
+    struct buf b = packed(p, r);
+    assert_int_equal(unpack(b.data, b.len, &out), -E_CORRUPT);
+    buf_finish(&b);
+}
+
+static void numbers_out_of_range(void **state)
+{
+    (void)state;
+    static struct plan p; // its address is in the tables
+    struct media *m = asset(&p, 30, 600);
+    struct rendition *const v = &p.renditions[0], *const a = &p.renditions[p.count - 1];
+    assert_true(v->video && !a->video);
+    const struct {
+        int64_t *field;
+        int64_t value;
+    } wide[] = {
+        { &p.table.fps.num, 0 }, { &p.table.fps.num, -25 },  { &p.table.fps.num, INT64_MAX },
+        { &p.table.fps.den, 0 }, { &p.table.fps.den, 5000 }, { &p.table.frames, 0 },
+        { &p.table.frames, -1 }, { &p.table.frames, 1 },     { &p.table.frames, INT64_MAX },
+        { &p.table.per, 0 },     { &p.table.per, 1 << 30 },  { &p.table.per, INT64_MIN },
+        { &p.table.part, 0 },    { &p.table.part, 1 << 30 }, { &v->v.fps.den, 0 },
+        { &v->v.fps.num, 61 },   { &v->v.maxrate, 0 },       { &v->v.bufsize, INT64_MAX },
+        { &v->bandwidth, 0 },    { &v->average, -1 },        { &v->bandwidth, INT64_MAX },
+    };
+    for (size_t i = 0; i < countof(wide); i++) {
+        const int64_t was = *wide[i].field;
+        *wide[i].field = wide[i].value;
+        refuse(&p, v);
+        *wide[i].field = was;
+    }
+    const struct {
+        int *field;
+        int value;
+        const struct rendition *of;
+    } narrow[] = {
+        { &p.table.count, 0, v },
+        { &p.table.count, 2, v },
+        { &p.table.count, INT32_MAX, v },
+        { &p.target_duration, 0, v },
+        { &p.target_duration, 101, v },
+        { &v->v.width, 3, v },
+        { &v->v.width, 0, v },
+        { &v->v.height, 1 << 20, v },
+        { &v->v.crf, 52, v },
+        { &v->v.level, 0, v },
+        { &v->v.vbv_init_permille, 1001, v },
+        { &v->v.colour.matrix, 256, v },
+        { &a->a.sample_rate, 44000, a },
+        { &a->a.channels, 3, a },
+        { &a->a.quality, 0, a },
+    };
+    for (size_t i = 0; i < countof(narrow); i++) {
+        const int was = *narrow[i].field;
+        *narrow[i].field = narrow[i].value;
+        refuse(&p, narrow[i].of);
+        *narrow[i].field = was;
+    }
+    copy_string(v->v.preset, sizeof v->v.preset, "sloth");
+    refuse(&p, v);
+    media_destroy(m);
+}
+
+// ---- a record and the index that it is used with
+
+static void a_record_of_another_index(void **state)
+{
+    (void)state;
+    struct plan p, other;
+    struct media *m = asset(&p, 30, 600), *sound = asset(&other, 0, 600);
+    assert_true(plan_fits(&p, m));
+    assert_true(plan_fits(&other, sound));
+    assert_false(plan_fits(&p, sound));
+    assert_false(plan_fits(&other, m));
+    // The same grid, but nothing to show: a picture cannot be ordered.
+    other.renditions[0].video = true;
+    assert_false(plan_fits(&other, sound));
+    p.table.frames++;
+    assert_false(plan_fits(&p, m));
+    media_destroy(m);
+    media_destroy(sound);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(round_trip),
+        cmocka_unit_test(others),
+        cmocka_unit_test(long_names),
+        cmocka_unit_test(any_byte),
+        cmocka_unit_test(any_length),
+        cmocka_unit_test(numbers_out_of_range),
+        cmocka_unit_test(a_record_of_another_index),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
