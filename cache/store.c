@@ -242,8 +242,19 @@ void store_commit(struct store *s, struct object *o, int64_t expires_ms)
     settle(s, o, expires_ms);
 }
 
+static void expire(struct store *s, const struct object *o, int64_t at_ms)
+{
+    lock(&s->lock);
+    struct entry *e = entry_for(s, o);
+    if (e)
+        e->expires_ms = at_ms;
+    unlock(&s->lock);
+}
+
 void store_fail(struct store *s, struct object *o, int code, const char *detail, int64_t forget_ms)
 {
+    // First, for whoever hears of the failure and asks again at once.
+    expire(s, o, forget_ms);
     object_fail(o, code, detail);
     settle(s, o, forget_ms);
 }

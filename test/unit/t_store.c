@@ -129,6 +129,35 @@ static void things_expire(void **state)
     }
 }
 
+// A reader that asks again from where it is told of the failure.
+struct impatient {
+    struct object_waiter waiter;
+    struct store *store;
+    bool found;
+};
+
+static void ask_again(struct object_waiter *w)
+{
+    struct impatient *const r = container_of(w, struct impatient, waiter);
+    r->found = has(r->store, 1);
+}
+
+static void a_failure_that_is_not_remembered_meets_nobody(void **state)
+{
+    (void)state;
+    struct store *s = created(1 << 20);
+    for (int64_t until = 0; until < 2; until++) {
+        struct object *o = NULL;
+        struct impatient r = { .waiter.wake = ask_again, .store = s };
+        assert_int_equal(open_at(s, 1, 0, &o), STORE_MAKE);
+        assert_true(object_wait(o, &r.waiter, 0));
+        store_fail(s, o, E_ORIGIN, NULL, until);
+        assert_int_equal(r.found, until > 0);
+        store_close(s, &o);
+    }
+    store_destroy(s);
+}
+
 static void the_budget_holds(void **state)
 {
     (void)state;
@@ -363,6 +392,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_makes_the_others_join),
         cmocka_unit_test(things_expire),
+        cmocka_unit_test(a_failure_that_is_not_remembered_meets_nobody),
         cmocka_unit_test(the_budget_holds),
         cmocka_unit_test(what_is_read_is_not_evicted),
         cmocka_unit_test(too_large_is_served_but_not_kept),
