@@ -13,6 +13,10 @@
 // evicted at any time and a budget of zero works.  What is read and not cached
 // is bounded by the readers: each asks for at most read_max at a time.
 //
+// A reader that goes on where the last read ended, with no hint of where it will
+// stop, is likely to go on: it gets some blocks more (the rest of an index, and
+// the first pictures behind it, by one read).
+//
 // A name is what is remembered of a path: its current source, or that there is
 // none.  It holds a reference to its source, so blocks outlive their readers.
 // Readers may hold older sources, which end with their last reader.
@@ -39,6 +43,7 @@
 #define ABSENT_MAX 1000 // names without
 #define NAME_BUCKETS 4096
 #define WANTS 16   // hints kept per source
+#define AHEAD 8    // blocks read at once where nobody said how many
 #define LOOK_MS 50 // how often a waiter looks at its cancel token
 
 enum { AGAIN = 1 }; // beside 0 and errors: nothing came of it, start over
@@ -97,6 +102,7 @@ struct source {
     struct list flights;
     struct run wants[WANTS];
     int next_want;
+    int64_t next_block; // behind the last read
 };
 
 struct names {
@@ -231,6 +237,7 @@ static struct source *create_source(struct source_cache *c, struct origin *origi
     list_init(&s->flights);
     for (int i = 0; i < WANTS; i++)
         s->wants[i] = (struct run){ 0, -1 };
+    s->next_block = c->first_read / c->block_size;
     return s;
 }
 
@@ -553,18 +560,31 @@ static bool is_missing(const struct source *s, int64_t number)
     return !*block_slot(s, number) && !flight_over(s, number);
 }
 
-// Locked.  The missing blocks around at, one of wanted, which are fetched with
-// it: those of wanted and of the hints that it meets.
-static struct run plan_run(const struct source *s, int64_t at, struct run wanted)
+// Locked.  Where the reading of blocks at..last may begin and end.
+static struct run limit_of(const struct source *s, int64_t at, int64_t last)
 {
-    const int64_t max = s->cache->run_max;
-    struct run limit = { at, wanted.last };
+    struct run limit = { at, last };
+    bool hinted = false;
     for (int i = 0; i < WANTS; i++) {
-        if (s->wants[i].first > wanted.last || s->wants[i].last < at)
+        if (s->wants[i].first > last || s->wants[i].last < at)
             continue;
+        hinted = true;
         limit.first = smaller(limit.first, s->wants[i].first);
         limit.last = larger(limit.last, s->wants[i].last);
     }
+    if (hinted || at != s->next_block)
+        return limit;
+    const int64_t end = (s->version.size - 1) / s->cache->block_size;
+    limit.last = larger(last, smaller(end, at + AHEAD - 1));
+    return limit;
+}
+
+// Locked.  The missing blocks around at, one of wanted, which are fetched with
+// it: those of wanted, of the hints that it meets, or ahead.
+static struct run plan_run(const struct source *s, int64_t at, struct run wanted)
+{
+    const int64_t max = s->cache->run_max;
+    const struct run limit = limit_of(s, at, wanted.last);
     struct run run = { at, at };
     while (run.last < limit.last && run.last - at + 1 < max && is_missing(s, run.last + 1))
         run.last++;
@@ -686,6 +706,7 @@ static int read_some(struct source *s, int64_t at, void *out, int64_t n,
             plan_run(s, number, (struct run){ number, (at + n - 1) / c->block_size });
         f = create_flight((run.last - run.first + 1) * c->block_size);
         f->run = run;
+        s->next_block = run.last + 1;
         list_push_back(&s->flights, &f->link);
     } else {
         f->refs++;

@@ -227,13 +227,13 @@ static void fetches_what_is_missing(void **state)
         int64_t blocks;    // that they bring
     } steps[] = {
         { 0, 2, 0, 0 },    // came with the first read
-        { 1, 3, 1, 2 },    // and what follows, in one
-        { 0, 4, 0, 0 },    // all here
-        { 10, 1, 1, 1 },   //
-        { 8, 5, 2, 4 },    // around what is here
+        { 1, 3, 1, 8 },    // and what follows, in one and some ahead
+        { 0, 10, 0, 0 },   // all here
+        { 12, 1, 1, 1 },   // elsewhere: no more than that
+        { 11, 4, 2, 3 },   // around what is here
         { 20, 40, 3, 40 }, // no larger than read_max
         { 60, 4, 1, 4 },   // not past the end
-        { 0, 64, 2, 11 },  //
+        { 0, 64, 2, 6 },   //
         { 0, 64, 0, 0 },
     };
     struct fake f;
