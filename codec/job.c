@@ -129,6 +129,7 @@ static void pack_video(struct buf *out, const struct job *j)
     put_v(out, (uint64_t)j->part_count);
     for (int i = 0; i < j->part_count; i++)
         put_v(out, (uint64_t)j->part_frames[i]);
+    put_v(out, (uint64_t)j->parts_at_once);
     put_v(out, (uint64_t)j->sequence);
 }
 
@@ -292,6 +293,7 @@ static void get_parts(struct reader *r, struct job *j, int64_t frames)
     int64_t sum = 0;
     for (int i = 0; i < j->part_count; i++)
         sum += j->part_frames[i] = get_in(r, 1, JOB_FRAMES_MAX);
+    j->parts_at_once = (int)get_in(r, 1, JOB_PARTS_MAX);
     if (sum != frames)
         r->bad = true;
 }

@@ -102,6 +102,7 @@ static int fill_video(struct job *job, const struct plan *p, const struct media 
     const struct video_track *v = &m->video;
     const int64_t from = segtab_frame(&p->table, k), to = segtab_frame(&p->table, k + 1);
     job->part_count = segtab_parts(&p->table, k);
+    job->parts_at_once = 1;
     if (to - from > JOB_FRAMES_MAX || job->part_count > JOB_PARTS_MAX)
         return -E_LIMITS;
     for (int j = 0; j < job->part_count; j++) {

@@ -10,27 +10,22 @@
 // (At the very start of the asset there is no earlier; the next picture is
 // shown instead.)
 //
-// A part knows nothing of its neighbours: its encoder is its own, its packets
-// go to the fragments in order.  Decode times within a part are its presentation
-// times in order, so offsets are signed and a part's earliest presentation time
-// is its first decode time.
+// This thread decodes (with threads of the decoder beside it), scales and sends;
+// each part is encoded on a thread of its own (part.h).  With one part at a time
+// decoding and encoding still overlap; more at a time pay on idle cores only, and
+// what is sent is the first one's.
 
 #include "codec/av/av.h"
 
 #include "base/err.h"
 #include "codec/av/decode.h"
-#include "codec/av/encode.h"
 #include "codec/av/filter.h"
 #include "codec/av/out.h"
+#include "codec/av/part.h"
 
 #define FRAME_MAX (1LL << 32) // number of a frame; keeps decode times in 63 bits
-
-struct part {
-    AVCodecContext *encoder;
-    int64_t frames;  // it shall have
-    int64_t sent;    // frames given to the encoder
-    int64_t packets; // got from it
-};
+#define CANCEL_POLL_MS 20
+#define BYTES_MAX (128 * MIB) // of a part, on their way out
 
 struct video {
     // borrowed
@@ -40,116 +35,130 @@ struct video {
 
     struct decoder decoder;
     struct filter filter;
-    struct out out;
     int cut_every; // packets of a fragment
 
-    struct part part;
-    int part_index;
+    // Parts [sending, begun) run; the bytes of the first of them go out, the others wait.
+    struct part *parts[JOB_PARTS_MAX];
+    int sending, begun;
+    int64_t first;    // frame of the next part
+    int64_t sequence; // of its first fragment
+    struct buf bytes; // on their way out
     uint8_t *headers; // of the first part: all others must have the same
-    int headers_size;
+    size_t headers_size;
 
     int pick;       // the next to be shown
     AVFrame *frame; // just decoded
     AVFrame *last;  // the sound one before it; no pixels while there is none
     AVFrame *shown; // filtered
-    AVPacket *packet;
 };
 
-static int check_headers(struct video *v)
+static bool cancelled(struct video *v)
 {
-    const AVCodecContext *e = v->part.encoder;
+    return v->decoder.io->cancelled(v->decoder.io);
+}
+
+// ---- parts
+
+static int check_headers(struct video *v, const struct part *p)
+{
+    size_t n;
+    const uint8_t *const headers = part_headers(p, &n);
     if (!v->headers) {
-        v->headers = xmalloc((size_t)e->extradata_size);
-        v->headers_size = e->extradata_size;
-        memcpy(v->headers, e->extradata, (size_t)e->extradata_size);
+        v->headers = xmalloc(n);
+        v->headers_size = n;
+        memcpy(v->headers, headers, n);
     }
-    if (e->extradata_size != v->headers_size ||
-        memcmp(e->extradata, v->headers, (size_t)v->headers_size) != 0)
+    if (n != v->headers_size || memcmp(headers, v->headers, n) != 0)
         return fail_with(v->why, -E_INTERNAL, "the headers of two parts differ");
     return 0;
 }
 
-static int part_begin(struct video *v)
+// Sends what the first running part has ready; waits for its end when told to.
+static int send(struct video *v, bool wait)
 {
-    v->part = (struct part){ .frames = v->job->part_frames[v->part_index] };
-    const int rc = encode_open_video(&v->part.encoder, &v->job->v, v->why);
-    return rc < 0 ? rc : check_headers(v);
-}
-
-static int take_packet(struct video *v)
-{
-    const int64_t den = v->job->v.fps.den;
-    const int64_t offset = (v->packet->pts - v->part.packets) * den;
-    int rc = encode_nal_units(&v->out.data, v->packet->data, (size_t)v->packet->size);
-    if (rc == 0)
-        rc =
-            out_sample(&v->out, (uint32_t)den, (int32_t)offset, v->packet->flags & AV_PKT_FLAG_KEY);
-    v->part.packets++;
-    if (rc == 0 && v->part.packets % v->cut_every == 0)
-        rc = out_cut(&v->out);
-    return rc;
-}
-
-// frame NULL: no more comes.
-static int encode(struct video *v, const AVFrame *frame)
-{
-    int rc = avcodec_send_frame(v->part.encoder, frame);
-    while (rc >= 0) {
-        rc = avcodec_receive_packet(v->part.encoder, v->packet);
-        if (rc == AVERROR(EAGAIN) || rc == AVERROR_EOF)
-            return 0;
-        if (rc < 0)
-            break;
-        const int taken = take_packet(v);
-        av_packet_unref(v->packet);
-        if (taken < 0)
-            return taken;
+    struct part **const p = &v->parts[v->sending];
+    int rc;
+    do {
+        rc = part_take(*p, &v->bytes, wait ? CANCEL_POLL_MS : 0, v->why);
+        if (rc >= 0 && v->bytes.len > 0) {
+            const int sent = v->decoder.io->append(v->decoder.io, v->bytes.data, v->bytes.len);
+            v->stats->bytes += (int64_t)v->bytes.len;
+            buf_clear(&v->bytes);
+            if (sent < 0)
+                return fail_with(v->why, sent, "handing over: %s", err_sentence(sent));
+        }
+        if (rc == 0 && wait && cancelled(v))
+            return fail_with(v->why, -E_CANCELLED, "cancelled");
+    } while (rc == 0 && wait);
+    if (rc == 1) {
+        part_stop(p, &v->stats->encode_us);
+        v->sending++;
     }
-    return fail_libav(v->why, -E_INTERNAL, rc, "encoding");
+    return rc < 0 ? rc : 0;
 }
 
-static int part_end(struct video *v)
+static int begin_part(struct video *v)
 {
-    int rc = encode(v, NULL);
-    if (rc == 0 && v->part.packets != v->part.frames)
-        rc = fail_with(v->why, -E_INTERNAL, "the encoder lost frames");
+    const int64_t frames = v->job->part_frames[v->begun];
+    const struct part_order order = {
+        .v = &v->job->v,
+        .frames = frames,
+        .first = v->first,
+        .sequence = v->sequence,
+        .cut_every = v->cut_every,
+        .begins_segment = v->begun == 0,
+    };
+    int rc = 0;
+    while (rc == 0 && v->begun - v->sending >= v->job->parts_at_once)
+        rc = send(v, true);
     if (rc == 0)
-        rc = out_cut(&v->out);
-    avcodec_free_context(&v->part.encoder);
-    v->part_index++;
-    return rc;
-}
-
-// Encodes v->shown once more.
-static int encode_shown(struct video *v)
-{
-    int rc = v->part.encoder ? 0 : part_begin(v);
+        rc = part_start(&v->parts[v->begun], &order, v->why);
     if (rc < 0)
         return rc;
-    v->shown->pts = v->part.sent++;
-    rc = encode(v, v->shown);
+    v->first += frames;
+    v->sequence += (frames + v->cut_every - 1) / v->cut_every;
+    return check_headers(v, v->parts[v->begun++]);
+}
+
+// Gives v->shown to the part whose turn it is.
+static int encode_shown(struct video *v)
+{
+    int rc = 0;
+    if (v->begun == 0 || part_is_fed(v->parts[v->begun - 1]))
+        rc = begin_part(v);
+    if (rc < 0)
+        return rc;
+    rc = part_give(v->parts[v->begun - 1], v->shown);
     v->stats->frames_encoded++;
-    if (rc == 0 && v->part.sent == v->part.frames)
-        rc = part_end(v);
+    // An error of a part is told when its bytes are taken.
+    const int sent = v->sending < v->begun ? send(v, rc < 0) : 0;
+    return sent < 0 ? sent : rc;
+}
+
+static int finish_parts(struct video *v)
+{
+    int rc = 0;
+    while (rc == 0 && v->sending < v->begun)
+        rc = send(v, true);
     return rc;
 }
+
+// ---- pictures
 
 // Puts out the next pick as this picture.
 static int show(struct video *v, AVFrame *frame)
 {
-    const int64_t start = clock_us();
     int rc = filter_picture(&v->filter, frame, v->shown);
     v->shown->pict_type = AV_PICTURE_TYPE_NONE; // the source's must not steer the encoder
     v->shown->key_frame = 0;
     const struct pick *pick = &v->job->picks[v->pick++];
     for (int i = 0; i < pick->repeat && rc == 0; i++) {
-        if (v->decoder.io->cancelled(v->decoder.io))
+        if (cancelled(v))
             rc = fail_with(v->why, -E_CANCELLED, "cancelled");
         else
             rc = encode_shown(v);
     }
     av_frame_unref(v->shown);
-    v->stats->encode_us += clock_us() - start;
     return rc;
 }
 
@@ -258,8 +267,7 @@ static int open_all(struct video *v, struct io *io)
     v->frame = av_frame_alloc();
     v->last = av_frame_alloc();
     v->shown = av_frame_alloc();
-    v->packet = av_packet_alloc();
-    if (!v->frame || !v->last || !v->shown || !v->packet)
+    if (!v->frame || !v->last || !v->shown)
         return fail_with(v->why, -E_NO_MEMORY, "no memory for a frame");
     return decoder_open(&v->decoder, v->job, io, true, v->why);
 }
@@ -269,16 +277,15 @@ static void close_all(struct video *v)
     v->stats->samples_read = v->decoder.samples;
     v->stats->frames_decoded = v->decoder.frames;
     v->stats->decode_us = v->decoder.us;
-    v->stats->bytes = v->out.bytes;
-    avcodec_free_context(&v->part.encoder);
+    for (int i = v->sending; i < v->begun; i++)
+        part_stop(&v->parts[i], &v->stats->encode_us);
     av_frame_free(&v->frame);
     av_frame_free(&v->last);
     av_frame_free(&v->shown);
-    av_packet_free(&v->packet);
     free(v->headers);
+    buf_finish(&v->bytes);
     filter_finish(&v->filter);
     decoder_close(&v->decoder);
-    out_finish(&v->out);
 }
 
 int av_video(const struct job *job, struct io *io, struct job_stats *stats, char *detail,
@@ -290,11 +297,14 @@ int av_video(const struct job *job, struct io *io, struct job_stats *stats, char
         return rc;
     struct video v = { .job = job, .why = &why, .stats = stats };
     filter_init(&v.filter, job, &why);
-    out_init(&v.out, io, job->sequence, job->first * job->v.fps.den, &why);
-    v.out.track = (struct fmp4_track){ .video = true, .timescale = (uint32_t)job->v.fps.num };
+    v.first = job->first;
+    v.sequence = job->sequence;
+    buf_init(&v.bytes, BYTES_MAX);
     rc = open_all(&v, io);
     if (rc == 0)
         rc = run(&v);
+    if (rc == 0)
+        rc = finish_parts(&v);
     close_all(&v);
     return rc;
 }
