@@ -110,7 +110,9 @@ test: deps-test
 test-long: deps-test
 	+$(MAKE) all player $(TESTS) $(TOOLS)
 	@TIDEMILL_BUILD=$(abspath $B) $(PYTHON) test/run.py --long $(TESTS)
-bench: all player $(TOOLS)
+bench:
+	.ci/install wrk nginx ffmpeg python3
+	+$(MAKE) all player $(TOOLS)
 	TIDEMILL_BUILD=$(abspath $B) bench/run.sh
 
 HEADERS := $(wildcard */*.h codec/av/*.h)

@@ -1,0 +1,89 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""The last client leaves: how long until its encode stops.
+
+A client asks for a cold segment of a large source and hangs up at a random moment
+while the workers are at it.  Then the workers' CPU clocks are read every half
+millisecond: the encode has stopped when they ran for the last time.  Nothing of the
+abandoned segment is cached, so one segment serves all rounds.
+
+The bound is 200 ms: a worker that goes on for longer is killed.
+
+usage: bench/cancel.py [ROUNDS]
+"""
+import os
+import random
+import socket
+import statistics
+import sys
+import time
+
+from measure import Server, cpu, generated, number, remuxed, rung_url
+
+BOUND = 0.2
+WATCHED = 0.6  # seconds without CPU time after which nothing more is to come
+STEP = 0.0005
+
+
+class Worker(list):
+    """CPU clocks of the workers; one that has died has stopped."""
+
+    def busy(self):
+        total = 0
+        for pid in self:
+            try:
+                total += cpu(pid)
+            except OSError:
+                pass
+        return total
+
+
+def leave(server, url, delay):
+    """Seconds from close() until the workers ran for the last time."""
+    workers = Worker(server.workers())
+    idle = workers.busy()
+    s = socket.create_connection(("127.0.0.1", server.port))
+    s.sendall(f"GET {url} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    while workers.busy() < idle + delay:  # so far into the work, whatever else the machine does
+        time.sleep(STEP)
+    s.close()
+    closed = last = time.monotonic()
+    was = workers.busy()
+    while (now := time.monotonic()) < last + WATCHED:
+        if (used := workers.busy()) != was:
+            was, last = used, now
+        time.sleep(STEP)
+    return last - closed
+
+
+def measure(path, rung, k, rounds):
+    server = Server(os.path.dirname(path))
+    try:
+        url = rung_url(server, path, rung)
+        server.get(url + "init.mp4")
+        before = server.metric("jobs_cancelled_total"), server.metric("workers_killed_total")
+        chance = random.Random(1)
+        times = sorted(leave(server, f"{url}{k}.m4s", chance.uniform(0.005, 0.8)) for _ in range(rounds))
+        cancelled = server.metric("jobs_cancelled_total") - before[0]
+        killed = server.metric("workers_killed_total") - before[1]
+        made = server.metric("encodes_video_total")
+    finally:
+        server.stop()
+    late = sum(t > BOUND for t in times)
+    figures = [times[0], statistics.median(times), times[(rounds * 95 - 1) // 100], times[-1]]
+    print(f"| {os.path.basename(path)} {rung} | {rounds} | {' | '.join(number(t * 1000) for t in figures)} | "
+          f"{late} | {killed} |", flush=True)
+    if made or cancelled != rounds:
+        print(f"{path}: {cancelled} of {rounds} cancelled, {made} made", file=sys.stderr)
+
+
+def main():
+    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 40
+    print("\n| from the last client's leaving to the end of the encode, ms | rounds | least | median | 95 % | most | "
+          f"over {BOUND * 1000:.0f} | killed |\n|---|---|---|---|---|---|---|---|")
+    measure(generated("hd.mp4"), "1080p", 1, rounds)
+    if big := remuxed("bbb-1080p25-h264-aac-40s.ts", "bbb-1080p25-40s.mp4"):
+        measure(big, "720p", 5, rounds)
+
+
+main()

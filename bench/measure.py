@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What the benches share: the server, CPU clocks, clips, and rows of one table.
+
+A figure is a ratio of two neighbours in time: rounds are interleaved, each round
+gives one ratio, and what is printed is their median with the smallest and the
+largest.  Absolute numbers depend on the machine and on the minute.
+"""
+import http.client
+import json
+import os
+import re
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+BUILD = os.environ.setdefault("TIDEMILL_BUILD", os.path.join(ROOT, "build"))
+MEDIA = os.environ.get("TIDEMILL_BENCH_MEDIA", os.path.join(BUILD, "bench"))
+
+sys.path.insert(0, os.path.join(ROOT, "test", "e2e"))
+import clips  # noqa: E402
+from edge import Playlist  # noqa: E402
+
+CPUS = sorted(os.sched_getaffinity(0))
+
+
+# ---- clips
+
+def generated(name):
+    os.makedirs(MEDIA, exist_ok=True)
+    return os.path.join(MEDIA, clips.make(MEDIA, name))
+
+
+def real(name):
+    """A real clip; None when CLIPS does not have it."""
+    folder = os.environ.get("CLIPS")
+    path = folder and os.path.join(folder, name)
+    return path if path and os.path.exists(path) else None
+
+
+def remuxed(name, out):
+    """A real clip copied into an MP4."""
+    path, to = real(name), os.path.join(MEDIA, out)
+    if path and not os.path.exists(to):
+        os.makedirs(MEDIA, exist_ok=True)
+        part = to + ".part.mp4"
+        subprocess.run(["ffmpeg", "-v", "error", "-y", "-i", path, "-map", "0:v:0", "-map", "0:a:0?", "-c", "copy",
+                        "-bsf:a", "aac_adtstoasc", "-movflags", "+faststart", part], check=True)
+        os.replace(part, to)
+    return to if path else None
+
+
+# ---- processes
+
+def cpu(pid):
+    """CPU seconds of a process so far: all its threads, also those that have ended."""
+    return time.clock_gettime(~pid << 3 | 2)
+
+
+def children(pid):
+    with open(f"/proc/{pid}/task/{pid}/children") as f:
+        return [int(p) for p in f.read().split()]
+
+
+def pinned(cpus, cmd):
+    return ["taskset", "-c", ",".join(map(str, cpus)), *cmd]
+
+
+def free_ports(n):
+    sockets = [socket.socket() for _ in range(n)]
+    for s in sockets:
+        s.bind(("127.0.0.1", 0))
+    ports = [s.getsockname()[1] for s in sockets]
+    for s in sockets:
+        s.close()
+    return ports
+
+
+def await_port(port, process):
+    end = time.monotonic() + 30
+    while process.poll() is None and time.monotonic() < end:
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+            return
+        except ConnectionRefusedError:
+            time.sleep(0.01)
+    process.kill()
+    process.wait()
+    raise RuntimeError(f"did not start: {' '.join(process.args)}")
+
+
+class Server:
+    """A running tidemill with a cache of its own.  settings are TIDEMILL_ variables."""
+
+    def __init__(self, origin, cpus=None, config=None, **settings):
+        self.folder = tempfile.TemporaryDirectory(prefix="tidemill-bench-")
+        self.log = os.path.join(self.folder.name, "log")
+        self.port, self.admin_port = free_ports(2)
+        cmd = [os.path.join(BUILD, "tidemill"), "-l", f"127.0.0.1:{self.port}",
+               "-d", os.path.join(self.folder.name, "cache")]
+        if config:
+            path = os.path.join(self.folder.name, "config.json")
+            with open(path, "w") as f:
+                json.dump(config, f)
+            cmd += ["-c", path]
+        env = {"TIDEMILL_" + k: str(v) for k, v in settings.items()}
+        env["TIDEMILL_ADMIN"] = f"127.0.0.1:{self.admin_port}"
+        with open(self.log, "w") as log:
+            self.process = subprocess.Popen(pinned(cpus or CPUS, [*cmd, origin]), stderr=log,
+                                            stdin=subprocess.DEVNULL, env={**os.environ, **env})
+        await_port(self.port, self.process)
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    def workers(self):
+        return [w for z in children(self.pid) for w in children(z)]
+
+    def cpu(self):
+        """Of the server, the program that forks workers, and the workers."""
+        return sum(map(cpu, [self.pid, *children(self.pid), *self.workers()]))
+
+    def get(self, path, port=None):
+        c = http.client.HTTPConnection("127.0.0.1", port or self.port, timeout=120)
+        try:
+            c.request("GET", path)
+            r = c.getresponse()
+            body = r.read()
+            assert r.status == 200, (path, r.status, body[:300])
+            return body
+        finally:
+            c.close()
+
+    ok = get  # for Playlist
+
+    def metric(self, name):
+        return int(re.search(rf"^tidemill_{name} (\d+)$", self.get("/metrics", self.admin_port).decode(), re.M)[1])
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        self.process.wait(30)
+        self.folder.cleanup()
+
+
+def rung_url(server, path, rung):
+    """The folder of a rung's segments."""
+    playlist = Playlist(server, os.path.basename(path))
+    return next(folder for name, folder, _ in playlist.renditions() if name == rung)
+
+
+# ---- the table
+
+def spread(values, form):
+    return f"{form(statistics.median(values))} ({form(min(values))} to {form(max(values))})"
+
+
+def number(v):
+    """Three digits that count."""
+    return f"{v:.0f}" if v >= 100 else f"{v:.1f}" if v >= 10 else f"{v:.2f}" if v >= 0.1 else f"{v:.3f}"
+
+
+def row(what, ours, theirs, unit="", scale=1):
+    """One row: the ratio of each round, and the two absolute medians."""
+    ratios = [a / b for a, b in zip(ours, theirs)]
+    side = [f"{number(statistics.median(v) * scale)} {unit}".strip() for v in (ours, theirs)]
+    print(f"| {what} | **{spread(ratios, number)}** | {side[0]} | {side[1]} |", flush=True)
+
+
+def head(title):
+    print(f"\n| {title} | ours / theirs | ours | theirs |\n|---|---|---|---|", flush=True)
