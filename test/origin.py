@@ -181,7 +181,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def refuse(self, status, **headers):
         self.entry["status"] = status
-        self.plain(status, b"no\n", **headers)
+        self.plain(status, b"" if status == 204 else b"no\n", **headers)
 
     def serve(self, path):
         self.entry = {"method": self.command, "path": self.path, "range": self.headers["Range"],
