@@ -232,6 +232,15 @@ static void end(struct object *o, enum object_state state)
     wake(woken);
 }
 
+const uint8_t *object_made(const struct object *o, size_t *n)
+{
+    lock_object(o);
+    *n = o->len;
+    const uint8_t *const bytes = o->data;
+    unlock_object(o);
+    return bytes;
+}
+
 void object_commit(struct object *o)
 {
     // Only we append, so the bytes stand still without the lock.

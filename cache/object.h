@@ -53,6 +53,9 @@ void object_on_abandon(struct object *o, void (*call)(void *arg), void *arg);
 int object_append(struct object *o, const void *bytes, size_t n) MUST_USE;
 // Ends it well.  checksum of the bytes is kept with it.
 void object_commit(struct object *o);
+// The bytes so far (NULL: none), for the maker alone: they stand still until it
+// appends again or ends the object.
+const uint8_t *object_made(const struct object *o, size_t *n);
 // Ends it badly: code is an enum err, detail one line for people (copied, may be NULL).
 void object_fail(struct object *o, int code, const char *detail);
 bool object_abandoned(const struct object *o);

@@ -19,16 +19,24 @@
 #include "server/worker.h"
 
 #define LOOKUP_THREADS 4
-#define FETCH_THREADS 16
+#define PLAN_THREADS 4
+#define OPEN_THREADS 64 // of all origins together, about
+#define OPEN_THREADS_MIN 4
+#define OPEN_THREADS_MAX 16
 
 static bool open_origins(struct edge *e, char *why, size_t cap)
 {
+    const int share = OPEN_THREADS / (e->conf->origin_count ? e->conf->origin_count : 1);
+    const int threads = share < OPEN_THREADS_MIN   ? OPEN_THREADS_MIN
+                        : share > OPEN_THREADS_MAX ? OPEN_THREADS_MAX
+                                                   : share;
     for (int i = 0; i < e->conf->origin_count; i++) {
         const struct conf_origin *const o = &e->conf->origins[i];
         e->origins[i] = o->http ? origin_http_create(e->conf, o->base, why, cap)
                                 : origin_file_create(e->conf, o->base, why, cap);
         if (!e->origins[i])
             return false;
+        e->open[i] = tasks_create("open", o->http ? threads : OPEN_THREADS_MIN);
     }
     return true;
 }
@@ -82,7 +90,7 @@ static bool build(struct edge *e, char *why, size_t cap)
     e->sources = source_cache_create(e->conf);
     e->assets = assets_create(assets_budget(e->conf));
     e->lookup = tasks_create("lookup", LOOKUP_THREADS);
-    e->fetch = tasks_create("fetch", FETCH_THREADS);
+    e->plan = tasks_create("plan", PLAN_THREADS);
     e->sched = sched_create(e->conf, e->zygote, why, cap);
     return e->sched != NULL;
 }
@@ -106,7 +114,9 @@ void edge_destroy(struct edge *e)
     making_wait_all();
     sched_destroy(e->sched);
     tasks_destroy(e->lookup);
-    tasks_destroy(e->fetch);
+    tasks_destroy(e->plan);
+    for (int i = 0; i < e->conf->origin_count; i++)
+        tasks_destroy(e->open[i]);
     spill_destroy(e->spill);
     assets_destroy(e->assets);
     source_cache_destroy(e->sources);
@@ -122,7 +132,7 @@ void edge_destroy(struct edge *e)
     free(e);
 }
 
-struct origin *edge_origin(const struct edge *e, const char *asset, const char **path)
+int edge_origin(const struct edge *e, const char *asset, const char **path)
 {
     // A prefix begins with '/', an asset does not.
     for (int i = 0; i < e->conf->origin_count; i++) {
@@ -130,8 +140,8 @@ struct origin *edge_origin(const struct edge *e, const char *asset, const char *
         const size_t n = strlen(prefix);
         if (strncmp(asset, prefix, n) == 0 && asset[n]) {
             *path = asset + n;
-            return e->origins[i];
+            return i;
         }
     }
-    return NULL;
+    return -1;
 }

@@ -25,10 +25,13 @@ struct edge {
     struct store *store;
     struct source_cache *sources;
     struct origin *origins[CONF_ORIGINS]; // in the order of conf->origins
+    // Threads of each origin that open its sources: one that does not answer keeps
+    // nobody from the others.
+    struct tasks *open[CONF_ORIGINS];
     struct assets *assets;
     struct sched *sched;
     struct tasks *lookup; // threads that ask the lower tiers
-    struct tasks *fetch;  // threads that ask origins, plan and print
+    struct tasks *plan;   // threads that plan and print
     struct pages *pages;  // scripts and styles; NULL without ui
 };
 
@@ -39,8 +42,8 @@ struct edge *edge_create(const struct conf *conf, char *why, size_t cap);
 // Nobody may have an object open.  NULL is fine; so is a half-built one.
 void edge_destroy(struct edge *e);
 
-// The origin that serves this asset path and the path there; NULL when no
-// prefix matches.  The path points into asset.
-struct origin *edge_origin(const struct edge *e, const char *asset, const char **path);
+// The number of the origin that serves this asset path, and the path there; -1 when
+// no prefix matches.  The path points into asset.
+int edge_origin(const struct edge *e, const char *asset, const char **path);
 
 #endif

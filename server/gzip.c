@@ -27,3 +27,8 @@ int gzip_pack(const struct buf *in, struct buf *out)
     deflateEnd(&z);
     return buf_error(out);
 }
+
+const char *gzip_version(void)
+{
+    return zlibVersion();
+}

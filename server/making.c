@@ -50,10 +50,12 @@ enum parked { PARKED_NOT, PARKED_INDEX, PARKED_WORK };
 
 struct making;
 
-// One step and the threads it runs on.
+// Which threads a step runs on, by what it may have to wait for.
+enum where { ON_LOOKUP, ON_OPEN, ON_PLAN };
+
 struct step {
     enum step_end (*run)(struct making *m);
-    bool fetch; // may ask the origin; else only the lower tiers
+    enum where where;
 };
 
 struct making {
@@ -64,10 +66,12 @@ struct making {
     struct edge *edge;
     struct route route;
     enum want want;
-    char after[256];
+    char after[PAGE_AFTER_MAX];
     uint32_t client;
     bool probe; // makes an index, not the route's answer
     const struct step *steps;
+    int origin;            // its number, -1 for none
+    const char *path;      // there; points into route
     struct object *object; // being made; our reference
     struct cancel cancel;
 
@@ -113,10 +117,16 @@ static void count_down(void)
     unlock(&count_lock);
 }
 
+static struct tasks *threads_for(const struct making *m, enum where where)
+{
+    if (where == ON_LOOKUP)
+        return m->edge->lookup;
+    return where == ON_OPEN && m->origin >= 0 ? m->edge->open[m->origin] : m->edge->plan;
+}
+
 static void enqueue(struct making *m)
 {
-    const struct step *const step = &m->steps[m->at];
-    tasks_add(step->fetch ? m->edge->fetch : m->edge->lookup, &m->task);
+    tasks_add(threads_for(m, m->steps[m->at].where), &m->task);
 }
 
 // ---- the end
@@ -161,7 +171,8 @@ static void end(struct making *m, int code, const char *detail)
     } else {
         const int64_t now = clock_ms();
         const int64_t forget = is_lasting(code) ? now + e->conf->cache_negative : now;
-        stat_add(code == -E_CANCELLED ? STAT_jobs_cancelled_total : STAT_jobs_failed_total, 1);
+        if (code == -E_CANCELLED)
+            stat_add(STAT_jobs_cancelled_total, 1);
         store_fail(e->store, m->object, code, detail, forget);
     }
     if (m->index)
@@ -185,6 +196,13 @@ static void mark(struct making *m, enum reply_source source)
     object_set_marks(m->object, m->marks);
 }
 
+// The body could be made, or is there.
+static void end_checked(struct making *m)
+{
+    mark(m, FROM_NOWHERE);
+    end(m, 0, NULL);
+}
+
 // Ends well, and offers the bytes to the lower tiers.
 static void end_made(struct making *m)
 {
@@ -198,24 +216,7 @@ static void end_made(struct making *m)
 
 // ---- the lower tiers
 
-// The tier that had the body, or FROM_NOWHERE.
-static enum reply_source ask_tiers(struct making *m, struct buf *body)
-{
-    static const enum stat_id hits[] = { STAT_cache_hits_disk_total, STAT_cache_hits_redis_total };
-    for (int i = 0; i < m->edge->tier_count; i++) {
-        struct tier *const t = m->edge->tiers[i];
-        if (t->get(t, object_key(m->object), body) == 0) {
-            const bool disk = strcmp(t->name, "disk") == 0;
-            stat_add(hits[disk ? 0 : 1], 1);
-            return disk ? FROM_DISK : FROM_REDIS;
-        }
-    }
-    stat_add(STAT_cache_misses_total, 1);
-    return FROM_NOWHERE;
-}
-
-// An index from a tier is taken only if it unpacks: the checksum of a tier
-// guards against accidents, not against its writer.
+// The checksum of a tier guards against accidents, not against its writer.
 static bool acceptable(const struct making *m, const struct buf *body)
 {
     struct fmp4_summary summary;
@@ -230,24 +231,57 @@ static bool acceptable(const struct making *m, const struct buf *body)
     return body->len > 0;
 }
 
+static bool ask_tier(struct making *m, struct tier *t, const struct key *key, struct buf *body)
+{
+    if (t->get(t, key, body) < 0)
+        return false;
+    if (acceptable(m, body))
+        return true;
+    stat_add(STAT_cache_corrupt_total, 1);
+    log_warn("make", "%s: what %s holds cannot be used and is removed", m->route.asset, t->name);
+    t->drop(t, key);
+    return false;
+}
+
+// The tier that had the body, or FROM_NOWHERE.
+static enum reply_source ask_tiers(struct making *m, const struct key *key, struct buf *body)
+{
+    for (int i = 0; i < m->edge->tier_count; i++) {
+        if (!ask_tier(m, m->edge->tiers[i], key, body))
+            continue;
+        const bool disk = strcmp(m->edge->tiers[i]->name, "disk") == 0;
+        stat_add(disk ? STAT_cache_hits_disk_total : STAT_cache_hits_redis_total, 1);
+        return disk ? FROM_DISK : FROM_REDIS;
+    }
+    stat_add(STAT_cache_misses_total, 1);
+    return FROM_NOWHERE;
+}
+
+static void take_body(struct making *m, const struct buf *body, enum reply_source from)
+{
+    mark(m, from);
+    const int err = object_append(m->object, body->data, body->len);
+    if (err == 0 && from == FROM_REDIS)
+        end_made(m); // a nearer tier wants it too
+    else
+        end(m, err, NULL);
+}
+
 static enum step_end step_lower(struct making *m)
 {
-    if (expiry(m) != STORE_FOREVER || m->edge->tier_count == 0)
+    const bool check = m->want == WANT_CHECK;
+    if (m->edge->tier_count == 0 || (expiry(m) != STORE_FOREVER && !check))
         return STEP_NEXT;
     struct buf body;
     buf_init(&body, (size_t)m->edge->conf->cache_object);
-    const enum reply_source from = ask_tiers(m, &body);
-    const bool found = from != FROM_NOWHERE && acceptable(m, &body);
-    if (found) {
-        mark(m, from);
-        const int err = object_append(m->object, body.data, body.len);
-        if (err == 0 && from == FROM_REDIS)
-            end_made(m); // a nearer tier wants it too
-        else
-            end(m, err, NULL);
-    }
+    const struct key real = making_key(m->edge, &m->route, WANT_BODY, "");
+    const enum reply_source from = ask_tiers(m, check ? &real : object_key(m->object), &body);
+    if (from != FROM_NOWHERE && check)
+        end_checked(m);
+    else if (from != FROM_NOWHERE)
+        take_body(m, &body, from);
     buf_finish(&body);
-    return found ? STEP_DONE : STEP_NEXT;
+    return from != FROM_NOWHERE ? STEP_DONE : STEP_NEXT;
 }
 
 // ---- the source and its index
@@ -255,20 +289,17 @@ static enum step_end step_lower(struct making *m)
 static struct key version_key(const struct making *m)
 {
     const struct origin_version *const v = source_version(m->source);
-    char text[ROUTE_ASSET_MAX + ORIGIN_VALIDATOR_MAX + 64];
-    const int n = snprintf(text, sizeof text, "asset 1\n%s\n%s\n%" PRId64 "\n", m->route.asset,
-                           v->validator, v->size);
-    return key_of(text, (size_t)n);
+    return key_of_text("asset 1\n%s\n%s\n%" PRId64 "\n", m->route.asset, v->validator, v->size);
 }
 
 static enum step_end step_locate(struct making *m)
 {
-    const char *path;
-    struct origin *const origin = edge_origin(m->edge, m->route.asset, &path);
-    if (!origin)
+    if (m->origin < 0)
         return done(m, -E_NOT_FOUND, "no origin is configured for this path");
+    struct edge *const e = m->edge;
     const int64_t before = clock_us();
-    const int err = source_open(m->edge->sources, origin, path, clock_ms(), &m->cancel, &m->source);
+    const int err =
+        source_open(e->sources, e->origins[m->origin], m->path, clock_ms(), &m->cancel, &m->source);
     m->marks[MARK_ORIGIN_US] = m->locate_us = clock_us() - before;
     if (err < 0)
         return done(m, err, NULL);
@@ -278,9 +309,8 @@ static enum step_end step_locate(struct making *m)
 
 static struct key index_key(const struct key *version)
 {
-    char hex[KEY_HEX], text[KEY_HEX + 16];
-    const int n = snprintf(text, sizeof text, "index 1\n%s\n", key_hex(version, hex));
-    return key_of(text, (size_t)n);
+    char hex[KEY_HEX];
+    return key_of_text("index 1\n%s\n", key_hex(version, hex));
 }
 
 static void start_probe(const struct making *parent, struct object *o);
@@ -303,7 +333,12 @@ static int take_index(struct making *m)
     const uint8_t *const bytes = object_bytes(m->index, &n);
     struct media *media = NULL;
     struct plan plan;
-    int err = media_unpack(bytes, n, &media);
+    int err = 0;
+    // Many wait for one index: who comes first unpacks it.
+    m->asset = assets_find(m->edge->assets, &m->version);
+    if (m->asset)
+        return 0;
+    err = media_unpack(bytes, n, &media);
     if (err == 0)
         err = plan_make(&plan, m->edge->conf, media, m->route.asset,
                         source_version(m->source)->validator, m->edge->headers);
@@ -437,15 +472,11 @@ static bool index_is_right(const struct making *m, const uint8_t *bytes, size_t 
 // The answer of a worker is hostile until checked.
 static bool work_is_right(const struct making *m)
 {
-    const size_t n = object_size(m->object);
-    uint8_t *const bytes = xmalloc(n);
-    bool ok = n > 0 && object_read(m->object, 0, bytes, n) == n;
-    if (ok && m->probe)
-        ok = index_is_right(m, bytes, n);
-    else if (ok && m->route.kind == ROUTE_SEGMENT)
-        ok = segment_is_right(m, bytes, n);
-    free(bytes);
-    return ok;
+    size_t n;
+    const uint8_t *const bytes = object_made(m->object, &n);
+    if (m->probe)
+        return index_is_right(m, bytes, n);
+    return m->route.kind == ROUTE_SEGMENT ? segment_is_right(m, bytes, n) : n > 0;
 }
 
 static void count_work(const struct making *m)
@@ -478,7 +509,8 @@ static void work_done(struct work *w, int code, const char *detail)
     m->parked = PARKED_NOT;
     unlock(&m->lock);
 
-    if (code == -E_SEEK && m->back < BACK_MAX && object_size(m->object) == 0) {
+    const bool again = code == -E_SEEK && !m->probe && m->back < BACK_MAX;
+    if (again && object_size(m->object) == 0) {
         m->back = m->back ? m->back * 2 : 1;
         job_finish(&m->job);
         enqueue(m); // plans again, from further back
@@ -490,11 +522,13 @@ static void work_done(struct work *w, int code, const char *detail)
     }
     if (code == -E_SEEK) {
         code = -E_CORRUPT;
-        detail = "no clean picture can be decoded there";
+        detail = "the source cannot be decoded cleanly there, from however far back";
     }
     if (code < 0) {
-        if (code != -E_CANCELLED)
+        if (code != -E_CANCELLED) {
             log_warn("make", "%s: %s (%s)", m->route.asset, err_sentence(code), detail);
+            stat_add(STAT_jobs_failed_total, 1);
+        }
         end(m, code, detail);
         return;
     }
@@ -519,14 +553,17 @@ static enum step_end submit(struct making *m)
     };
     mark(m, FROM_MAKE);
     int err = -E_CANCELLED;
+    struct work *out = NULL;
     lock(&m->lock);
     if (!cancel_is_set(&m->cancel)) {
         m->parked = PARKED_WORK;
-        err = sched_submit(m->edge->sched, &m->work);
+        err = sched_submit(m->edge->sched, &m->work, &out);
         if (err < 0)
             m->parked = PARKED_NOT;
     }
     unlock(&m->lock);
+    if (out)
+        out->done(out, -E_BUSY, "others, who ask for less, came first");
     return err < 0 ? done(m, err, NULL) : STEP_PARK;
 }
 
@@ -560,9 +597,10 @@ static enum step_end order_media(struct making *m)
         return done(m, err, NULL);
     m->job.limits = limits_of(m->edge->conf);
     m->job.source_size = a->media->size;
-    if (m->want == WANT_CHECK)
-        return done(m, 0, NULL);
-    return submit(m);
+    if (m->want != WANT_CHECK)
+        return submit(m);
+    end_checked(m);
+    return STEP_DONE;
 }
 
 // The rendition that the URL names: its recipe has to be right too.
@@ -581,7 +619,7 @@ static bool resolve(struct making *m)
         return true;
     m->plan = m->old = xcalloc(1, sizeof *m->old);
     if (records_find(m->edge, &m->route.recipe, m->route.asset,
-                     source_version(m->source)->validator, m->old) < 0)
+                     source_version(m->source)->validator, m->asset->media, m->old) < 0)
         return false;
     m->rendition = named(m, m->plan);
     return m->rendition != NULL;
@@ -604,16 +642,19 @@ static enum step_end step_produce(struct making *m)
 // ---- running
 
 static const struct step route_steps[] = {
-    { step_lower, false }, { step_locate, true }, { step_index, true }, { step_produce, true }
+    { step_lower, ON_LOOKUP },
+    { step_locate, ON_OPEN },
+    { step_index, ON_PLAN },
+    { step_produce, ON_PLAN },
 };
-static const struct step list_steps[] = { { step_list, true } };
-static const struct step probe_steps[] = { { step_lower, false }, { step_probe, true } };
+static const struct step list_steps[] = { { step_list, ON_PLAN } };
+static const struct step probe_steps[] = { { step_lower, ON_LOOKUP }, { step_probe, ON_PLAN } };
 
 static void run(struct task *t)
 {
     struct making *const m = container_of(t, struct making, task);
     for (;;) {
-        const bool fetch = m->steps[m->at].fetch;
+        const enum where where = m->steps[m->at].where;
         if (cancel_is_set(&m->cancel)) {
             end(m, -E_CANCELLED, NULL);
             return;
@@ -621,7 +662,7 @@ static void run(struct task *t)
         if (m->steps[m->at].run(m) != STEP_NEXT)
             return;
         m->at++;
-        if (m->steps[m->at].fetch != fetch) {
+        if (m->steps[m->at].where != where) {
             enqueue(m);
             return;
         }
@@ -652,6 +693,7 @@ static struct making *create(struct edge *e, const struct route *r, struct objec
     struct making *m = xcalloc(1, sizeof *m);
     m->edge = e;
     m->route = *r;
+    m->origin = edge_origin(e, m->route.asset, &m->path);
     m->object = object_ref(o);
     m->task.run = run;
     m->waiter.wake = index_changed;
@@ -685,13 +727,11 @@ struct key making_key(const struct edge *e, const struct route *r, enum want wan
                       const char *after)
 {
     char hex[KEY_HEX];
-    char text[ROUTE_ASSET_MAX + 1024];
-    // The libraries change media bytes only.
+    // What of this machine changes the bytes.
     const bool media = r->kind == ROUTE_INIT || r->kind == ROUTE_SEGMENT;
-    const int n = snprintf(text, sizeof text, "object 1\n%d %d\n%.300s\n%s\n%s\n%s\n%d\n%.256s\n",
-                           (int)r->kind, (int)want, media ? e->signature : "", r->asset,
-                           key_hex(&r->recipe, hex), r->rendition, r->n, after);
-    return key_of(text, (size_t)n);
+    const char *const library = media ? e->signature : want == WANT_GZIP ? gzip_version() : "";
+    return key_of_text("object 1\n%d %d\n%s\n%s\n%s\n%s\n%d\n%s\n", (int)r->kind, (int)want,
+                       library, r->asset, key_hex(&r->recipe, hex), r->rendition, r->n, after);
 }
 
 void making_start(struct edge *e, const struct route *r, enum want want, const char *after,

@@ -6,8 +6,11 @@
 #ifndef SERVER_PAGE_H
 #define SERVER_PAGE_H
 
+#include "cache/origin.h"
 #include "server/http.h"
 #include "server/route.h"
+
+#define PAGE_AFTER_MAX (ORIGIN_PATH_MAX + 16)
 
 struct edge;
 struct pages;
@@ -19,7 +22,7 @@ struct pages *pages_load(char *why, size_t cap);
 void pages_destroy(struct pages *p); // NULL is fine
 bool pages_have_hls(const struct pages *p);
 
-// The "after" of a listing's query, decoded; "" if there is none.
+// The "after" of a listing's query, decoded, at most PAGE_AFTER_MAX; "" if there is none.
 void page_after(const char *query, char *out, size_t cap);
 
 // Appends the listing of all local origins.  Blocks on the folder.  0 or negative enum err.

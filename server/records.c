@@ -2,8 +2,6 @@
 
 #include "server/records.h"
 
-#include <stdio.h>
-
 #include "base/base.h"
 #include "base/err.h"
 #include "cache/object.h"
@@ -15,9 +13,8 @@
 
 static struct key record_key(const struct key *recipe)
 {
-    char hex[KEY_HEX], text[KEY_HEX + 16];
-    const int n = snprintf(text, sizeof text, "record 1\n%s\n", key_hex(recipe, hex));
-    return key_of(text, (size_t)n);
+    char hex[KEY_HEX];
+    return key_of_text("record 1\n%s\n", key_hex(recipe, hex));
 }
 
 // Puts a whole body under a key that may be there already.
@@ -69,7 +66,7 @@ static int find_bytes(struct edge *e, const struct key *key, struct buf *out)
 }
 
 int records_find(struct edge *e, const struct key *recipe, const char *asset, const char *version,
-                 struct plan *out)
+                 const struct media *m, struct plan *out)
 {
     const struct key key = record_key(recipe);
     struct buf body;
@@ -78,5 +75,5 @@ int records_find(struct edge *e, const struct key *recipe, const char *asset, co
     if (err == 0)
         err = record_unpack(body.data, body.len, recipe, asset, version, out);
     buf_finish(&body);
-    return err < 0 ? -E_NOT_FOUND : 0;
+    return err < 0 || !plan_fits(out, m) ? -E_NOT_FOUND : 0;
 }

@@ -14,9 +14,9 @@ struct edge;
 // Keeps a record of each rendition of p.  Blocks on nothing.
 void records_keep(struct edge *e, const struct plan *p, const char *asset, const char *version);
 
-// The plan behind a recipe of this asset and version: 0, or -E_NOT_FOUND.  May block
-// on the lower tiers.
+// The plan behind a recipe of this asset and version, if it fits the index: 0, or
+// -E_NOT_FOUND.  May block on the lower tiers.
 int records_find(struct edge *e, const struct key *recipe, const char *asset, const char *version,
-                 struct plan *out);
+                 const struct media *m, struct plan *out);
 
 #endif

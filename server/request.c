@@ -22,13 +22,14 @@
 
 struct request {
     struct route route;
-    enum want want;
-    struct key key;
+    enum want want; // BODY or GZIP
+    struct key key; // of that
+    bool check;     // HEAD: the object says only whether the body could be made
     enum store_verdict verdict;
     char id[24];
-    char after[256];        // page of the listing
-    enum reply_source from; // for the access line
-    int code;               // enum err of a failure, for the access line
+    char after[PAGE_AFTER_MAX]; // page of the listing
+    enum reply_source from;     // for the access line
+    int code;                   // enum err of a failure, for the access line
     char timing[96];
 };
 
@@ -117,7 +118,7 @@ static struct reply_facts facts_of(struct edge *e, struct http_exchange *x)
     int64_t marks[4];
     object_marks(x->object, marks);
     f.source = q->from = source_of(q, marks);
-    f.whole = q->want != WANT_CHECK && object_state(x->object) == OBJECT_WHOLE;
+    f.whole = !q->check && object_state(x->object) == OBJECT_WHOLE;
     f.size = object_size(x->object);
     if (q->verdict != STORE_HIT) {
         snprintf(q->timing, sizeof q->timing, "queue;dur=%.1f, origin;dur=%.1f, encode;dur=%.1f",
@@ -150,20 +151,30 @@ static enum http_verdict answer_object(struct edge *e, struct http_exchange *x, 
 static void open_object(struct edge *e, struct http_exchange *x)
 {
     struct request *const q = x->state;
-    // HEAD of what nobody has yet: find out whether it could be made, no more.
-    if (x->request.method == METHOD_HEAD && route_is_immutable(&q->route)) {
+    struct key key = q->key;
+    enum want want = q->want;
+    // HEAD costs no encode: of a segment that is not here, find out whether it could
+    // be made, no more.
+    if (x->request.method == METHOD_HEAD && q->route.kind == ROUTE_SEGMENT) {
         if (store_peek(e->store, &q->key, clock_ms(), &x->object)) {
             q->verdict = object_state(x->object) == OBJECT_MAKING ? STORE_JOIN : STORE_HIT;
             return;
         }
-        q->want = WANT_CHECK;
-        const struct key check = making_key(e, &q->route, WANT_CHECK, "");
-        q->verdict = store_open(e->store, &check, clock_ms(), &x->object);
-    } else {
-        q->verdict = store_open(e->store, &q->key, clock_ms(), &x->object);
+        q->check = true;
+        want = WANT_CHECK;
+        key = making_key(e, &q->route, want, "");
     }
+    q->verdict = store_open(e->store, &key, clock_ms(), &x->object);
     if (q->verdict == STORE_MAKE)
-        making_start(e, &q->route, q->want, q->after, client_hash(x->client), x->object);
+        making_start(e, &q->route, want, q->after, client_hash(x->client), x->object);
+}
+
+// Whether the client names the body that it has.  A star names any, but only of what
+// is there, and that is not known yet.
+static bool has_it_already(const struct http_exchange *x, const struct reply_facts *f)
+{
+    const char *const tags = x->request.if_none_match;
+    return tags && f->etag[0] && !strchr(tags, '*') && reply_etag_matches(tags, f->etag);
 }
 
 // True when the answer can begin, although the object may still be growing.
@@ -196,8 +207,8 @@ static enum http_verdict first_step(struct edge *e, struct http_exchange *x, str
         return page_answer(e->pages, &q->route, x, reply);
 
     // The tag is the name, so this costs no look-up, let alone an encode.
-    struct reply_facts f = facts_of(e, x);
-    if (x->request.if_none_match && reply_etag_matches(x->request.if_none_match, f.etag)) {
+    const struct reply_facts f = facts_of(e, x);
+    if (has_it_already(x, &f)) {
         reply_object(reply, &x->request, &f);
         return HTTP_REPLY;
     }

@@ -32,7 +32,11 @@ struct slot {
 
     // protected by sched.lock; the worker itself is run by the driver alone
     struct worker *worker;
-    struct work *work;
+};
+
+struct queue {
+    struct list works; // in order of arrival
+    int count;
 };
 
 struct poison {
@@ -51,9 +55,8 @@ struct sched {
     // protected by lock
     pthread_mutex_t lock;
     pthread_cond_t more;
-    struct list media, probes; // of work, in order of arrival
-    int queued;
-    uint64_t turn;                      // of the work that started last
+    struct queue media, probes;
+    uint64_t turn;                      // the largest that has started
     uint64_t next_turn[CLIENT_BUCKETS]; // of each client
     struct poison poison[POISON_MAX];
     int poison_next;
@@ -96,15 +99,16 @@ static void note_crash(struct sched *s, const struct key *version)
 
 // ---- queue
 
-static struct list *queue_of(struct sched *s, const struct work *w)
+static struct queue *queue_of(struct sched *s, const struct work *w)
 {
     return w->job->kind == JOB_PROBE ? &s->probes : &s->media;
 }
 
-static struct work *first_turn(struct list *queue)
+// Of equal turns the one that came first.
+static struct work *first_turn(const struct queue *q)
 {
     struct work *best = NULL;
-    for (struct list *l = queue->next; l != queue; l = l->next) {
+    for (struct list *l = q->works.next; l != &q->works; l = l->next) {
         struct work *const w = container_of(l, struct work, link);
         if (!best || w->turn < best->turn)
             best = w;
@@ -112,26 +116,59 @@ static struct work *first_turn(struct list *queue)
     return best;
 }
 
+// Of equal turns the one that came last.
+static struct work *last_turn(const struct queue *q)
+{
+    struct work *worst = NULL;
+    for (struct list *l = q->works.next; l != &q->works; l = l->next) {
+        struct work *const w = container_of(l, struct work, link);
+        if (!worst || w->turn >= worst->turn)
+            worst = w;
+    }
+    return worst;
+}
+
+static uint64_t *next_turn(struct sched *s, const struct work *w)
+{
+    return &s->next_turn[w->client % CLIENT_BUCKETS];
+}
+
+static void enqueue(struct sched *s, struct work *w)
+{
+    struct queue *const q = queue_of(s, w);
+    *next_turn(s, w) = w->turn + 1;
+    list_push_back(&q->works, &w->link);
+    q->count++;
+    stat_add(STAT_jobs_queued, 1);
+    pthread_cond_broadcast(&s->more);
+}
+
 static void unqueue(struct sched *s, struct work *w)
 {
     list_remove(&w->link);
-    s->queued--;
-    stat_set(STAT_jobs_queued, s->queued);
+    queue_of(s, w)->count--;
+    stat_add(STAT_jobs_queued, -1);
+}
+
+// Unqueues work that will not run: its client gets the turn back.
+static void withdraw(struct sched *s, struct work *w)
+{
+    unqueue(s, w);
+    --*next_turn(s, w);
 }
 
 static struct work *take(struct slot *slot)
 {
     struct sched *const s = slot->sched;
-    struct list *const queue = slot->probes ? &s->probes : &s->media;
+    struct queue *const q = slot->probes ? &s->probes : &s->media;
     lock(&s->lock);
-    while (list_empty(queue) && !s->stopping)
+    while (q->count == 0 && !s->stopping)
         pthread_cond_wait(&s->more, &s->lock);
-    struct work *const w = s->stopping ? NULL : first_turn(queue);
+    struct work *const w = s->stopping ? NULL : first_turn(q);
     if (w) {
         unqueue(s, w);
-        s->turn = w->turn;
+        s->turn = w->turn > s->turn ? w->turn : s->turn;
         w->slot = slot;
-        slot->work = w;
     }
     unlock(&s->lock);
     return w;
@@ -141,7 +178,8 @@ static struct work *take(struct slot *slot)
 
 struct run {
     struct work *work;
-    size_t put; // bytes of the answer that came so far
+    size_t put;   // bytes of the answer that came so far
+    bool differs; // from what was put out before
 };
 
 static int64_t run_read(void *arg, int64_t offset, void *out, int64_t n)
@@ -154,16 +192,16 @@ static int64_t run_read(void *arg, int64_t offset, void *out, int64_t n)
 }
 
 // What a first run already put out must come again from a second one.
-static int same_again(const struct object *o, size_t at, const uint8_t *bytes, size_t n)
+static bool same_again(const struct object *o, size_t at, const uint8_t *bytes, size_t n)
 {
     uint8_t was[4096];
     for (size_t done = 0; done < n;) {
         const size_t step = n - done < sizeof was ? n - done : sizeof was;
         if (object_read(o, at + done, was, step) != step || memcmp(was, bytes + done, step) != 0)
-            return -E_WORKER;
+            return false;
         done += step;
     }
-    return 0;
+    return true;
 }
 
 static int run_append(void *arg, const void *bytes, size_t n)
@@ -172,9 +210,9 @@ static int run_append(void *arg, const void *bytes, size_t n)
     struct object *const o = r->work->object;
     const size_t have = object_size(o);
     const size_t old = r->put < have ? (have - r->put < n ? have - r->put : n) : 0;
-    const int err = same_again(o, r->put, bytes, old);
-    if (err < 0)
-        return err;
+    r->differs |= !same_again(o, r->put, bytes, old);
+    if (r->differs)
+        return -E_INTERNAL;
     if (have == 0)
         r->work->begins(r->work);
     r->put += n;
@@ -214,11 +252,16 @@ static int run_once(struct slot *slot, struct work *w, char *detail, size_t cap)
     const struct conf *const conf = slot->sched->conf;
     const int64_t limit =
         w->job->kind == JOB_PROBE ? conf->workers_probe_time : conf->workers_job_time;
+    const int64_t origin_us = w->origin_us;
     err = worker_run(slot->worker, w->job, &calls, clock_ms() + limit, &w->stats, detail, cap);
     // A second run that puts out less than the first is as wrong as one that differs.
-    if (err == 0 && run.put != object_size(w->object)) {
+    if (run.differs || (err == 0 && run.put != object_size(w->object))) {
         copy_string(detail, cap, "the second run did not repeat the first");
-        return -E_WORKER;
+        return -E_INTERNAL;
+    }
+    if (err == -E_TIMEOUT && w->origin_us - origin_us > limit * 1000 / 2) {
+        copy_string(detail, cap, "most of the job's time went by waiting for the origin");
+        return -E_ORIGIN_TIMEOUT;
     }
     return err;
 }
@@ -277,7 +320,6 @@ static void drive_one(struct slot *slot, struct work *w)
         stat_add(STAT_jobs_running, -1);
     }
     lock(&s->lock);
-    slot->work = NULL;
     w->slot = NULL;
     unlock(&s->lock);
     w->done(w, err, detail);
@@ -318,8 +360,8 @@ struct sched *sched_create(const struct conf *conf, struct zygote *zygote, char 
     s->zygote = zygote;
     pthread_mutex_init(&s->lock, NULL);
     cond_init(&s->more);
-    list_init(&s->media);
-    list_init(&s->probes);
+    list_init(&s->media.works);
+    list_init(&s->probes.works);
     if (!start_slots(s, why, cap)) {
         sched_destroy(s);
         return NULL;
@@ -327,11 +369,11 @@ struct sched *sched_create(const struct conf *conf, struct zygote *zygote, char 
     return s;
 }
 
-static void fail_queue(struct sched *s, struct list *queue)
+static void fail_queue(struct sched *s, struct queue *q)
 {
     for (;;) {
         lock(&s->lock);
-        struct work *const w = first_turn(queue);
+        struct work *const w = first_turn(q);
         if (w)
             unqueue(s, w);
         unlock(&s->lock);
@@ -361,28 +403,37 @@ void sched_destroy(struct sched *s)
     free(s);
 }
 
-int sched_submit(struct sched *s, struct work *w)
+// Finds room for w, whose turn is set: 0 and perhaps *out, or -E_BUSY.
+static int make_room(struct sched *s, const struct work *w, struct work **out)
 {
-    const size_t bucket = w->client % CLIENT_BUCKETS;
+    const struct queue *const q = queue_of(s, w);
+    if (q->count < s->conf->workers_queue)
+        return 0;
+    stat_add(STAT_jobs_refused_total, 1);
+    struct work *const last = last_turn(q);
+    if (last->turn <= w->turn)
+        return -E_BUSY;
+    withdraw(s, last);
+    *out = last;
+    return 0;
+}
+
+int sched_submit(struct sched *s, struct work *w, struct work **out)
+{
     int err = 0;
+    *out = NULL;
     w->queued_us = clock_us();
     w->started_us = 0;
     lock(&s->lock);
-    if (s->stopping) {
+    w->turn = *next_turn(s, w) > s->turn ? *next_turn(s, w) : s->turn;
+    if (s->stopping)
         err = -E_STOPPING;
-    } else if (is_poisoned(s, &w->version, w->queued_us / 1000)) {
+    else if (is_poisoned(s, &w->version, w->queued_us / 1000))
         err = -E_POISONED;
-    } else if (s->queued >= s->conf->workers_queue) {
-        err = -E_BUSY;
-        stat_add(STAT_jobs_refused_total, 1);
-    } else {
-        w->turn = s->next_turn[bucket] > s->turn ? s->next_turn[bucket] : s->turn;
-        s->next_turn[bucket] = w->turn + 1;
-        list_push_back(queue_of(s, w), &w->link);
-        s->queued++;
-        stat_set(STAT_jobs_queued, s->queued);
-        pthread_cond_broadcast(&s->more);
-    }
+    else
+        err = make_room(s, w, out);
+    if (err == 0)
+        enqueue(s, w);
     unlock(&s->lock);
     return err;
 }
@@ -395,7 +446,7 @@ void sched_cancel(struct sched *s, struct work *w)
         if (w->slot->worker)
             worker_kick(w->slot->worker);
     } else if (w->link.next && !list_empty(&w->link)) {
-        unqueue(s, w);
+        withdraw(s, w);
         was_queued = true;
     }
     unlock(&s->lock);
@@ -411,7 +462,7 @@ int sched_workers(struct sched *s)
 int sched_queued(struct sched *s)
 {
     lock(&s->lock);
-    const int n = s->queued;
+    const int n = s->media.count + s->probes.count;
     unlock(&s->lock);
     return n;
 }

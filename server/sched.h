@@ -6,13 +6,13 @@
 // Who is next: every client gets a fair share.  A piece of work is stamped, on
 // arrival, with its client's next turn (start-time fair queueing), and the
 // smallest stamp runs first: a client with one job in the queue is not kept
-// waiting by another with a hundred.
+// waiting by another with a hundred.  Nor is it kept out: work that meets a full
+// queue pushes out the one with the largest stamp, unless that is its own.
 //
 // A job whose worker dies is run again on a fresh worker (once, if the job may be to
-// blame); the bytes that
-// were already put out must come again, or the work fails.  A source that
-// brings two workers down (a crash or the watchdog, never a SIGKILL or our own cancel) is
-// refused for conf->workers_poison.
+// blame); the bytes that were already put out must come again, or the work fails.
+// A source that brings two workers down (a crash or the watchdog, never a SIGKILL,
+// our own cancel or a slow origin) is refused for conf->workers_poison.
 
 #ifndef SERVER_SCHED_H
 #define SERVER_SCHED_H
@@ -42,8 +42,8 @@ struct work {
     uint32_t client;    // hash of who asked first
     // Called before the first byte is appended, from the driver's thread.
     void (*begins)(struct work *w);
-    // Called once, from a driver's thread or from sched_cancel's caller, with no
-    // lock held.  code: 0 or a negative enum err.
+    // Called once, from a driver's thread, from sched_cancel's caller or by the
+    // caller of sched_submit, with no lock held.  code: 0 or a negative enum err.
     void (*done)(struct work *w, int code, const char *detail);
 
     // filled in by the scheduler, to be read in begins and done
@@ -64,8 +64,10 @@ struct sched *sched_create(const struct conf *conf, struct zygote *zygote, char 
 // NULL is fine.
 void sched_destroy(struct sched *s);
 
-// Queues w.  0, or -E_BUSY when the queue is full, -E_POISONED: then done is not called.
-int sched_submit(struct sched *s, struct work *w);
+// Queues w.  0, or -E_BUSY when the queue is full, -E_POISONED, -E_STOPPING: then done
+// is not called.  *out: NULL, or work that had to make room for w, whose done the
+// caller is to call with -E_BUSY once it holds no lock.
+int sched_submit(struct sched *s, struct work *w, struct work **out);
 
 // To be called after w's cancel token was set: takes w off the queue, or tells its
 // worker.  done is called in either case (by now or soon).  Nothing happens to a
