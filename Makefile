@@ -112,7 +112,7 @@ test-long: deps-test
 	@TIDEMILL_BUILD=$(abspath $B) $(PYTHON) test/run.py --long $(TESTS)
 bench:
 	.ci/install wrk nginx ffmpeg python3
-	+$(MAKE) all player $(TOOLS)
+	+$(MAKE) all $(TOOLS)
 	TIDEMILL_BUILD=$(abspath $B) bench/run.sh
 
 HEADERS := $(wildcard */*.h codec/av/*.h)

@@ -5,15 +5,32 @@
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
-#include <openssl/sha.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <xxhash.h>
 
+static EVP_MD *sha256_method;
+
+static void fetch_sha256(void)
+{
+    sha256_method = EVP_MD_fetch(NULL, "SHA256", NULL);
+    assert(sha256_method);
+}
+
+// Looked up once: libcrypto's look-up by name costs as much as hashing a short text.
+static const EVP_MD *sha256(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, fetch_sha256);
+    return sha256_method;
+}
+
 struct key key_of(const void *bytes, size_t n)
 {
-    uint8_t digest[SHA256_DIGEST_LENGTH];
-    SHA256(bytes, n, digest);
+    uint8_t digest[EVP_MAX_MD_SIZE];
+    const int ok = EVP_Digest(bytes, n, digest, NULL, sha256(), NULL);
+    assert(ok);
     struct key k;
     memcpy(k.b, digest, sizeof k.b);
     return k;

@@ -36,12 +36,18 @@ static size_t put_escaped(char *out, size_t cap, const char *text)
 
 static size_t put_stamp(char *out, size_t cap)
 {
+    // The calendar is asked once a second: under load, lines are many.
+    static _Thread_local time_t second = -1;
+    static _Thread_local char calendar[24];
     struct timespec t;
     clock_gettime(CLOCK_REALTIME, &t);
-    struct tm tm;
-    gmtime_r(&t.tv_sec, &tm);
-    const size_t n = strftime(out, cap, "%Y-%m-%dT%H:%M:%S", &tm);
-    return n + (size_t)snprintf(out + n, cap - n, ".%03ldZ", t.tv_nsec / 1000000);
+    if (t.tv_sec != second) {
+        struct tm tm;
+        gmtime_r(&t.tv_sec, &tm);
+        strftime(calendar, sizeof calendar, "%Y-%m-%dT%H:%M:%S", &tm);
+        second = t.tv_sec;
+    }
+    return (size_t)snprintf(out, cap, "%s.%03ldZ", calendar, t.tv_nsec / 1000000);
 }
 
 void log_line(enum log_level level, const char *area, const char *fmt, ...)

@@ -40,17 +40,26 @@ void reply_finish(struct reply *r)
     buf_finish(&r->text);
 }
 
+void reply_constant(struct reply *r, const char *name, const char *value)
+{
+    assert(r->header_count < REPLY_HEADERS_MAX);
+    struct reply_header *const h = &r->headers[r->header_count++];
+    h->name = name;
+    h->value = value;
+}
+
 void reply_header(struct reply *r, const char *name, const char *fmt, ...)
 {
     assert(r->header_count < REPLY_HEADERS_MAX);
     struct reply_header *const h = &r->headers[r->header_count++];
     va_list args;
     va_start(args, fmt);
-    vsnprintf(h->value, sizeof h->value, fmt, args);
+    vsnprintf(h->printed, sizeof h->printed, fmt, args);
     va_end(args);
     h->name = name;
+    h->value = h->printed;
     // Values may quote what others wrote: nothing may end the line.
-    for (char *p = h->value; *p; p++)
+    for (char *p = h->printed; *p; p++)
         if ((unsigned char)*p < 0x20 || *p == 0x7f)
             *p = ' ';
 }
@@ -58,12 +67,13 @@ void reply_header(struct reply *r, const char *name, const char *fmt, ...)
 // What every answer carries: any page may read us, and measure us.
 static void open_to_all(struct reply *r)
 {
-    reply_header(r, "Access-Control-Allow-Origin", "*");
-    reply_header(r, "Access-Control-Expose-Headers",
-                 "Content-Length, Content-Range, ETag, Server-Timing, Cache-Status, X-Request-Id");
-    reply_header(r, "Timing-Allow-Origin", "*");
-    reply_header(r, "Cross-Origin-Resource-Policy", "cross-origin");
-    reply_header(r, "X-Content-Type-Options", "nosniff");
+    reply_constant(r, "Access-Control-Allow-Origin", "*");
+    reply_constant(
+        r, "Access-Control-Expose-Headers",
+        "Content-Length, Content-Range, ETag, Server-Timing, Cache-Status, X-Request-Id");
+    reply_constant(r, "Timing-Allow-Origin", "*");
+    reply_constant(r, "Cross-Origin-Resource-Policy", "cross-origin");
+    reply_constant(r, "X-Content-Type-Options", "nosniff");
 }
 
 // ---- entity tags
@@ -266,8 +276,8 @@ static void problem(struct reply *r, const struct reply_request *q, int status, 
     r->body = BODY_TEXT;
     r->head = q->method == METHOD_HEAD;
     put_problem(&r->text, status, code, title, detail, request_id);
-    reply_header(r, "Content-Type", "application/problem+json");
-    reply_header(r, "Cache-Control", "no-store");
+    reply_constant(r, "Content-Type", "application/problem+json");
+    reply_constant(r, "Cache-Control", "no-store");
     if (request_id)
         reply_header(r, "X-Request-Id", "%s", request_id);
     open_to_all(r);
@@ -279,9 +289,9 @@ void reply_problem(struct reply *r, const struct reply_request *q, int code, con
     const int status = err_status(code);
     problem(r, q, status, err_name(code), err_sentence(code), detail, request_id);
     if (status == 502 || status == 504)
-        reply_header(r, "Retry-After", "1");
+        reply_constant(r, "Retry-After", "1");
     if (status == 405)
-        reply_header(r, "Allow", METHODS);
+        reply_constant(r, "Allow", METHODS);
 }
 
 // ---- objects
@@ -311,14 +321,14 @@ static void describe(struct reply *r, const struct reply_facts *f)
     if (f->etag[0])
         reply_header(r, "ETag", "%s", f->etag);
     if (f->immutable)
-        reply_header(r, "Cache-Control", "public, max-age=31536000, immutable");
+        reply_constant(r, "Cache-Control", "public, max-age=31536000, immutable");
     else
         reply_header(r, "Cache-Control", "public, max-age=%lld, stale-while-revalidate=60",
                      (long long)f->entry_age_s);
     if (f->negotiated)
-        reply_header(r, "Vary", "Accept-Encoding");
+        reply_constant(r, "Vary", "Accept-Encoding");
     if (cache_status(f->source))
-        reply_header(r, "Cache-Status", "%s", cache_status(f->source));
+        reply_constant(r, "Cache-Status", cache_status(f->source));
     if (f->timing)
         reply_header(r, "Server-Timing", "%s", f->timing);
     if (f->request_id)
@@ -329,9 +339,9 @@ static void describe(struct reply *r, const struct reply_facts *f)
 static void describe_body(struct reply *r, const struct reply_facts *f)
 {
     reply_header(r, "Content-Type", "%s", f->content_type);
-    reply_header(r, "Accept-Ranges", "bytes");
+    reply_constant(r, "Accept-Ranges", "bytes");
     if (f->gzip)
-        reply_header(r, "Content-Encoding", "gzip");
+        reply_constant(r, "Content-Encoding", "gzip");
 }
 
 static void not_modified(struct reply *r, const struct reply_facts *f)
@@ -400,7 +410,7 @@ void reply_object(struct reply *r, const struct reply_request *q, const struct r
 void reply_options(struct reply *r)
 {
     r->status = 204;
-    reply_header(r, "Allow", METHODS);
+    reply_constant(r, "Allow", METHODS);
     reply_header(r, "Access-Control-Allow-Methods", METHODS);
     // The star covers what is not named, but old browsers take it literally.
     reply_header(r, "Access-Control-Allow-Headers",

@@ -47,8 +47,9 @@ struct reply_facts {
 };
 
 struct reply_header {
-    const char *name; // static
-    char value[REPLY_VALUE_MAX];
+    const char *name;  // static
+    const char *value; // static, or printed
+    char printed[REPLY_VALUE_MAX];
 };
 
 enum reply_body {
@@ -58,6 +59,7 @@ enum reply_body {
     BODY_STREAM, // the object from its start, chunked, while it is made
 };
 
+// Not to be copied: it points into itself.
 struct reply {
     int status;
     struct reply_header headers[REPLY_HEADERS_MAX];
@@ -85,6 +87,8 @@ bool reply_accepts_gzip(const char *accept_encoding);
 void reply_init(struct reply *r);
 void reply_finish(struct reply *r);
 void reply_header(struct reply *r, const char *name, const char *fmt, ...) PRINTF_LIKE(3, 4);
+// The same with a value that is a string constant.
+void reply_constant(struct reply *r, const char *name, const char *value);
 
 // 200, 206, 304, 412 or 416 for an object; all conditions and ranges decided here.
 void reply_object(struct reply *r, const struct reply_request *q, const struct reply_facts *f);
