@@ -80,7 +80,7 @@ struct job {
     int64_t part_frames[JOB_PARTS_MAX]; // frames of each part; they sum to the segment
     int part_count;
     int parts_at_once; // encoders that may run at a time; changes the speed, never the bytes
-    int64_t sequence; // moof sequence number of the first fragment
+    int64_t sequence;  // moof sequence number of the first fragment
 
     // AUDIO: AAC frames [first, first + frames) are put out; sequence as above.
     int64_t frames;

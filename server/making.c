@@ -586,6 +586,15 @@ static enum step_end step_probe(struct making *m)
     return submit(m);
 }
 
+// As many encoders as there are idle workers, each of which stands for a core; but
+// one core decodes.
+static int parts_at_once(const struct making *m)
+{
+    const int set = m->edge->conf->workers_parts;
+    const int most = set ? set : sched_idle(m->edge->sched) - 1;
+    return most < 1 ? 1 : most < JOB_PARTS_MAX ? most : JOB_PARTS_MAX;
+}
+
 static enum step_end order_media(struct making *m)
 {
     const struct asset *const a = m->asset;
@@ -597,6 +606,7 @@ static enum step_end order_media(struct making *m)
         return done(m, err, NULL);
     m->job.limits = limits_of(m->edge->conf);
     m->job.source_size = a->media->size;
+    m->job.parts_at_once = parts_at_once(m);
     if (m->want != WANT_CHECK)
         return submit(m);
     end_checked(m);

@@ -56,6 +56,7 @@ struct sched {
     pthread_mutex_t lock;
     pthread_cond_t more;
     struct queue media, probes;
+    int running;                        // works of the media queue that have a worker
     uint64_t turn;                      // the largest that has started
     uint64_t next_turn[CLIENT_BUCKETS]; // of each client
     struct poison poison[POISON_MAX];
@@ -169,6 +170,7 @@ static struct work *take(struct slot *slot)
         unqueue(s, w);
         s->turn = w->turn > s->turn ? w->turn : s->turn;
         w->slot = slot;
+        s->running += !slot->probes;
     }
     unlock(&s->lock);
     return w;
@@ -321,6 +323,7 @@ static void drive_one(struct slot *slot, struct work *w)
     }
     lock(&s->lock);
     w->slot = NULL;
+    s->running -= !slot->probes;
     unlock(&s->lock);
     w->done(w, err, detail);
 }
@@ -457,6 +460,14 @@ void sched_cancel(struct sched *s, struct work *w)
 int sched_workers(struct sched *s)
 {
     return s->slot_count;
+}
+
+int sched_idle(struct sched *s)
+{
+    lock(&s->lock);
+    const int n = s->slot_count - 1 - s->running - s->media.count;
+    unlock(&s->lock);
+    return n > 0 ? n : 0;
 }
 
 int sched_queued(struct sched *s)

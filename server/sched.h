@@ -77,5 +77,7 @@ void sched_cancel(struct sched *s, struct work *w);
 // For status.
 int sched_workers(struct sched *s);
 int sched_queued(struct sched *s);
+// Workers that would have nothing to do now, not counting the one for probes.
+int sched_idle(struct sched *s);
 
 #endif

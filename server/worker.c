@@ -412,8 +412,8 @@ static int gone(struct run *r)
 {
     // One that we killed ourselves is no news.  Else: it closes its socket before it
     // is dead for waitpid.
-    const bool killed = r->w->alive && process_ended(r->w->pidfd, STOP_MS) &&
-                        was_killed(r->w->zygote, r->w->pid);
+    const bool killed =
+        r->w->alive && process_ended(r->w->pidfd, STOP_MS) && was_killed(r->w->zygote, r->w->pid);
     kill_worker(r->w);
     stat_add(killed ? STAT_workers_lost_total : STAT_workers_crashed_total, 1);
     if (r->err)

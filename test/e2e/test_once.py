@@ -75,12 +75,13 @@ def test_one_of_two_readers_leaves(start, clip, media_dir):
 
 
 def test_history_free(start, clip, media_dir):
-    """Any order, one or eight at once, one or two workers, two processes: the same bytes."""
+    """Any order, one or eight at once, one or more workers, one part or two at once, a fresh worker for each: the
+    same bytes from each of four servers."""
     name = clip("opengop.mp4")
     runs = [
         (dict(), lambda l: l.sort(), 1),
         (dict(), lambda l: l.sort(reverse=True), 8),
-        (dict(TIDEMILL_WORKERS_COUNT="1"), random.Random(3).shuffle, 8),
+        (dict(TIDEMILL_WORKERS_COUNT="1", TIDEMILL_WORKERS_PARTS="2"), random.Random(3).shuffle, 8),
         (dict(TIDEMILL_WORKERS_COUNT="3", TIDEMILL_WORKERS_JOBS="1"), random.Random(4).shuffle, 3),
     ]
     seen = []
