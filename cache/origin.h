@@ -79,6 +79,9 @@ struct origin *origin_http_create(const struct conf *conf, const char *base, cha
 
 void origin_entries_free(struct origin_entry *entries, int count);
 
+// Name and version of libcurl and what it is built on.
+const char *origin_http_library(void);
+
 // Once per process, before threads: libcurl's global state.
 int origin_http_global_init(void);
 

@@ -805,3 +805,8 @@ struct origin *origin_http_create(const struct conf *conf, const char *base, cha
     h->thread = thread_start("origin", run, h);
     return &h->origin;
 }
+
+const char *origin_http_library(void)
+{
+    return curl_version();
+}

@@ -34,6 +34,9 @@ struct tier {
 // adopted.  NULL and one line in why on failure.
 struct tier *tier_disk_create(const struct conf *conf, char *why, size_t cap);
 
+// Name and version of the library behind the Redis tier.
+const char *tier_redis_library(void);
+
 // The Redis tier of conf->redis_url.  Never fails for Redis being away; NULL
 // and one line in why for a malformed URL.
 struct tier *tier_redis_create(const struct conf *conf, char *why, size_t cap);

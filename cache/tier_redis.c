@@ -723,3 +723,10 @@ struct tier *tier_redis_create(const struct conf *conf, char *why, size_t cap)
         r->threads[i] = thread_start("redis", run, r);
     return &r->tier;
 }
+
+const char *tier_redis_library(void)
+{
+    static char text[64];
+    snprintf(text, sizeof text, "hiredis %d.%d.%d", HIREDIS_MAJOR, HIREDIS_MINOR, HIREDIS_PATCH);
+    return text;
+}

@@ -657,3 +657,8 @@ void conf_print_help(FILE *out)
         print_help_line(p->path, param_type_name(p), p->def, p->doc, out);
     }
 }
+
+const char *conf_library(void)
+{
+    return "jansson " JANSSON_VERSION;
+}

@@ -69,6 +69,9 @@ void conf_destroy(struct conf *c); // NULL is fine
 // Prints the effective settings as a JSON file that conf_load accepts.
 void conf_print(const struct conf *c, FILE *out);
 
+// Name and version of the library that reads the file.
+const char *conf_library(void);
+
 // Prints one line per setting: path, type, default, what it does.
 void conf_print_help(FILE *out);
 

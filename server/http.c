@@ -631,3 +631,10 @@ void http_stop(struct http *h)
     listen_clean(h->address);
     http_destroy(h);
 }
+
+const char *http_library(void)
+{
+    static char text[64];
+    snprintf(text, sizeof text, "libmicrohttpd %s", MHD_get_version());
+    return text;
+}

@@ -67,6 +67,9 @@ struct http_handler {
 struct http *http_start(const struct conf *conf, const char *address, int threads,
                         const struct http_handler *handler, char *why, size_t cap);
 
+// Name and version of the library behind it: "libmicrohttpd 0.9.75".
+const char *http_library(void);
+
 // The address as bound: "127.0.0.1:43211", "[::1]:8080" or "unix:/path".
 const char *http_address(const struct http *h);
 

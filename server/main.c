@@ -10,9 +10,12 @@
 
 #include "base/base.h"
 #include "base/log.h"
+#include "cache/origin.h"
+#include "cache/tier.h"
 #include "config/conf.h"
 #include "server/admin.h"
 #include "server/edge.h"
+#include "server/gzip.h"
 #include "server/http.h"
 #include "server/options.h"
 #include "server/probe.h"
@@ -27,7 +30,8 @@ static int fail(int code, const char *why)
 
 static int print_versions(void)
 {
-    printf("tidemill %s\n", TIDEMILL_VERSION);
+    printf("tidemill %s\n%s\n%s\n%s\n%s\nzlib %s\n", TIDEMILL_VERSION, http_library(),
+           origin_http_library(), tier_redis_library(), conf_library(), gzip_version());
     struct conf *conf = NULL;
     char why[512];
     const struct conf_flags flags = { .origin = "/" };
