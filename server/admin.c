@@ -22,8 +22,9 @@ static void print_status(struct edge *e, struct buf *out)
 {
     buf_printf(out, "{\n  \"version\": \"%s\",\n  \"workers\": %d,\n  \"queued\": %d,\n",
                TIDEMILL_VERSION, sched_workers(e->sched), sched_queued(e->sched));
-    buf_printf(out, "  \"signature\": \"%s\",\n", e->signature);
-    buf_printf(out, "  \"tiers\": [\"memory\"");
+    buf_puts(out, "  \"signature\": \"");
+    reply_put_json(out, e->signature);
+    buf_puts(out, "\",\n  \"tiers\": [\"memory\"");
     for (int i = 0; i < e->tier_count; i++)
         buf_printf(out, ", \"%s\"", e->tiers[i]->name);
     buf_printf(out, "],\n  \"redis_breaker_open\": %s\n}\n",

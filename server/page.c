@@ -186,14 +186,10 @@ void page_after(const char *query, char *out, size_t cap)
     if (strncmp(query, "after=", 6) != 0)
         return;
     size_t n = 0;
-    for (const char *p = query + 6; *p && *p != '&' && n + 1 < cap; n++) {
-        unsigned v;
-        if (*p == '%' && sscanf(p + 1, "%2x", &v) == 1 && p[1] && p[2]) {
-            out[n] = (char)v;
-            p += 3;
-        } else {
-            out[n] = *p++;
-        }
+    for (const char *p = query + 6; *p && *p != '&' && n + 1 < cap;) {
+        const int c = route_escape(p);
+        out[n++] = c < 0 ? *p : (char)c;
+        p += c < 0 ? 1 : 3;
     }
     out[n] = '\0';
 }
@@ -283,6 +279,13 @@ static void print_player(const struct pages *p, const char *asset, struct buf *o
     buf_puts(out, "<script src=\"/-/player.js\"></script></body></html>\n");
 }
 
+void page_protect(struct reply *reply)
+{
+    reply_header(reply, "Content-Security-Policy",
+                 "default-src 'self'; img-src 'self' data:; media-src 'self' blob:; "
+                 "worker-src blob:; frame-ancestors 'self'");
+}
+
 enum http_verdict page_answer(const struct pages *p, const struct route *r, struct http_exchange *x,
                               struct reply *reply)
 {
@@ -306,8 +309,6 @@ enum http_verdict page_answer(const struct pages *p, const struct route *r, stru
     reply_header(reply, "Content-Type", "%s", type);
     reply_header(reply, "Cache-Control", "no-cache");
     reply_header(reply, "X-Content-Type-Options", "nosniff");
-    reply_header(reply, "Content-Security-Policy",
-                 "default-src 'self'; img-src 'self' data:; media-src 'self' blob:; "
-                 "worker-src blob:; frame-ancestors 'self'");
+    page_protect(reply);
     return HTTP_REPLY;
 }

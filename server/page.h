@@ -28,6 +28,9 @@ void page_after(const char *query, char *out, size_t cap);
 // Appends the listing of all local origins.  Blocks on the folder.  0 or negative enum err.
 int page_list(struct edge *e, const char *after, struct buf *out);
 
+// What keeps a page from running scripts that are not ours, whatever a name holds.
+void page_protect(struct reply *reply);
+
 // Answers ROUTE_STATIC and ROUTE_PLAY.
 enum http_verdict page_answer(const struct pages *p, const struct route *r, struct http_exchange *x,
                               struct reply *reply);

@@ -232,7 +232,7 @@ bool reply_needs_whole(const struct reply_request *q)
 // ---- problems
 
 // Appends s as the inside of a JSON string; what is no UTF-8 becomes U+FFFD.
-static void put_json(struct buf *b, const char *s)
+void reply_put_json(struct buf *b, const char *s)
 {
     size_t left = strlen(s);
     while (left) {
@@ -253,7 +253,7 @@ static void put_json(struct buf *b, const char *s)
 static void put_member(struct buf *b, const char *name, const char *value)
 {
     buf_printf(b, "\"%s\":\"", name);
-    put_json(b, value);
+    reply_put_json(b, value);
     buf_puts(b, "\",");
 }
 

@@ -84,6 +84,9 @@ bool reply_etag_matches(const char *if_none_match, const char *etag);
 // Whether an Accept-Encoding header (NULL: none) takes gzip.
 bool reply_accepts_gzip(const char *accept_encoding);
 
+// Appends s as it stands between the quotes of JSON.
+void reply_put_json(struct buf *b, const char *s);
+
 void reply_init(struct reply *r);
 void reply_finish(struct reply *r);
 void reply_header(struct reply *r, const char *name, const char *fmt, ...) PRINTF_LIKE(3, 4);

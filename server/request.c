@@ -141,8 +141,11 @@ static enum http_verdict answer_problem(struct http_exchange *x, struct reply *r
 
 static enum http_verdict answer_object(struct edge *e, struct http_exchange *x, struct reply *reply)
 {
+    const struct request *const q = x->state;
     const struct reply_facts f = facts_of(e, x);
     reply_object(reply, &x->request, &f);
+    if (q->route.kind == ROUTE_ROOT)
+        page_protect(reply);
     return HTTP_REPLY;
 }
 

@@ -26,23 +26,21 @@ static int hex_digit(char c)
     return -1;
 }
 
+int route_escape(const char *p)
+{
+    const int high = *p == '%' ? hex_digit(p[1]) : -1;
+    const int low = high < 0 ? -1 : hex_digit(p[2]);
+    return low < 0 ? -1 : high << 4 | low;
+}
+
 // The byte at *path, which moves behind it; -1 for what no path may hold.
 static int decode_byte(const char **path)
 {
-    const char *p = *path;
-    int c = (unsigned char)*p++;
-    if (c == '%') {
-        const int high = hex_digit(*p);
-        const int low = high < 0 ? -1 : hex_digit(p[1]);
-        if (low < 0)
-            return -1;
-        c = high << 4 | low;
-        p += 2;
-        if (c == '/')
-            return -1;
-    }
-    *path = p;
-    return c < 0x20 || c == 0x7f || c == '\\' ? -1 : c;
+    const bool escaped = **path == '%';
+    const int c = escaped ? route_escape(*path) : (unsigned char)**path;
+    *path += escaped ? 3 : 1;
+    const bool never = c < 0x20 || c == 0x7f || c == '\\' || (escaped && c == '/');
+    return never ? -1 : c;
 }
 
 static bool is_utf8(const char *s)

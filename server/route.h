@@ -39,6 +39,9 @@ struct route {
 // segment, one that begins with '.', among them).
 int route_parse(struct route *r, const char *path);
 
+// The byte that the escape at p, "%xx", stands for; -1 when there is none.
+int route_escape(const char *p);
+
 // Whether the bytes behind this route never change (they are below a recipe).
 bool route_is_immutable(const struct route *r);
 

@@ -30,6 +30,7 @@
 #include "base/stat.h"
 #include "codec/wire.h"
 #include "server/worker.h"
+#include "test/unit/fake_worker.h"
 
 #define SOURCE_SIZE 3000000
 #define SIGNATURE "fake 1.0"
@@ -88,51 +89,6 @@ enum behaviour {
     DONE_EXIT,
 };
 
-static void say(enum wire_type type, const void *p, size_t n)
-{
-    if (wire_send(3, type, p, n, NULL, 0) < 0)
-        _exit(0);
-}
-
-static void ask(uint32_t id, uint64_t offset, uint32_t n)
-{
-    struct buf b;
-    buf_init(&b, 16);
-    put_be32(&b, id);
-    put_be64(&b, offset);
-    put_be32(&b, n);
-    say(WIRE_READ, b.data, b.len);
-    buf_finish(&b);
-}
-
-static void hear(struct wire_message *m, enum wire_type type)
-{
-    if (wire_receive(3, m, INT64_MAX) < 0)
-        _exit(0);
-    if (m->type != type)
-        abort();
-}
-
-static void say_done(int64_t bytes)
-{
-    const struct job_stats s = { .frames_decoded = 5, .bytes = bytes };
-    struct buf b;
-    buf_init(&b, 100);
-    job_stats_pack(&s, &b);
-    say(WIRE_DONE, b.data, b.len);
-    buf_finish(&b);
-}
-
-static void say_fail(uint32_t code, const char *text)
-{
-    struct buf b;
-    buf_init(&b, 1000);
-    put_be32(&b, code);
-    buf_puts(&b, text);
-    say(WIRE_FAIL, b.data, b.len);
-    buf_finish(&b);
-}
-
 static void copy(struct wire_message *m, int64_t size)
 {
     for (int64_t at = 0; at < size;) {
@@ -169,12 +125,6 @@ static void chatter(void)
     static const uint8_t zeros[100000];
     for (;;)
         say(WIRE_APPEND, zeros, sizeof zeros);
-}
-
-static void hang(void)
-{
-    for (;;)
-        pause();
 }
 
 static void behave(struct wire_message *m, int behaviour, int64_t size)
@@ -232,8 +182,7 @@ static void behave(struct wire_message *m, int behaviour, int64_t size)
     case EXIT:
         _exit(0);
     case CRASH:
-        signal(SIGSEGV, SIG_DFL);
-        raise(SIGSEGV);
+        crash();
         break;
     case EXIT_MID_MESSAGE:
         send(3, "\5\0\0\3a", 5, MSG_NOSIGNAL);
@@ -301,7 +250,7 @@ static void fake_worker(int start)
     }
 }
 
-static void fake_fork(int start, int fd)
+static void fake_fork_badly(int start, int fd)
 {
     const pid_t pid = fork();
     if (pid == 0) {
@@ -317,14 +266,6 @@ static void fake_fork(int start, int fd)
     zygote_send(3, &reply, sizeof reply, bare ? -1 : pidfd);
     close(pidfd);
     close(fd);
-}
-
-// How that child ended, like the real zygote says it.
-static void fake_status(pid_t pid)
-{
-    struct zygote_reply reply = { .pid = pid };
-    reply.ok = waitpid(pid, &reply.error, 0) == pid;
-    zygote_send(3, &reply, sizeof reply, -1);
 }
 
 static int fake_program(int start)
@@ -345,7 +286,7 @@ static int fake_program(int start)
             fake_status(request.pid);
             continue;
         }
-        fake_fork(start, fd);
+        fake_fork_badly(start, fd);
         if (start == START_DIES_ONCE_OUT)
             return 0;
     }
@@ -749,11 +690,7 @@ int main(int argc, char **argv)
 {
     if (argc == 2 && strcmp(argv[0], "tidemill-worker") == 0)
         return fake_program(atoi(argv[1]));
-    char self[2048];
-    const ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
-    assert(n > 0);
-    self[n] = '\0';
-    setenv("TIDEMILL_WORKER", self, 1);
+    fake_worker_name_self();
     log_set_level(LOG_ERROR);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_start),

@@ -1,0 +1,821 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// The scheduler over workers that are puppets: each reads its source byte by byte
+// and does what the byte says, and the source is a script that can wait for the
+// test.  So a test decides what happens, and in which order.
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/base.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "base/stat.h"
+#include "cache/object.h"
+#include "cache/source.h"
+#include "config/conf.h"
+#include "server/sched.h"
+#include "server/worker.h"
+#include "test/unit/fake_worker.h"
+#include "test/unit/media_tools.h"
+
+#define BLOCK 4096
+#define SIZE (64 * BLOCK)
+#define PATIENCE_MS 60000
+
+// ---- the script of a source
+//   a-z  is appended      D  done                  C  a crash
+//   U    unsupported      S  start earlier         H  the worker hangs
+//   |    the origin waits until it is let go (or cancelled)
+//   ~    the origin takes longer than the job has time
+
+struct script {
+    const char *text;
+    int at;
+    int passed; // gates that were let go
+};
+
+static struct world {
+    struct origin origin;
+    pthread_mutex_t lock; // protects the rest
+    pthread_cond_t change;
+    struct script scripts[16];
+    int waiting; // at gates
+    char order[64];
+    int done_count;
+} world;
+
+static int wait_at_gate(struct script *s, const struct cancel *cancel)
+{
+    world.waiting++;
+    pthread_cond_broadcast(&world.change);
+    while (s->passed == 0 && !cancel_is_set(cancel))
+        cond_wait_until(&world.change, &world.lock, clock_ms() + 5);
+    world.waiting--;
+    if (cancel_is_set(cancel))
+        return -E_CANCELLED;
+    s->passed--;
+    return 0;
+}
+
+static int next_byte(struct script *s, const struct cancel *cancel, char *c)
+{
+    for (;;) {
+        *c = s->text[s->at];
+        assert_true(*c);
+        s->at++;
+        if (*c == '~') {
+            const int64_t late = clock_ms() + 80;
+            while (clock_ms() < late)
+                cond_wait_until(&world.change, &world.lock, late);
+        } else if (*c != '|') {
+            return 0;
+        } else if (wait_at_gate(s, cancel) < 0) {
+            return -E_CANCELLED;
+        }
+    }
+}
+
+static void describe(struct origin_version *v)
+{
+    *v = (struct origin_version){ .size = SIZE };
+    strcpy(v->validator, "v");
+}
+
+static int script_stat(struct origin *o, const char *path, struct origin_version *got,
+                       const struct cancel *cancel)
+{
+    (void)o, (void)path, (void)cancel;
+    describe(got);
+    return 0;
+}
+
+static int script_read(struct origin *o, const char *path, const struct origin_version *want,
+                       int64_t offset, int64_t n, struct buf *out, struct origin_version *got,
+                       const struct cancel *cancel)
+{
+    (void)o, (void)offset;
+    char c = 'x';
+    int rc = 0;
+    buf_clear(out);
+    describe(got);
+    lock(&world.lock);
+    if (want) // not the opening
+        rc = next_byte(&world.scripts[path[0] - 'a'], cancel, &c);
+    unlock(&world.lock);
+    return rc < 0 ? rc : buf_fill(out, (uint8_t)c, (size_t)n);
+}
+
+// ---- the puppet
+
+static char read_byte(struct wire_message *m, int i, bool *cancelled)
+{
+    ask(1, (uint64_t)(i % 60) * BLOCK, 1);
+    for (hear_any(m); m->type != WIRE_DATA; hear_any(m))
+        *cancelled = true;
+    return m->payload.len == 9 ? (char)m->payload.data[8] : '\0';
+}
+
+static void obey(struct wire_message *m, const struct job *j)
+{
+    (void)j;
+    bool cancelled = false;
+    int64_t bytes = 0;
+    for (int i = 0;; i++) {
+        const char c = read_byte(m, i, &cancelled);
+        if (cancelled || c == '\0') {
+            say_fail(E_CANCELLED, "");
+            return;
+        }
+        switch (c) {
+        case 'D':
+            say_done(bytes);
+            return;
+        case 'U':
+            say_fail(E_UNSUPPORTED, "no such thing");
+            return;
+        case 'S':
+            say_fail(E_SEEK, "");
+            return;
+        case 'C':
+            crash();
+            return;
+        case 'H':
+            hang();
+            return;
+        default:
+            say(WIRE_APPEND, &c, 1);
+            bytes++;
+        }
+    }
+}
+
+// ---- the server's side
+
+static struct conf conf;
+
+static const struct conf usual = {
+    .workers_count = 1,
+    .workers_queue = 8,
+    .workers_queue_wait = 600000,
+    .workers_job_time = 600000,
+    .workers_probe_time = 600000,
+    .workers_memory = 1 << 30,
+    .workers_jobs = 500,
+    .workers_poison = 600000,
+    .workers_cancel = 5000,
+    .cache_object = 100000,
+    .origin_block = BLOCK,
+    .origin_first_read = BLOCK,
+    .origin_read_max = 65536, // read-ahead would read the script ahead
+    .origin_fresh = 600000,
+};
+
+static struct zygote *zygote;
+static struct source_cache *sources;
+static struct sched *sched;
+
+static void open_sched(void)
+{
+    char why[200] = "";
+    world = (struct world){ .origin = { .read = script_read, .stat = script_stat } };
+    pthread_mutex_init(&world.lock, NULL);
+    cond_init(&world.change);
+    zygote = zygote_start(&conf, why, sizeof why);
+    assert_non_null(zygote);
+    sources = source_cache_create(&conf);
+    sched = sched_create(&conf, zygote, why, sizeof why);
+    assert_non_null(sched);
+}
+
+static void close_sched(void)
+{
+    sched_destroy(sched);
+    zygote_stop(zygote);
+    source_cache_destroy(sources);
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    conf = usual;
+    return 0;
+}
+
+struct task {
+    struct work work;
+    struct job job;
+    struct cancel cancel;
+    struct object *object;
+    char name;
+    int begun, code, done;
+    char detail[200];
+};
+
+static void begins(struct work *w)
+{
+    struct task *const t = container_of(w, struct task, work);
+    lock(&world.lock);
+    t->begun++;
+    unlock(&world.lock);
+}
+
+static void note_done(struct work *w, int code, const char *detail)
+{
+    struct task *const t = container_of(w, struct task, work);
+    lock(&world.lock);
+    t->code = code;
+    copy_string(t->detail, sizeof t->detail, detail);
+    t->done++;
+    world.order[world.done_count++] = t->name;
+    pthread_cond_broadcast(&world.change);
+    unlock(&world.lock);
+}
+
+// name: of the source, which has the script, and of its version.
+static void prepare(struct task *t, char name, uint32_t client, const char *script)
+{
+    const char path[] = { name, '\0' };
+    const struct key key = key_of(path, 1);
+    *t = (struct task){ .name = name };
+    lock(&world.lock);
+    world.scripts[name - 'a'] = (struct script){ .text = script };
+    unlock(&world.lock);
+    t->job = (struct job){ .kind = JOB_PROBE, .limits = { 1000, 1, 1000, 1000 } };
+    t->job.source_size = SIZE;
+    t->object = object_create(&key, 100000);
+    object_join(t->object);
+    t->work = (struct work){
+        .job = &t->job,
+        .object = t->object,
+        .cancel = &t->cancel,
+        .version = key,
+        .client = client,
+        .begins = begins,
+        .done = note_done,
+    };
+    assert_int_equal(source_open(sources, &world.origin, path, clock_ms(), NULL, &t->work.source),
+                     0);
+}
+
+static int submit(struct task *t, struct work **out)
+{
+    return sched_submit(sched, &t->work, out);
+}
+
+static void start(struct task *t, char name, uint32_t client, const char *script)
+{
+    struct work *out;
+    prepare(t, name, client, script);
+    assert_int_equal(submit(t, &out), 0);
+    assert_null(out);
+}
+
+static void start_encode(struct task *t, char name, uint32_t client, const char *script)
+{
+    struct work *out;
+    struct media *const m = make_media(0, 3);
+    assert_int_equal(media_finish(m), 0);
+    prepare(t, name, client, script);
+    t->job.kind = JOB_INIT;
+    t->job.media = media_copy_head(m);
+    t->job.a = (struct audio_settings){ 48000, 2, 100 };
+    media_destroy(m);
+    assert_int_equal(submit(t, &out), 0);
+    assert_null(out);
+}
+
+static void wait_until_done(struct task *t)
+{
+    lock(&world.lock);
+    const int64_t end = clock_ms() + PATIENCE_MS;
+    while (!t->done)
+        assert_true(cond_wait_until(&world.change, &world.lock, end));
+    unlock(&world.lock);
+}
+
+static void wait_until_gated(int n)
+{
+    lock(&world.lock);
+    const int64_t end = clock_ms() + PATIENCE_MS;
+    while (world.waiting != n)
+        assert_true(cond_wait_until(&world.change, &world.lock, end));
+    unlock(&world.lock);
+}
+
+static void let_go(const struct task *t)
+{
+    lock(&world.lock);
+    world.scripts[t->name - 'a'].passed++;
+    pthread_cond_broadcast(&world.change);
+    unlock(&world.lock);
+}
+
+static void cancel(struct task *t)
+{
+    atomic_store(&t->cancel.set, true);
+    sched_cancel(sched, &t->work);
+}
+
+static void finish(struct task *t)
+{
+    assert_int_equal(t->done, 1);
+    object_fail(t->object, E_INTERNAL, NULL);
+    object_leave(t->object);
+    object_unref(&t->object);
+    job_finish(&t->job);
+    source_close(&t->work.source);
+}
+
+static void expect_bytes(const struct task *t, const char *want)
+{
+    char got[100] = "";
+    object_read(t->object, 0, got, sizeof got - 1);
+    assert_string_equal(got, want);
+}
+
+static int64_t before[STAT_COUNT];
+
+static void mark_counters(void)
+{
+    for (int i = 0; i < STAT_COUNT; i++)
+        before[i] = stat_get((enum stat_id)i);
+}
+
+static int64_t since(enum stat_id s)
+{
+    return stat_get(s) - before[s];
+}
+
+// ---- one job
+
+static void jobs_and_how_they_end(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *script, *bytes, *detail;
+        int code, begun;
+        int crashes, retries;
+    } cases[] = {
+        { "abcD", "abc", "", 0, 1, 0, 0 },
+        { "D", "", "", 0, 0, 0, 0 },
+        { "aU", "a", "no such thing", -E_UNSUPPORTED, 1, 0, 0 },
+        { "S", "", "", -E_SEEK, 0, 0, 0 },
+        // A worker dies: the second one repeats it, and goes on.
+        { "C"
+          "abD",
+          "ab", "", 0, 1, 1, 1 },
+        { "abC"
+          "abcD",
+          "abc", "", 0, 1, 1, 1 },
+        { "abcdeC"
+          "abcdeD",
+          "abcde", "", 0, 1, 1, 1 },
+        { "abC"
+          "U",
+          "ab", "no such thing", -E_UNSUPPORTED, 1, 1, 1 },
+        // It does not repeat it: what was sent cannot be taken back.
+        { "abC"
+          "axcD",
+          "ab", "the second run did not repeat the first", -E_INTERNAL, 1, 1, 1 },
+        { "abC"
+          "aD",
+          "ab", "the second run did not repeat the first", -E_INTERNAL, 1, 1, 1 },
+        { "abC"
+          "abC",
+          "ab", "two workers went down with this source", -E_POISONED, 1, 2, 1 },
+    };
+    conf.workers_poison = 0; // nothing is refused
+    open_sched();
+    for (size_t i = 0; i < countof(cases); i++) {
+        struct task t;
+        mark_counters();
+        start(&t, (char)('a' + i), 1, cases[i].script);
+        wait_until_done(&t);
+        assert_int_equal(t.code, cases[i].code);
+        assert_string_equal(t.detail, cases[i].detail);
+        assert_int_equal(t.begun, cases[i].begun);
+        assert_true(t.work.started_us >= t.work.queued_us && t.work.queued_us > 0);
+        if (t.code == 0)
+            assert_int_equal(t.work.stats.frames_decoded, 5);
+        expect_bytes(&t, cases[i].bytes);
+        assert_int_equal(since(STAT_workers_crashed_total), cases[i].crashes);
+        assert_int_equal(since(STAT_jobs_retried_total), cases[i].retries);
+        assert_int_equal(stat_get(STAT_jobs_running), 0);
+        assert_int_equal(stat_get(STAT_jobs_queued), 0);
+        finish(&t);
+    }
+    close_sched();
+}
+
+static void workers_wear_out(void **state)
+{
+    (void)state;
+    conf.workers_jobs = 2;
+    open_sched();
+    mark_counters();
+    for (int i = 0; i < 5; i++) {
+        struct task t;
+        start(&t, 'a', 1, "aD");
+        wait_until_done(&t);
+        assert_int_equal(t.code, 0);
+        finish(&t);
+    }
+    assert_int_equal(since(STAT_workers_started_total), 2);
+    close_sched();
+}
+
+// ---- who is next
+
+static void everybody_gets_a_turn(void **state)
+{
+    (void)state;
+    open_sched();
+    struct task t[6];
+    start(&t[0], 'a', 1, "|D");
+    wait_until_gated(1);
+    start(&t[1], 'b', 1, "D");
+    start(&t[2], 'c', 1, "D");
+    start(&t[3], 'd', 1, "D");
+    start(&t[4], 'e', 2, "D");
+    start(&t[5], 'f', 3, "D");
+    assert_int_equal(sched_queued(sched), 5);
+    let_go(&t[0]);
+    for (size_t i = 0; i < countof(t); i++)
+        wait_until_done(&t[i]);
+    assert_string_equal(world.order, "aefbcd");
+    for (size_t i = 0; i < countof(t); i++)
+        finish(&t[i]);
+    close_sched();
+}
+
+// What was cancelled before it ran was no turn.
+static void cancelled_jobs_cost_nothing(void **state)
+{
+    (void)state;
+    open_sched();
+    struct task t[6], mine, other;
+    start(&t[0], 'a', 1, "|D");
+    wait_until_gated(1);
+    for (int i = 1; i < 6; i++) {
+        start(&t[i], (char)('a' + i), 2, "D");
+        cancel(&t[i]);
+        assert_int_equal(t[i].code, -E_CANCELLED);
+        assert_int_equal(t[i].work.started_us, 0);
+    }
+    start(&mine, 'i', 2, "D");
+    start(&other, 'j', 3, "D");
+    let_go(&t[0]);
+    wait_until_done(&mine);
+    wait_until_done(&other);
+    assert_string_equal(world.order, "bcdefaij");
+    for (size_t i = 0; i < countof(t); i++)
+        finish(&t[i]);
+    finish(&mine);
+    finish(&other);
+    close_sched();
+}
+
+static void a_full_queue_gives_way_to_who_asks_for_less(void **state)
+{
+    (void)state;
+    conf.workers_queue = 3;
+    open_sched();
+    struct task t[4], b[3];
+    struct work *out;
+    start(&t[0], 'a', 1, "|D");
+    wait_until_gated(1);
+    for (int i = 1; i < 4; i++)
+        start(&t[i], (char)('a' + i), 1, "D");
+    // Turns 1, 2 and 3 wait.
+    mark_counters();
+    struct task more;
+    prepare(&more, 'e', 1, "D");
+    assert_int_equal(submit(&more, &out), -E_BUSY);
+    assert_null(out);
+    assert_int_equal(since(STAT_jobs_refused_total), 1);
+
+    for (int i = 0; i < 2; i++) {
+        prepare(&b[i], (char)('f' + i), 2, "D");
+        assert_int_equal(submit(&b[i], &out), 0);
+        assert_ptr_equal(out, &t[3 - i].work);
+        out->done(out, -E_BUSY, "");
+        assert_int_equal(sched_queued(sched), 3);
+    }
+    // Of the same greed, who was there stays.
+    prepare(&b[2], 'h', 2, "D");
+    assert_int_equal(submit(&b[2], &out), -E_BUSY);
+    assert_null(out);
+    // To cancel what was pushed out is too late, and does no harm.
+    cancel(&t[3]);
+
+    let_go(&t[0]);
+    wait_until_done(&t[1]);
+    wait_until_done(&b[1]);
+    assert_string_equal(world.order, "dcafbg");
+    more.done = b[2].done = 1; // never taken
+    for (int i = 0; i < 4; i++)
+        finish(&t[i]);
+    for (int i = 0; i < 3; i++)
+        finish(&b[i]);
+    finish(&more);
+    close_sched();
+}
+
+static void of_equal_turns_the_last_makes_room(void **state)
+{
+    (void)state;
+    conf.workers_queue = 3;
+    open_sched();
+    struct task t[4], more;
+    struct work *out;
+    static const uint32_t clients[] = { 1, 1, 2, 2 }; // turns 0, 1, 0, 1
+    start(&t[0], 'a', clients[0], "|D");
+    wait_until_gated(1);
+    for (int i = 1; i < 4; i++)
+        start(&t[i], (char)('a' + i), clients[i], "D");
+    prepare(&more, 'e', 3, "D");
+    assert_int_equal(submit(&more, &out), 0);
+    assert_ptr_equal(out, &t[3].work);
+    out->done(out, -E_BUSY, "");
+    let_go(&t[0]);
+    wait_until_done(&t[1]);
+    wait_until_done(&more);
+    assert_string_equal(world.order, "daceb");
+    for (int i = 0; i < 4; i++)
+        finish(&t[i]);
+    finish(&more);
+    close_sched();
+}
+
+// Probes neither wait for encodes nor are kept out by them; nor does one that comes
+// late turn back the clock of the others.
+static void probes_have_a_way_of_their_own(void **state)
+{
+    (void)state;
+    conf.workers_queue = 4;
+    open_sched();
+    struct task m[4], p[2], gate, last[4];
+    start_encode(&m[0], 'a', 1, "|D");
+    wait_until_gated(1);
+    for (int i = 1; i < 4; i++)
+        start_encode(&m[i], (char)('a' + i), 1, "D");
+    start_encode(&gate, 'e', 1, "|D"); // turn 4; the queue is full
+    start(&p[0], 'f', 9, "|D");        // turn 0
+    start(&p[1], 'g', 9, "D");         // turn 1
+    wait_until_gated(2);
+    let_go(&m[0]);
+    wait_until_done(&m[3]);
+    wait_until_gated(2);
+    let_go(&p[0]);
+    wait_until_done(&p[1]);
+    // It is turn 4 now: client 1, who comes first, is not behind a newcomer's second.
+    start_encode(&last[0], 'h', 1, "D");
+    for (int i = 1; i < 4; i++)
+        start_encode(&last[i], (char)('h' + i), 2, "D");
+    let_go(&gate);
+    for (int i = 0; i < 4; i++)
+        wait_until_done(&last[i]);
+    assert_string_equal(world.order, "abcdfgeihjk");
+    for (int i = 0; i < 4; i++) {
+        finish(&m[i]);
+        finish(&last[i]);
+    }
+    finish(&p[0]);
+    finish(&p[1]);
+    finish(&gate);
+    close_sched();
+}
+
+static void waiting_too_long(void **state)
+{
+    (void)state;
+    conf.workers_queue_wait = -1;
+    open_sched();
+    struct task t;
+    start(&t, 'a', 1, "D");
+    wait_until_done(&t);
+    assert_int_equal(t.code, -E_BUSY);
+    assert_non_null(strstr(t.detail, "for a worker"));
+    finish(&t);
+    close_sched();
+}
+
+// ---- cancelling
+
+static void cancelling_what_runs(void **state)
+{
+    (void)state;
+    open_sched();
+    mark_counters();
+    struct task t, next;
+    start(&t, 'a', 1, "ab|cD");
+    wait_until_gated(1);
+    cancel(&t);
+    wait_until_done(&t);
+    assert_int_equal(t.code, -E_CANCELLED);
+    expect_bytes(&t, "ab");
+    cancel(&t); // again: nothing
+    start(&next, 'b', 1, "D");
+    wait_until_done(&next);
+    assert_int_equal(next.code, 0);
+    // The worker ended softly and was used again.
+    assert_int_equal(since(STAT_workers_started_total), 0);
+    assert_int_equal(since(STAT_workers_killed_total), 0);
+    finish(&t);
+    finish(&next);
+    close_sched();
+}
+
+static void cancelling_what_hangs(void **state)
+{
+    (void)state;
+    conf.workers_cancel = 10;
+    open_sched();
+    mark_counters();
+    struct task t;
+    for (int i = 0; i < 3; i++) {
+        start(&t, 'a', 1, "a|H");
+        wait_until_gated(1);
+        let_go(&t);
+        cancel(&t);
+        wait_until_done(&t);
+        assert_int_equal(t.code, -E_CANCELLED);
+        finish(&t);
+    }
+    // Which says nothing of the source.
+    assert_int_equal(since(STAT_sources_poisoned_total), 0);
+    start(&t, 'a', 1, "D");
+    wait_until_done(&t);
+    assert_int_equal(t.code, 0);
+    finish(&t);
+    close_sched();
+}
+
+// ---- poison
+
+static void two_crashes_poison(void **state)
+{
+    (void)state;
+    open_sched();
+    mark_counters();
+    struct task t, other;
+    struct work *out;
+    start(&t, 'a', 1, "CC");
+    wait_until_done(&t);
+    assert_int_equal(t.code, -E_POISONED);
+    assert_int_equal(since(STAT_sources_poisoned_total), 1);
+    finish(&t);
+    prepare(&t, 'a', 2, "D");
+    assert_int_equal(submit(&t, &out), -E_POISONED);
+    t.done = 1;
+    finish(&t);
+    start(&other, 'b', 1, "D");
+    wait_until_done(&other);
+    assert_int_equal(other.code, 0);
+    finish(&other);
+    close_sched();
+}
+
+static void a_hang_is_a_crash(void **state)
+{
+    (void)state;
+    conf.workers_probe_time = 30;
+    open_sched();
+    mark_counters();
+    struct task t;
+    start(&t, 'a', 1, "HH");
+    wait_until_done(&t);
+    assert_int_equal(t.code, -E_POISONED);
+    assert_int_equal(since(STAT_workers_killed_total), 2);
+    finish(&t);
+    close_sched();
+}
+
+static void a_slow_origin_is_not_the_sources_fault(void **state)
+{
+    (void)state;
+    conf.workers_probe_time = 30;
+    open_sched();
+    struct task t;
+    for (int i = 0; i < 3; i++) {
+        start(&t, 'a', 1, "~aH");
+        wait_until_done(&t);
+        assert_int_equal(t.code, -E_ORIGIN_TIMEOUT);
+        assert_string_equal(t.detail, "most of the job's time went by waiting for the origin");
+        finish(&t);
+    }
+    close_sched();
+}
+
+// ---- the end
+
+static void stopping_with_work_in_flight(void **state)
+{
+    (void)state;
+    open_sched();
+    struct task t[4];
+    start(&t[0], 'a', 1, "a|D");
+    wait_until_gated(1);
+    for (int i = 1; i < 4; i++)
+        start(&t[i], (char)('a' + i), (uint32_t)i, "D");
+    cancel(&t[0]);
+    sched_destroy(sched);
+    for (int i = 0; i < 4; i++) {
+        assert_int_equal(t[i].done, 1);
+        assert_true(t[i].code == -E_CANCELLED || t[i].code == -E_STOPPING || t[i].code == 0);
+        finish(&t[i]);
+    }
+    zygote_stop(zygote);
+    source_cache_destroy(sources);
+}
+
+// Everything at once, from many threads: each job ends exactly once.
+enum { VISITORS = 4, ROUNDS = 40 };
+
+static void *visit(void *arg)
+{
+    const int me = *(const int *)arg;
+    unsigned seed = (unsigned)me;
+    static const char *const scripts[] = { "abcD",
+                                           "aU",
+                                           "D",
+                                           "a|D",
+                                           "abC"
+                                           "abD",
+                                           "abcdefghD" };
+    for (int i = 0; i < ROUNDS; i++) {
+        struct task t;
+        struct work *out;
+        const int what = rand_r(&seed) % (int)countof(scripts);
+        prepare(&t, (char)('a' + me), (uint32_t)me, scripts[what]);
+        const bool leave = what == 3 || rand_r(&seed) % 3 == 0;
+        const int rc = submit(&t, &out);
+        if (out)
+            out->done(out, -E_BUSY, "");
+        if (rc == 0 && leave)
+            cancel(&t);
+        if (rc == 0)
+            wait_until_done(&t);
+        else
+            t.done = 1;
+        assert_true(rc == 0 || rc == -E_BUSY);
+        lock(&world.lock);
+        world.done_count = 0;
+        unlock(&world.lock);
+        finish(&t);
+    }
+    return NULL;
+}
+
+static void all_at_once(void **state)
+{
+    (void)state;
+    conf.workers_queue = 2;
+    conf.workers_poison = 0;
+    conf.workers_jobs = 5;
+    open_sched();
+    pthread_t threads[VISITORS];
+    int numbers[VISITORS];
+    for (int i = 0; i < VISITORS; i++) {
+        numbers[i] = i;
+        threads[i] = thread_start("visitor", visit, &numbers[i]);
+    }
+    for (int i = 0; i < VISITORS; i++)
+        pthread_join(threads[i], NULL);
+    assert_int_equal(sched_queued(sched), 0);
+    assert_int_equal(stat_get(STAT_jobs_running), 0);
+    close_sched();
+}
+
+#define T(f) cmocka_unit_test_setup(f, setup)
+
+int main(int argc, char **argv)
+{
+    (void)argc;
+    fake_worker_main(argv, obey);
+    log_set_level(LOG_ERROR);
+    const struct CMUnitTest tests[] = {
+        T(jobs_and_how_they_end),
+        T(workers_wear_out),
+        T(everybody_gets_a_turn),
+        T(cancelled_jobs_cost_nothing),
+        T(a_full_queue_gives_way_to_who_asks_for_less),
+        T(of_equal_turns_the_last_makes_room),
+        T(probes_have_a_way_of_their_own),
+        T(waiting_too_long),
+        T(cancelling_what_runs),
+        T(cancelling_what_hangs),
+        T(two_crashes_poison),
+        T(a_hang_is_a_crash),
+        T(a_slow_origin_is_not_the_sources_fault),
+        T(stopping_with_work_in_flight),
+        T(all_at_once),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
