@@ -586,12 +586,11 @@ static enum step_end step_probe(struct making *m)
     return submit(m);
 }
 
-// As many encoders as there are idle workers, each of which stands for a core; but
-// one core decodes.
+// As many encoders as there are idle workers, each of which stands for a core.
 static int parts_at_once(const struct making *m)
 {
     const int set = m->edge->conf->workers_parts;
-    const int most = set ? set : sched_idle(m->edge->sched) - 1;
+    const int most = set ? set : sched_idle(m->edge->sched);
     return most < 1 ? 1 : most < JOB_PARTS_MAX ? most : JOB_PARTS_MAX;
 }
 

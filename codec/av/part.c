@@ -13,7 +13,6 @@
 #include "codec/av/encode.h"
 #include "codec/av/out.h"
 
-#define QUEUE 8 // pictures on their way to the encoder
 #define READY_MAX (128 * MIB)
 
 struct part {
@@ -36,7 +35,7 @@ struct part {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     // protected by lock
-    AVFrame *queue[QUEUE];
+    AVFrame *queue[PART_AHEAD_MAX]; // a ring
     int queued, head;
     struct buf ready; // finished fragments
     bool stop;        // the owner wants no more
@@ -66,7 +65,7 @@ static AVFrame *next_frame(struct part *p)
     AVFrame *frame = NULL;
     if (!p->stop) {
         frame = p->queue[p->head];
-        p->head = (p->head + 1) % QUEUE;
+        p->head = (p->head + 1) % PART_AHEAD_MAX;
         p->queued--;
         pthread_cond_broadcast(&p->changed);
     }
@@ -158,7 +157,7 @@ static void destroy(struct part *p)
 {
     for (; p->queued > 0; p->queued--) {
         av_frame_free(&p->queue[p->head]);
-        p->head = (p->head + 1) % QUEUE;
+        p->head = (p->head + 1) % PART_AHEAD_MAX;
     }
     avcodec_free_context(&p->encoder);
     av_packet_free(&p->packet);
@@ -191,18 +190,19 @@ const uint8_t *part_headers(const struct part *p, size_t *n)
     return p->encoder->extradata;
 }
 
-int part_give(struct part *p, const AVFrame *frame)
+int part_give(struct part *p, const AVFrame *frame, int ahead)
 {
+    assert(ahead > 0 && ahead <= PART_AHEAD_MAX);
     AVFrame *copy = av_frame_clone(frame);
     if (!copy)
         return -E_NO_MEMORY;
     p->given++;
     lock(&p->lock);
-    while (p->queued == QUEUE && !p->ended)
+    while (p->queued >= ahead && !p->ended)
         pthread_cond_wait(&p->changed, &p->lock);
     const int err = p->ended ? p->err : 0;
     if (!p->ended) {
-        p->queue[(p->head + p->queued++) % QUEUE] = copy;
+        p->queue[(p->head + p->queued++) % PART_AHEAD_MAX] = copy;
         copy = NULL;
         pthread_cond_broadcast(&p->changed);
     }

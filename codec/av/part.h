@@ -4,7 +4,7 @@
 // own, and the fragments that come out of it.
 //
 // Parts depend on nothing but their pictures, so how many of them run at once
-// changes the speed, never the bytes.  Pictures go in by part_give, at most a few
+// changes the speed, never the bytes.  Pictures go in by part_give, a bounded number
 // ahead of the encoder; fragments come out by part_take, in order.  All calls are
 // the owner's thread's.
 
@@ -16,6 +16,8 @@
 #include "base/buf.h"
 #include "codec/av/fail.h"
 #include "codec/job.h"
+
+#define PART_AHEAD_MAX 64
 
 struct part;
 
@@ -35,8 +37,9 @@ int part_start(struct part **out, const struct part_order *order, const struct w
 const uint8_t *part_headers(const struct part *p, size_t *n);
 
 // Gives the next picture (a reference is taken; its pts is ignored).  Waits while
-// many are on their way.  0, or the error that the encoder met.
-int part_give(struct part *p, const AVFrame *frame);
+// ahead of them (at most PART_AHEAD_MAX) are on their way to the encoder.  0, or the
+// error that the encoder met.
+int part_give(struct part *p, const AVFrame *frame, int ahead);
 
 // True when it was given all its pictures.
 bool part_is_fed(const struct part *p);

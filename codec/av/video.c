@@ -13,7 +13,9 @@
 // This thread decodes (with threads of the decoder beside it), scales and sends;
 // each part is encoded on a thread of its own (part.h).  With one part at a time
 // decoding and encoding still overlap; more at a time pay on idle cores only, and
-// what is sent is the first one's.
+// what is sent is the first one's.  They run at a time because we decode far ahead of
+// them; but not before the first bytes are out: until then that would only take time
+// from the encoder that somebody waits for.
 
 #include "codec/av/av.h"
 
@@ -26,6 +28,8 @@
 #define FRAME_MAX (1LL << 32) // number of a frame; keeps decode times in 63 bits
 #define CANCEL_POLL_MS 20
 #define BYTES_MAX (128 * MIB) // of a part, on their way out
+#define AHEAD 8               // pictures
+#define AHEAD_BYTES (96 * MIB)
 
 struct video {
     // borrowed
@@ -120,6 +124,16 @@ static int begin_part(struct video *v)
     return check_headers(v, v->parts[v->begun++]);
 }
 
+// How many pictures may wait for an encoder.
+static int ahead(const struct video *v)
+{
+    const int64_t picture = (int64_t)v->job->v.width * v->job->v.height * 3 / 2;
+    const int64_t far = AHEAD_BYTES / picture;
+    if (v->job->parts_at_once == 1 || v->stats->bytes == 0 || far < AHEAD)
+        return AHEAD;
+    return far < PART_AHEAD_MAX ? (int)far : PART_AHEAD_MAX;
+}
+
 // Gives v->shown to the part whose turn it is.
 static int encode_shown(struct video *v)
 {
@@ -128,7 +142,7 @@ static int encode_shown(struct video *v)
         rc = begin_part(v);
     if (rc < 0)
         return rc;
-    rc = part_give(v->parts[v->begun - 1], v->shown);
+    rc = part_give(v->parts[v->begun - 1], v->shown, ahead(v));
     v->stats->frames_encoded++;
     // An error of a part is told when its bytes are taken.
     const int sent = v->sending < v->begun ? send(v, rc < 0) : 0;
