@@ -48,11 +48,12 @@ static size_t utf8_length(const uint8_t *p)
     return 0;
 }
 
+// Neither control bytes nor backslashes can come in a URL of ours.
 static bool text_ok(const char *path)
 {
     for (const uint8_t *p = (const uint8_t *)path; *p;) {
         const size_t n = utf8_length(p);
-        if (n == 0 || *p < 0x20 || *p == 0x7f)
+        if (n == 0 || *p < 0x20 || *p == 0x7f || *p == '\\')
             return false;
         p += n;
     }

@@ -207,21 +207,31 @@ static void put_entry(struct buf *out, const char *prefix, const struct origin_e
     buf_puts(out, "</span></a></li>\n");
 }
 
-// One origin's names after `after`; returns how many were printed.
-static int put_origin(struct edge *e, int i, const char *after, int max, struct buf *out,
-                      char *last, size_t cap)
+// A page of the listing on its way.
+struct listing {
+    struct buf *out;
+    int left;                  // entries that fit
+    bool more;                 // there was one that did not
+    bool folders;              // an origin could be listed
+    char last[PAGE_AFTER_MAX]; // the "after" of the next page
+};
+
+static void put_origin(struct edge *e, int i, const char *after, struct listing *l)
 {
     struct origin *const o = e->origins[i];
     struct origin_entry *entries = NULL;
     int count = 0;
-    if (!o->list || o->list(o, after, max, &entries, &count) < 0)
-        return 0;
-    for (int k = 0; k < count; k++)
-        put_entry(out, e->conf->origins[i].prefix, &entries[k]);
-    if (count > 0)
-        snprintf(last, cap, "%d:%s", i, entries[count - 1].path);
+    if (!o->list || o->list(o, after, l->left + 1, &entries, &count) < 0)
+        return;
+    const int n = count < l->left ? count : l->left;
+    for (int k = 0; k < n; k++)
+        put_entry(l->out, e->conf->origins[i].prefix, &entries[k]);
+    if (n > 0)
+        snprintf(l->last, sizeof l->last, "%d:%s", i, entries[n - 1].path);
+    l->left -= n;
+    l->more = count > n;
+    l->folders = true;
     origin_entries_free(entries, count);
-    return count;
 }
 
 // "2:clips/b.mp4" names where a page ends: the origin's number and the path.
@@ -233,28 +243,49 @@ static int split_after(const char *after, const char **path)
     return i >= 0 && i < CONF_ORIGINS ? (int)i : 0;
 }
 
+static void put_none(struct buf *out, bool folders)
+{
+    buf_puts(out, "<p class=\"none\">");
+    if (folders)
+        buf_puts(out, "No videos here. Files that end in .mp4, .m4v, .mov, .mkv or .webm are "
+                      "listed as soon as they are there.");
+    else
+        buf_puts(out, "A web server cannot be listed. To watch a video of it, put its path and "
+                      "<code>/play</code> behind this address: "
+                      "<code>/path/to/video.mp4/play</code>");
+    buf_puts(out, "</p>\n");
+}
+
+static void put_turning(const struct listing *l, bool first, struct buf *out)
+{
+    if (first && !l->more)
+        return;
+    buf_puts(out, "<nav>");
+    if (!first)
+        buf_puts(out, "<a href=\"/\">First page</a>");
+    if (l->more) {
+        buf_puts(out, "<a href=\"/?after=");
+        put_url(out, l->last, false);
+        buf_puts(out, "\">Next page</a>");
+    }
+    buf_puts(out, "</nav>\n");
+}
+
 int page_list(struct edge *e, const char *after, struct buf *out)
 {
     const char *path;
     const int from = split_after(after, &path);
-    char last[300] = "";
-    int shown = 0;
+    struct listing l = { .out = out, .left = LIST_PAGE };
 
     put_head(out, "Tidemill");
     buf_puts(out, "<body><main class=\"list\"><header><h1>Tidemill</h1>"
-                  "<p>Every segment is made when somebody asks for it.</p></header>\n<ul>\n");
-    for (int i = from; i < e->conf->origin_count && shown < LIST_PAGE; i++) {
-        shown += put_origin(e, i, i == from ? path : "", LIST_PAGE - shown, out, last, sizeof last);
-    }
+                  "<p>Every segment is made when somebody asks for it.</p></header>\n<ul>");
+    for (int i = from; i < e->conf->origin_count && !l.more; i++)
+        put_origin(e, i, i == from ? path : "", &l);
     buf_puts(out, "</ul>\n");
-    if (shown == 0)
-        buf_puts(out, "<p class=\"none\">No videos here. An HTTP origin cannot be listed; put "
-                      "<code>/play</code> behind the path of a video.</p>\n");
-    if (shown == LIST_PAGE) {
-        buf_puts(out, "<nav><a href=\"/?after=");
-        put_url(out, last, false);
-        buf_puts(out, "\">More</a></nav>\n");
-    }
+    if (l.left == LIST_PAGE)
+        put_none(out, l.folders);
+    put_turning(&l, !*after, out);
     buf_puts(out, "</main></body></html>\n");
     return buf_error(out);
 }
@@ -266,14 +297,22 @@ static void print_player(const struct pages *p, const char *asset, struct buf *o
     put_head(out, asset);
     buf_puts(out, "<body><main class=\"player\"><header><a href=\"/\">Tidemill</a><h1>");
     put_html(out, asset);
-    buf_puts(out, "</h1></header>\n"
-                  "<div class=\"stage\"><video id=\"video\" controls muted playsinline "
-                  "data-src=\"master.m3u8\"></video></div>\n"
-                  "<p id=\"problem\" role=\"alert\" hidden></p>\n"
-                  "<section><h2>Renditions</h2><div id=\"rungs\" class=\"rungs\"></div></section>\n"
-                  "<section><h2>What the cache did</h2><div class=\"wide\"><table><thead><tr>"
-                  "<th>Object</th><th>Cache</th><th>Size</th><th>First byte</th><th>All</th>"
-                  "</tr></thead><tbody id=\"log\"></tbody></table></div></section></main>\n");
+    buf_puts(out,
+             "</h1></header>\n"
+             "<div id=\"stage\"><video id=\"video\" controls muted playsinline></video></div>\n"
+             "<p id=\"problem\" role=\"alert\" hidden></p>\n"
+             "<section id=\"about\" hidden><h2>Renditions</h2>"
+             "<div id=\"rungs\" class=\"rungs\"></div>\n"
+             "<p class=\"note\">For any other player: <a id=\"entry\" href=\"master.m3u8\">"
+             "master.m3u8</a></p></section>\n"
+             "<section id=\"loads\" hidden><h2>Where segments came from</h2>"
+             "<div class=\"wide\"><table><thead><tr><th>Segment</th><th>From</th><th>Size</th>"
+             "<th>First byte</th><th>Whole</th></tr></thead><tbody id=\"log\"></tbody></table>"
+             "</div>\n"
+             "<p class=\"note\"><b class=\"miss\">Made now</b>: encoded because you asked. "
+             "<b class=\"miss\">Joined</b>: somebody else had just asked. "
+             "<b class=\"hit\">Memory, disk, Redis</b>: kept by the server. "
+             "<b class=\"hit\">Browser</b>: kept by your browser.</p></section></main>\n");
     if (pages_have_hls(p))
         buf_puts(out, "<script src=\"/-/hls.min.js\"></script>\n");
     buf_puts(out, "<script src=\"/-/player.js\"></script></body></html>\n");

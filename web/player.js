@@ -1,17 +1,84 @@
-// The player page: plays master.m3u8 with hls.js where we serve it (else with
-// the browser's own HLS), lets one choose a rendition, and shows for each
-// object what the cache said (Cache-Status, RFC 9211).
+// The player page: plays master.m3u8 with hls.js where we serve it (else with the browser's
+// own HLS), lets one choose a rendition, and shows for each segment where it came from, by
+// what the cache said (Cache-Status, RFC 9211).
 'use strict';
 
-const video = document.getElementById('video');
-const rungs = document.getElementById('rungs');
-const log = document.getElementById('log');
-const problem = document.getElementById('problem');
 const LOG_ROWS = 200;
+const byId = (id) => document.getElementById(id);
+const video = byId('video'), problem = byId('problem'), rungs = byId('rungs'), log = byId('log');
+const src = new URL('master.m3u8', location.href).href;
 
-function complain(text) {
-  problem.textContent = text;
+// ---- what is wrong
+
+// A sentence, and a button where trying again can help.
+function complain(text, again) {
+  problem.textContent = text[0].toUpperCase() + text.slice(1) + '.';
+  problem.className = '';
+  byId('stage').hidden = !again && video.readyState === 0; // nothing to see, nor will be
+  if (again) {
+    const button = document.createElement('button');
+    button.textContent = 'Try again';
+    button.onclick = () => { calm(); again(); };
+    problem.append(' ', button);
+  }
   problem.hidden = false;
+}
+
+// For what mends itself; calm() takes it back.
+function mention(text) {
+  if (!problem.hidden && problem.className !== 'passing') return;
+  problem.textContent = text + '; trying again.';
+  problem.className = 'passing';
+  problem.hidden = false;
+}
+
+function calm() {
+  problem.hidden = true;
+}
+
+// Asks for url once more, to learn in the server's words why it could not be had.
+async function explain(url, again) {
+  let answer;
+  try {
+    answer = await fetch(url);
+  } catch (e) {
+    complain('the server does not answer', again);
+    return;
+  }
+  const p = answer.ok ? {} : await answer.json().catch(() => ({}));
+  if (answer.body && !answer.bodyUsed) answer.body.cancel();
+  if (answer.status === 404) complain('there is no video at this address');
+  else complain((p.title || 'playback stopped') + (p.detail ? ': ' + p.detail : ''),
+    answer.ok || answer.status >= 500 ? again : null);
+}
+
+// ---- where segments came from
+
+// "360p/3.m4s"
+function shortName(url) {
+  return new URL(url, location.href).pathname.split('/').slice(-2).join('/');
+}
+
+// What the browser measured on the wire; by its own clock hls.js would count in the time
+// that the page was busy.
+function measured(url, loading) {
+  const timing = performance.getEntriesByName(url).pop();
+  performance.clearResourceTimings(); // there is little room for them
+  const [start, first, end] = timing ? [timing.requestStart, timing.responseStart, timing.responseEnd]
+    : [loading.start, loading.first, loading.end];
+  const ms = (t) => Math.max(0, Math.round(t - start)) + ' ms';
+  // Segments never change, so browsers keep them, and the server is not even asked.
+  const kept = timing && timing.transferSize === 0 && timing.decodedBodySize > 0;
+  return { kept, first: ms(first), whole: ms(end) };
+}
+
+function whence(kept, header) {
+  if (kept) return ['browser', 'hit'];
+  const parts = (header || '').split(';').map((s) => s.trim());
+  const detail = parts.find((s) => s.startsWith('detail='));
+  if (parts.includes('hit')) return [detail ? detail.slice(7) : 'kept', 'hit'];
+  if (parts.includes('collapsed')) return ['joined', 'miss'];
+  return parts.includes('fwd=miss') ? ['made now', 'miss'] : ['', ''];
 }
 
 function cell(row, text, kind) {
@@ -20,39 +87,27 @@ function cell(row, text, kind) {
   if (kind) td.className = kind;
 }
 
-// "tidemill; hit; detail=memory" -> "hit, memory"
-function cacheWords(header) {
-  if (!header) return ['', ''];
-  const parts = header.split(';').map((s) => s.trim());
-  const detail = (parts.find((s) => s.startsWith('detail=')) || '').slice(7);
-  if (parts.includes('hit')) return [detail || 'hit', 'hit'];
-  return [parts.includes('collapsed') ? 'joined' : 'made now', 'miss'];
-}
-
-function shortName(url) {
-  const path = new URL(url, location.href).pathname.split('/');
-  return path.slice(-2).join('/');
-}
-
 function logLoad(url, header, stats) {
   const row = log.insertRow(0);
-  const [words, kind] = cacheWords(header);
-  const ms = (t) => (t > 0 ? Math.round(t) + ' ms' : '');
+  const { kept, first, whole } = measured(url, stats.loading);
   cell(row, shortName(url));
-  cell(row, words, kind);
-  cell(row, stats.total ? Math.round(stats.total / 1024) + ' KiB' : '');
-  cell(row, ms(stats.loading.first - stats.loading.start));
-  cell(row, ms(stats.loading.end - stats.loading.start));
+  cell(row, ...whence(kept, header));
+  cell(row, Math.ceil(stats.total / 1024) + ' KiB');
+  cell(row, first);
+  cell(row, whole);
   while (log.rows.length > LOG_ROWS) log.deleteRow(-1);
+  byId('loads').hidden = false;
 }
 
-function rungButton(label, rate, choose) {
+// ---- renditions
+
+function rungButton(label, detail, choose) {
   const button = document.createElement('button');
   button.type = 'button';
   button.textContent = label;
-  if (rate) {
+  if (detail) {
     const small = document.createElement('small');
-    small.textContent = (rate / 1e6).toFixed(2) + ' Mb/s';
+    small.textContent = detail;
     button.append(small);
   }
   button.onclick = choose;
@@ -60,62 +115,78 @@ function rungButton(label, rate, choose) {
   return button;
 }
 
+function levelButton(hls, i, mark) {
+  const level = hls.levels[i];
+  const label = level.height ? Math.min(level.width, level.height) + 'p' : 'Sound';
+  // The next segment has it; what is buffered plays on until then.
+  return rungButton(label, `about ${(level.averageBitrate / 1e6).toFixed(1)} Mb/s`,
+    () => { hls.nextLevel = i; mark(); });
+}
+
 function showRungs(hls) {
-  rungs.textContent = '';
-  const auto = rungButton('Auto', 0, () => { hls.currentLevel = -1; mark(); });
-  const buttons = hls.levels.map((level, i) =>
-    rungButton(level.height ? Math.min(level.width, level.height) + 'p' : 'audio', level.bitrate,
-      () => { hls.currentLevel = i; mark(); }));
-  function mark() {
-    auto.classList.toggle('chosen', hls.autoLevelEnabled);
+  const choose = (button, chosen) => {
+    button.classList.toggle('chosen', chosen);
+    button.setAttribute('aria-pressed', chosen);
+  };
+  const mark = () => {
+    choose(auto, hls.autoLevelEnabled);
     buttons.forEach((b, i) => {
-      b.classList.toggle('chosen', !hls.autoLevelEnabled && hls.loadLevel === i);
+      choose(b, hls.manualLevel === i);
       b.classList.toggle('playing', hls.currentLevel === i);
     });
-  }
+  };
+  rungs.textContent = '';
+  const auto = rungButton('Auto', '', () => { hls.loadLevel = -1; mark(); });
+  const buttons = hls.levels.map((_, i) => levelButton(hls, i, mark));
   hls.on(Hls.Events.LEVEL_SWITCHED, mark);
   mark();
+  byId('about').hidden = false;
 }
 
-async function explain(url) {
-  try {
-    const answer = await fetch(url);
-    if (answer.ok) return;
-    const p = await answer.json();
-    complain(p.title + (p.detail ? ': ' + p.detail : ''));
-  } catch (e) {
-    complain('The server did not answer.');
-  }
+// ---- playing
+
+function onError(hls, data) {
+  const network = data.type === Hls.ErrorTypes.NETWORK_ERROR;
+  const url = data.frag ? data.frag.url : data.url || src;
+  if (!data.fatal && network)
+    mention(data.response && data.response.code ? `The server said ${data.response.code} to ${shortName(url)}`
+      : 'The server does not answer');
+  else if (data.fatal && data.details.startsWith('manifest'))
+    explain(src, () => hls.loadSource(src));
+  else if (data.fatal && network)
+    explain(url, () => hls.startLoad());
+  else if (data.fatal)
+    complain(`playback stopped: the browser refused a segment (${data.details})`, () => hls.recoverMediaError());
 }
 
-function playWithHls(src) {
+function playWithHls() {
   const hls = new Hls({ enableWorker: false });
-  window.hls = hls;
   hls.on(Hls.Events.MANIFEST_PARSED, () => {
     showRungs(hls);
-    video.play().catch(() => {});
+    video.play().catch(() => {}); // not allowed to start by itself: there are controls
   });
   hls.on(Hls.Events.FRAG_LOADED, (_, data) => {
     const xhr = data.networkDetails;
+    if (problem.className === 'passing') calm();
     logLoad(data.frag.url, xhr && xhr.getResponseHeader('Cache-Status'), data.frag.stats);
   });
-  hls.on(Hls.Events.ERROR, (_, data) => {
-    if (!data.fatal) return;
-    if (data.details === Hls.ErrorDetails.MANIFEST_LOAD_ERROR) explain(src);
-    else complain('Playback stopped: ' + data.details);
-  });
+  hls.on(Hls.Events.ERROR, (_, data) => onError(hls, data));
   hls.loadSource(src);
   hls.attachMedia(video);
 }
 
-function playNative(src) {
-  rungs.textContent = 'Chosen by the browser: hls.js is not installed on this server.';
-  video.onerror = () => explain(src);
-  video.src = src;
-  video.play().catch(() => {});
+function playNative() {
+  video.onloadedmetadata = () => {
+    rungs.textContent = 'The browser chooses, because hls.js is not installed on this server.';
+    byId('about').hidden = false;
+  };
+  const start = () => { video.src = src; video.play().catch(() => {}); };
+  video.onerror = () => explain(src, start);
+  start();
 }
 
-const src = video.dataset.src;
-if (window.Hls && Hls.isSupported()) playWithHls(src);
-else if (video.canPlayType('application/vnd.apple.mpegurl')) playNative(src);
-else complain('This browser plays no HLS, and hls.js is not installed on this server.');
+byId('entry').textContent = src;
+if (window.Hls && Hls.isSupported()) playWithHls();
+else if (video.canPlayType('application/vnd.apple.mpegurl')) playNative();
+else complain(window.Hls ? 'this browser cannot play HLS'
+  : 'this browser cannot play HLS by itself, and hls.js is not installed on this server');

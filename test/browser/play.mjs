@@ -1,14 +1,18 @@
 // Plays one master playlist in Chromium and prints what happened as JSON.
 //
-//   node play.mjs PLAYER URL FPS FRAMES [SCREENSHOT]
+//   node play.mjs '{"player": "hls", "url": ..., "fps": 25, "frames": 325, "turn": 0}'
 //
-// PLAYER: hls or shaka.  Loads all of it, plays from 0 to the end at rate 2,
-// makes ten seeks, then switches rungs while playing.
+// player: hls, shaka or native (the browser's own).  It plays twice at double speed, which
+// drops no frame, in a page each: eagerly, as people do, while the server makes what it is
+// asked for; then everything is there, and where the player can be told so in its buffer
+// beforehand, so that nothing but the media can make it wait.  Ten seeks follow, and rungs
+// forced in turn while it plays.  turn: degrees clockwise by which the picture has to be
+// turned for its barcode to stand upright.
 import { createServer } from 'node:http';
 import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { chromium } from 'playwright-core';
+import { withBrowser } from './browser.mjs';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const files = {
@@ -16,8 +20,10 @@ const files = {
   '/hls.js': [join(here, 'node_modules/hls.js/dist/hls.min.js'), 'text/javascript'],
   '/shaka.js': [join(here, 'node_modules/shaka-player/dist/shaka-player.compiled.js'), 'text/javascript'],
 };
-const [player, url, fpsText, framesText, screenshot] = process.argv.slice(2);
-const fps = eval(fpsText), frames = Number(framesText), duration = frames / fps;
+const order = JSON.parse(process.argv[2]);
+const duration = order.frames / order.fps;
+const native = order.player === 'native'; // gives us neither buffer nor rungs to command
+const patience = { timeout: 120000 };
 
 const server = createServer(async (q, a) => {
   const file = files[q.url];
@@ -26,57 +32,82 @@ const server = createServer(async (q, a) => {
 });
 await new Promise((done) => server.listen(0, '127.0.0.1', done));
 
-const browser = await chromium.launch({
-  executablePath: '/usr/bin/chromium',
-  args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
-    '--disable-component-update', '--disable-sync', '--autoplay-policy=no-user-gesture-required'],
-});
-const result = { player };
-try {
-  const page = await browser.newPage();
+async function open(browser, result) {
+  const page = await browser.newPage({ viewport: { width: 1280, height: 800 } });
   page.on('pageerror', (e) => { (result.pageErrors ??= []).push(String(e)); });
   await page.goto(`http://127.0.0.1:${server.address().port}/`);
-  await page.evaluate(async ([p, u]) => { await players[p](u); }, [player, url]);
+  await page.evaluate(async ([p, u, t]) => { turn = t; await players[p](u); }, [order.player, order.url, order.turn]);
+  return page;
+}
 
-  // All of it in the buffer, as one range.
-  await page.waitForFunction((d) => ranges().length > 0 && ranges().at(-1)[1] > d - 0.3, duration, { timeout: 120000 });
-  result.buffered = await page.evaluate(() => ranges());
-
-  // From the start to the end; every frame is decoded.
+async function toTheEnd(page) {
   await page.evaluate(() => { video.playbackRate = 2; return video.play(); });
-  await page.waitForFunction(() => seen.ended, null, { timeout: 120000 });
-  result.quality = await page.evaluate(() => {
-    const q = video.getVideoPlaybackQuality();
-    return { total: q.totalVideoFrames, dropped: q.droppedVideoFrames };
-  });
-  result.waiting = await page.evaluate(() => seen.waiting.slice());
-  result.mediaDuration = await page.evaluate(() => video.duration);
+  await page.waitForFunction(() => seen.ended || seen.errors.length > 0, null, patience);
+  return page.evaluate(() => ({
+    ...seen,
+    version: window.version,
+    ranges: ranges(),
+    size: [video.videoWidth, video.videoHeight],
+    duration: video.duration,
+    frames: video.getVideoPlaybackQuality().totalVideoFrames,
+  }));
+}
 
-  // Seeks show the frame of their time.
+async function seeks(page) {
   let state = 12345;
   const random = () => (state = (state * 1103515245 + 12345) % 2147483648) / 2147483648;
-  result.seeks = [];
+  const out = [];
   for (let i = 0; i < 10; i++) {
-    const n = Math.floor(random() * (frames - 1));
-    result.seeks.push([n, await page.evaluate((t) => seek(t), (n + 0.5) / fps)]);
+    const n = Math.floor(random() * (order.frames - 1));
+    out.push([n, await page.evaluate((t) => seek(t), (n + 0.5) / order.fps)]);
   }
-
-  // Rungs forced in turn while it plays.
-  result.rungs = await page.evaluate(() => rungs());
-  await page.evaluate(() => { seen.ended = false; video.currentTime = 0; video.playbackRate = 1; return video.play(); });
-  result.heights = [];
-  for (let i = 0; i < result.rungs; i++) {
-    await page.evaluate((k) => force(k), i);
-    await page.waitForTimeout(1200);
-    result.heights.push(await page.evaluate(() => video.videoHeight));
-  }
-  result.afterSwitch = await page.evaluate(() => ({ ranges: ranges(), time: video.currentTime }));
-  if (screenshot) await page.screenshot({ path: screenshot });
-  result.errors = await page.evaluate(() => seen.errors);
-} catch (e) {
-  result.failed = String(e);
-} finally {
-  await browser.close();
-  server.close();
+  return out;
 }
-console.log(JSON.stringify(result));
+
+// Each rung from the smallest up, then back down: its height must show while it plays on.
+async function switches(page) {
+  const heights = await page.evaluate(() => heightsOfRungs());
+  const out = [];
+  for (const h of [...heights, ...heights.slice(0, -1).reverse()]) {
+    const from = await page.evaluate(async (k) => {
+      await seek(2.5);
+      video.loop = true; // a slow machine may need longer than the clip
+      video.playbackRate = 1;
+      force(k);
+      await video.play();
+      return video.currentTime;
+    }, h);
+    await page.waitForFunction(([k, t]) => video.videoHeight === k && video.currentTime > t + 0.2 && ranges().length === 1,
+      [h, from], patience);
+    out.push(await page.evaluate(() => ({ height: video.videoHeight, paused: video.paused, ranges: ranges() })));
+  }
+  return out;
+}
+
+// Lets the server make all that a playlist and the playlists in it name.
+async function warm(url) {
+  const text = await (await fetch(url)).text();
+  for (const [, attribute, line] of text.matchAll(/URI="([^"]+)"|^([^#\s].*)$/gm)) {
+    const next = new URL(attribute || line, url);
+    if (next.pathname.endsWith('.m3u8')) await warm(next);
+    else await (await fetch(next)).arrayBuffer();
+  }
+}
+
+await withBrowser(async (browser, result) => {
+  const eager = await open(browser, result);
+  result.eager = await toTheEnd(eager);
+  await eager.close();
+  await warm(order.url);
+
+  const page = await open(browser, result);
+  if (!native) {
+    await page.evaluate(() => fillBuffer());
+    await page.waitForFunction((d) => ranges().length > 0 && ranges().at(-1)[1] > d - 0.3, duration, patience);
+  }
+  result.whole = await toTheEnd(page);
+  result.seeks = await seeks(page);
+  if (!native) result.switches = await switches(page);
+  if (order.screenshot) await page.screenshot({ path: order.screenshot });
+  result.errors = await page.evaluate(() => seen.errors);
+});

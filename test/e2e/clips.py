@@ -65,6 +65,7 @@ RECIPES = {r["name"]: r for r in [
 # For tests that look at bytes and not at pictures: made and encoded in no time.
 PLAIN = {r["name"]: r for r in [
     recipe("tiny.mp4", w=320, h=180),
+    recipe("brief.mp4", w=320, h=180, seconds=3),
     recipe("tiny-other.mp4", w=320, h=180, gop=40, source="mandelbrot=size={w}x{h}:rate={fps}"),
     recipe("tiny-last.mp4", w=320, h=180, mux=""),
     recipe("tiny.mkv", w=320, h=180, mux=""),

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
+import contextlib
+import itertools
 import os
+import subprocess
 
 import pytest
 
@@ -26,16 +29,15 @@ def clip(media_dir):
 @pytest.fixture
 def start(tmp_path):
     """start(origin, *args, config=..., env=...) -> Edge, stopped at the end of the test."""
-    running = []
+    caches = (tmp_path / f"cache{i}" for i in itertools.count())
+    with contextlib.ExitStack() as running:  # stops all, even if one does not want to
 
-    def run(origin, *args, cache=None, **kw):
-        e = Edge(origin, cache or tmp_path / f"cache{len(running)}", *args, **kw)
-        running.append(e)
-        return e
+        def run(origin, *args, cache=None, **kw):
+            e = Edge(origin, cache or next(caches), *args, **kw)
+            running.callback(e.stop)
+            return e
 
-    yield run
-    for e in running:
-        e.stop()
+        yield run
 
 
 @pytest.fixture(scope="session")
@@ -43,4 +45,14 @@ def real_clips():
     folder = os.environ.get("CLIPS")
     if not folder:
         pytest.skip("CLIPS is not set: tests on real clips are not run")
+    return folder
+
+
+@pytest.fixture
+def sound(tmp_path):
+    """A folder with a clip that is nothing but sound."""
+    folder = tmp_path / "sound"
+    folder.mkdir()
+    subprocess.run(["ffmpeg", "-v", "error", "-f", "lavfi", "-i", "sine=d=9:beep_factor=4", "-c:a", "aac",
+                    folder / "sound.mp4"], check=True)
     return folder
