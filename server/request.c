@@ -35,12 +35,16 @@ struct request {
 
 // ---- what the request is
 
-static void new_id(struct request *q)
+// Made when it is first told to somebody: a hit has none.
+static const char *request_id(struct request *q)
 {
     static atomic_uint_fast64_t counter;
+    if (q->id[0])
+        return q->id;
     const uint64_t n = atomic_fetch_add(&counter, 1);
     snprintf(q->id, sizeof q->id, "%08" PRIx64 "-%06" PRIx64,
              (uint64_t)clock_us() >> 10 & 0xffffffff, n & 0xffffff);
+    return q->id;
 }
 
 static bool needs_ui(const struct route *r)
@@ -67,7 +71,6 @@ static int begin(struct edge *e, struct http_exchange *x)
     struct request *q = xcalloc(1, sizeof *q);
     x->state = q;
     q->from = FROM_NOWHERE;
-    new_id(q);
     const int err = route_parse(&q->route, x->path);
     if (err < 0)
         return err;
@@ -125,7 +128,7 @@ static struct reply_facts facts_of(struct edge *e, struct http_exchange *x)
                  (double)marks[MARK_QUEUE_US] / 1000, (double)marks[MARK_ORIGIN_US] / 1000,
                  (double)marks[MARK_WORK_US] / 1000);
         f.timing = q->timing;
-        f.request_id = q->id;
+        f.request_id = request_id(q);
     }
     return f;
 }
@@ -135,7 +138,7 @@ static enum http_verdict answer_problem(struct http_exchange *x, struct reply *r
 {
     struct request *const q = x->state;
     q->code = code < 0 ? -code : code;
-    reply_problem(reply, &x->request, code, detail, q->id);
+    reply_problem(reply, &x->request, code, detail, request_id(q));
     return HTTP_REPLY;
 }
 
@@ -172,12 +175,19 @@ static void open_object(struct edge *e, struct http_exchange *x)
         making_start(e, &q->route, want, q->after, client_hash(x->client), x->object);
 }
 
-// Whether the client names the body that it has.  A star names any, but only of what
-// is there, and that is not known yet.
-static bool has_it_already(const struct http_exchange *x, const struct reply_facts *f)
+// Answers a client that names the body that it has.  The tag is the name, so this
+// costs no look-up, let alone an encode.  A star names any body, but only of what is
+// there, and that is not known yet.
+static bool answer_not_modified(struct edge *e, struct http_exchange *x, struct reply *reply)
 {
     const char *const tags = x->request.if_none_match;
-    return tags && f->etag[0] && !strchr(tags, '*') && reply_etag_matches(tags, f->etag);
+    if (!tags || strchr(tags, '*'))
+        return false;
+    const struct reply_facts f = facts_of(e, x);
+    if (!f.etag[0] || !reply_etag_matches(tags, f.etag))
+        return false;
+    reply_object(reply, &x->request, &f);
+    return true;
 }
 
 // True when the answer can begin, although the object may still be growing.
@@ -209,12 +219,8 @@ static enum http_verdict first_step(struct edge *e, struct http_exchange *x, str
     if (q->route.kind == ROUTE_STATIC || q->route.kind == ROUTE_PLAY)
         return page_answer(e->pages, &q->route, x, reply);
 
-    // The tag is the name, so this costs no look-up, let alone an encode.
-    const struct reply_facts f = facts_of(e, x);
-    if (has_it_already(x, &f)) {
-        reply_object(reply, &x->request, &f);
+    if (answer_not_modified(e, x, reply))
         return HTTP_REPLY;
-    }
     open_object(e, x);
     return HTTP_WAIT;
 }
