@@ -39,6 +39,15 @@ def exact_rate(kilobits):
     return kilobits * 1000
 
 
+def first_frame(path):
+    """When the video begins, as ffmpeg's -ss counts."""
+    text = subprocess.run(["ffprobe", "-v", "error", "-select_streams", "v:0", "-show_entries",
+                           "stream=start_time:format=start_time", "-of", "default=nw=1:nk=1", path],
+                          capture_output=True, text=True, check=True).stdout
+    video, file = map(float, text.split()[:2])
+    return video - file
+
+
 def settings(path, rung):
     """What `tidemill probe` says of a file and a rung."""
     text = subprocess.run([os.path.join(BUILD, "tidemill"), "probe", path], capture_output=True, text=True,
@@ -47,11 +56,11 @@ def settings(path, rung):
     fps = re.search(r"grid +(\d+)/(\d+) frames", text)
     per = re.search(r"of (\d+) frames \(parts of (\d+)\)", text)
     return dict(width=m[1], height=m[2], crf=m[3], rate=exact_rate(int(m[4])), level=int(m[5], 16),
-                fps=int(fps[1]) / int(fps[2]), frames=int(per[1]), part=int(per[2]))
+                begin=first_frame(path), fps=int(fps[1]) / int(fps[2]), frames=int(per[1]), part=int(per[2]))
 
 
 def command(path, k, s, threads):
-    start = k * s["frames"] / s["fps"]
+    start = max(s["begin"] + (k * s["frames"] - 0.5) / s["fps"], 0)
     keys = "+".join(f"eq(n,{n})" for n in range(0, s["frames"], s["part"]))
     return [*PRIORITY, "ffmpeg", "-v", "error", "-nostdin", "-ss", f"{start:.6f}", "-i", path,
             "-frames:v", str(s["frames"]), "-an", "-sn", "-vf",
@@ -60,6 +69,7 @@ def command(path, k, s, threads):
             "-crf", s["crf"], "-maxrate", str(s["rate"]), "-bufsize", str(s["rate"]),
             "-rc_init_occupancy", str(s["rate"] * 7 // 10), "-x264-params", "stitchable=1:cpu-independent=1",
             "-g", "20001", "-keyint_min", "20001", "-forced-idr", "1", "-flags", "+cgop",
+            "-fps_mode", "passthrough",
             "-force_key_frames", f"expr:{keys}", *threads,
             "-movflags", "empty_moov+default_base_moof", "-frag_duration", "500000", "-f", "mp4", "pipe:1"]
 
