@@ -41,6 +41,7 @@ static bool read_file(const char *folder, const char *name, struct buf *out)
 {
     char path[4096];
     snprintf(path, sizeof path, "%s/%s", folder, name);
+    buf_clear(out);
     FILE *f = fopen(path, "rb");
     if (!f)
         return false;
@@ -57,8 +58,8 @@ static bool load_one(struct pages *p, const char *folder, enum file i)
     for (size_t k = 0; k < countof(files[i].at) && files[i].at[k]; k++) {
         if (read_file(folder, files[i].at[k], &p->content[i]))
             return true;
-        buf_clear(&p->content[i]);
     }
+    buf_clear(&p->content[i]);
     return files[i].optional;
 }
 
