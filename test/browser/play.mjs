@@ -2,8 +2,8 @@
 //
 //   node play.mjs '{"player": "hls", "url": ..., "fps": 25, "frames": 325, "turn": 0}'
 //
-// player: hls, shaka or native (the browser's own).  It plays twice at double speed, which
-// drops no frame, in a page each: eagerly, as people do, while the server makes what it is
+// player: hls, shaka or native (the browser's own).  It plays twice, at double speed (which
+// drops no frame) unless rate says otherwise, in a page each: eagerly, as people do, while the server makes what it is
 // asked for; then everything is there, and where the player can be told so in its buffer
 // beforehand, so that nothing but the media can make it wait.  Ten seeks follow, and rungs
 // forced in turn while it plays.  turn: degrees clockwise by which the picture has to be
@@ -41,7 +41,7 @@ async function open(browser, result) {
 }
 
 async function toTheEnd(page) {
-  await page.evaluate(() => { video.playbackRate = 2; return video.play(); });
+  await page.evaluate((r) => { video.playbackRate = r; return video.play(); }, order.rate || 2);
   await page.waitForFunction(() => seen.ended || seen.errors.length > 0, null, patience);
   return page.evaluate(() => ({
     ...seen,
@@ -52,6 +52,9 @@ async function toTheEnd(page) {
     frames: video.getVideoPlaybackQuality().totalVideoFrames,
   }));
 }
+
+const filled = (page) => page.waitForFunction((d) => ranges().length > 0 && ranges().at(-1)[1] > d - 0.3,
+  duration, patience);
 
 async function seeks(page) {
   let state = 12345;
@@ -65,10 +68,12 @@ async function seeks(page) {
 }
 
 // Each rung from the smallest up, then back down: its height must show while it plays on.
+// Only once the last switch has filled the buffer: hls.js may lose a switch within a switch.
 async function switches(page) {
   const heights = await page.evaluate(() => heightsOfRungs());
   const out = [];
   for (const h of [...heights, ...heights.slice(0, -1).reverse()]) {
+    await filled(page);
     const from = await page.evaluate(async (k) => {
       await seek(2.5);
       video.loop = true; // a slow machine may need longer than the clip
@@ -78,8 +83,11 @@ async function switches(page) {
       return video.currentTime;
     }, h);
     await page.waitForFunction(([k, t]) => video.videoHeight === k && video.currentTime > t + 0.2 && ranges().length === 1,
-      [h, from], patience);
-    out.push(await page.evaluate(() => ({ height: video.videoHeight, paused: video.paused, ranges: ranges() })));
+      [h, from], patience).catch(() => {}); // what there is instead tells more
+    out.push(await page.evaluate(() => ({
+      height: video.videoHeight, time: video.currentTime, paused: video.paused, ranges: ranges(),
+    })));
+    if (out.at(-1).height !== h) break;
   }
   return out;
 }
@@ -103,7 +111,7 @@ await withBrowser(async (browser, result) => {
   const page = await open(browser, result);
   if (!native) {
     await page.evaluate(() => fillBuffer());
-    await page.waitForFunction((d) => ranges().length > 0 && ranges().at(-1)[1] > d - 0.3, duration, patience);
+    await filled(page);
   }
   result.whole = await toTheEnd(page);
   result.seeks = await seeks(page);
