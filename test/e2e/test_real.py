@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Clips as phones, cameras and editors made them: every rung, out of order, from a cold server."""
+import os
+import subprocess
+from fractions import Fraction
+
+import pytest
+
+import exact
+
+# name: (frames a second, frames, is the rate constant)
+CLIPS = {
+    "bear-161x121-vp9-odd.webm": ("30000/1001", 30, True),
+    "bbb-800x640-sar64_45-bpyramid.mp4": ("30", 120, True),
+    "cctv-cars-432p12.5-30s.mp4": ("25/2", 377, True),
+    "bbb-480p24-30s-aac51.mp4": ("24", 720, True),
+    "sintel-480p25-26s.mp4": ("25", 652, True),
+    "snowboard-400p30-29s.mp4": ("30", 869, True),
+    "frame-counter-1920x1280p25-10s.mp4": ("25", 250, True),
+    "bbb-720p24-vp8-vorbis-30s.webm": ("24", 720, True),
+    "phone-av1-hdr10-portrait.mp4": ("30000/1001", 127, True),
+    "iphone-hevc10-hlg-dovi-rot90-elst.mp4": (None, None, False),
+    "android-2160p60-portrait-rot90.mp4": (None, None, False),
+}
+SHORT = {"bear-161x121-vp9-odd.webm", "bbb-800x640-sar64_45-bpyramid.mp4"}
+PORTRAIT = {"phone-av1-hdr10-portrait.mp4", "iphone-hevc10-hlg-dovi-rot90-elst.mp4",
+            "android-2160p60-portrait-rot90.mp4"}
+
+
+def similarity(first, second, size, turn="null"):
+    """SSIM of the first pictures, the second turned on top of what its container says."""
+    w, h = size
+    graph = (f"[0:v]trim=end_frame=1,setpts=0,format=gray[a];"
+             f"[1:v]{turn},scale={w}:{h},trim=end_frame=1,setpts=0,format=gray[b];[a][b]ssim")
+    out = subprocess.run(["ffmpeg", "-hide_banner", "-i", first, "-i", second, "-lavfi", graph, "-f", "null", "-"],
+                         capture_output=True, text=True, check=True).stderr
+    return float(out.split("All:")[1].split()[0])
+
+
+def check_upright(r, source, tmp_path):
+    """ffmpeg turns the source as its display matrix says; so must we, and not upside down."""
+    ours = r.whole(str(tmp_path / "upright.mp4"))
+    size = r.init.width, r.init.height
+    right = similarity(ours, source, size)
+    for wrong in ("hflip,vflip", "hflip", "vflip"):
+        assert right > similarity(ours, source, size, wrong), wrong
+
+
+def check_times(r, name):
+    rate, frames, constant = CLIPS[name]
+    ours = Fraction(r.init.timescale, r.fragments[0][0].samples[0].duration)
+    if constant:
+        assert ours == Fraction(rate) and exact.frame_count(r) == frames
+    else:
+        assert ours <= 60  # evenly spaced: exact.check_chain has seen to that
+
+
+@pytest.mark.parametrize("name", [n if n in SHORT else pytest.param(n, marks=pytest.mark.long) for n in CLIPS])
+def test_real(name, start, real_clips, tmp_path):
+    edge = start(real_clips)
+    _, renditions = exact.fetch(edge, name)
+    videos = [r for r in renditions if r.video]
+    ends = {r.name: exact.check_chain(r) for r in renditions}
+    assert len({tuple(f[0].time for f in r.fragments) for r in videos}) == 1, "the rungs are cut at different times"
+    for r in renditions:
+        exact.check_playlist(r, ends[r.name])
+        exact.check_promises(r)
+        for k in range(len(r.segments)):
+            exact.decode_alone(r, k, tmp_path)
+    for r in videos:
+        check_times(r, name)
+        assert (r.init.height > r.init.width) == (name in PORTRAIT)
+    check_upright(videos[-1], os.path.join(real_clips, name), tmp_path)
