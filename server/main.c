@@ -73,7 +73,8 @@ static void announce(const struct conf *conf, const struct http *viewers, const 
     if (admin)
         log_info("main", "metrics and status: http://%s/status", http_address(admin));
     const bool is_url = strncmp(at, "unix:", 5) != 0;
-    log_info("main", "ready: %s%s/", is_url ? "http://" : "", at);
+    log_info("main", "ready: %s%s/%s", is_url ? "http://" : "", at,
+             is_url && conf->ui ? " (open it in a browser)" : "");
 }
 
 static void wait_for_signal(const sigset_t *set)

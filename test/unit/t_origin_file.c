@@ -128,7 +128,7 @@ static void takes_any_name(void **state)
     (void)state;
     static const char *const names[] = { "a b.mp4", "50%.mp4", "%2e%2e.mp4", "what?.mp4",
                                          "a#b.mp4", "a+b.mp4", "ünï.mp4",    "日本.mp4",
-                                         "...",     ".hidden", "a&b=c;d",  "'*\"<>|" };
+                                         "...",     ".hidden", "a&b=c;d",    "'*\"<>|" };
     for (size_t i = 0; i < countof(names); i++) {
         put(names[i], names[i]);
         check_read(names[i], 0, 100, names[i]);
