@@ -35,6 +35,7 @@
 #include "server/making.h"
 #include "server/page.h"
 #include "server/request.h"
+#include "test/unit/counters.h"
 #include "test/unit/fake_worker.h"
 #include "test/unit/media_tools.h"
 
@@ -204,19 +205,6 @@ static void close_edge(void)
 {
     edge_destroy(edge);
     edge = NULL;
-}
-
-static int64_t before[STAT_COUNT];
-
-static void mark_counters(void)
-{
-    for (int i = 0; i < STAT_COUNT; i++)
-        before[i] = stat_get((enum stat_id)i);
-}
-
-static int64_t since(enum stat_id s)
-{
-    return stat_get(s) - before[s];
 }
 
 static int setup_with(const char *const *settings)

@@ -21,6 +21,7 @@
 #include "config/conf.h"
 #include "server/sched.h"
 #include "server/worker.h"
+#include "test/unit/counters.h"
 #include "test/unit/fake_worker.h"
 #include "test/unit/media_tools.h"
 
@@ -337,19 +338,6 @@ static void expect_bytes(const struct task *t, const char *want)
     char got[100] = "";
     object_read(t->object, 0, got, sizeof got - 1);
     assert_string_equal(got, want);
-}
-
-static int64_t before[STAT_COUNT];
-
-static void mark_counters(void)
-{
-    for (int i = 0; i < STAT_COUNT; i++)
-        before[i] = stat_get((enum stat_id)i);
-}
-
-static int64_t since(enum stat_id s)
-{
-    return stat_get(s) - before[s];
 }
 
 // ---- one job

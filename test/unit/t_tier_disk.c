@@ -22,6 +22,7 @@
 #include "cache/envelope.h"
 #include "cache/tier.h"
 #include "config/conf.h"
+#include "test/unit/counters.h"
 
 // A file of this body takes one block.
 enum { BODY = 200, BLOCK = 4096 };
@@ -111,19 +112,6 @@ static void write_to(const char *path, const char *text)
 }
 
 // How a counter changes over a piece of code.
-static int64_t before[STAT_COUNT];
-
-static void mark_counters(void)
-{
-    for (int i = 0; i < STAT_COUNT; i++)
-        before[i] = stat_get((enum stat_id)i);
-}
-
-static int64_t since(enum stat_id s)
-{
-    return stat_get(s) - before[s];
-}
-
 static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *at)
 {
     (void)st;

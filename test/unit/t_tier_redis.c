@@ -29,6 +29,7 @@
 #include "cache/envelope.h"
 #include "cache/tier.h"
 #include "config/conf.h"
+#include "test/unit/counters.h"
 
 enum { PATIENT = 10000, HASTY = 500, NEVER = 600000, SOON = 10 };
 enum { BODY = 3000, BODY_MAX = 200000 };
@@ -38,19 +39,6 @@ static char unix_path[sizeof folder + 16];
 static int port;
 static pid_t server; // 0: none
 static bool no_redis;
-
-static int64_t before[STAT_COUNT];
-
-static void mark_counters(void)
-{
-    for (int i = 0; i < STAT_COUNT; i++)
-        before[i] = stat_get((enum stat_id)i);
-}
-
-static int64_t since(enum stat_id s)
-{
-    return stat_get(s) - before[s];
-}
 
 // ---- a server
 
