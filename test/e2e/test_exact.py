@@ -39,7 +39,7 @@ def check_asset(edge, name, tmp_path, at_once=1):
     return videos, audios
 
 
-@pytest.mark.parametrize("name", SHORT)
+@pytest.mark.parametrize("name", [n if n in SHORT else pytest.param(n, marks=pytest.mark.long) for n in ALL])
 def test_generated(name, start, clip, media_dir, tmp_path):
     clip(name)
     videos, _ = check_asset(start(media_dir), name, tmp_path)
