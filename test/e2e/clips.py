@@ -14,7 +14,9 @@ PICTURE = "testsrc2=size={w}x{h}:rate={fps}"
 SOUND = "sine=frequency=440:beep_factor=4:sample_rate=48000"
 
 X264 = "-c:v libx264 -preset veryfast -pix_fmt yuv420p -g {gop} -keyint_min {gop} -sc_threshold 0"
+X265 = "-c:v libx265 -preset ultrafast -pix_fmt yuv420p "
 AAC = "-c:a aac -b:a 128k -ac 2"
+OPEN_GOP = X264 + " -x264-params open-gop=1:bframes=3:b-pyramid=normal"
 
 
 def recipe(name, w=640, h=360, fps="25", seconds=13, video=X264, audio=AAC, mux="-movflags +faststart",
@@ -35,19 +37,26 @@ RECIPES = {r["name"]: r for r in [
     recipe("23976.mp4", fps="24000/1001"),
     recipe("2997.mp4", fps="30000/1001", gop=60),
     recipe("60.mp4", fps="60", gop=120, seconds=9),
-    recipe("opengop.mp4", video=X264 + " -x264-params open-gop=1:bframes=3:b-pyramid=normal", gop=40),
+    recipe("120.mp4", fps="120", gop=240, seconds=6),
+    recipe("opengop.mp4", video=OPEN_GOP, gop=40),
+    recipe("opengop.mkv", video=OPEN_GOP, gop=40, mux=""),
+    recipe("refresh.mp4", video=X264 + " -x264-params intra-refresh=1", gop=60),
     recipe("gop10.mp4", gop=250, seconds=24),
+    recipe("gop10.mkv", gop=250, seconds=14, mux=""),
     recipe("moovlast.mp4", mux=""),
     recipe("base.mkv", mux=""),
+    recipe("23976.mkv", fps="24000/1001", mux="", gop=60),
     recipe("2997.mkv", fps="30000/1001", mux="", gop=60),
-    recipe("hevc.mp4", video="-c:v libx265 -preset ultrafast -pix_fmt yuv420p -tag:v hvc1 "
-                             "-x265-params keyint={gop}:log-level=error"),
-    recipe("hevc.mkv", mux="", video="-c:v libx265 -preset ultrafast -pix_fmt yuv420p "
-                                     "-x265-params keyint={gop}:log-level=error"),
+    recipe("hevc.mp4", video=X265 + "-tag:v hvc1 -x265-params keyint={gop}:open-gop=0:log-level=error"),
+    recipe("hevcopen.mp4", video=X265 + "-tag:v hvc1 -x265-params keyint={gop}:open-gop=1:bframes=4:log-level=error",
+           gop=40),
+    recipe("hevcopen.mkv", mux="", video=X265 + "-x265-params keyint={gop}:open-gop=1:bframes=4:log-level=error",
+           gop=40),
     recipe("vp9.webm", mux="", video="-c:v libvpx-vp9 -deadline realtime -cpu-used 8 -g {gop} -b:v 1M",
            audio="-c:a libopus -b:a 96k"),
     recipe("vp8.webm", mux="", video="-c:v libvpx -deadline realtime -cpu-used 8 -g {gop} -b:v 1M",
            audio="-c:a libvorbis"),
+    recipe("vp9.mp4", video="-c:v libvpx-vp9 -deadline realtime -cpu-used 8 -g {gop} -b:v 1M"),
     recipe("av1.mp4", video="-c:v libsvtav1 -preset 12 -g {gop} -pix_fmt yuv420p"),
     recipe("av1.mkv", mux="", video="-c:v libsvtav1 -preset 12 -g {gop} -pix_fmt yuv420p",
            audio="-c:a libmp3lame -ac 2"),
@@ -56,7 +65,17 @@ RECIPES = {r["name"]: r for r in [
     recipe("rot180.mp4", after=turned(180)),
     recipe("rot270.mp4", after=turned(270)),
     recipe("sar.mp4", w=480, h=360, extra="-vf setsar=4/3"),
-    recipe("odd.mkv", w=641, h=361, mux="", video="-c:v libx264 -preset veryfast -pix_fmt yuv444p -g {gop}"),
+    recipe("odd.mkv", w=641, h=361, mux="", source="testsrc2=size=640x360:rate={fps},scale={w}:{h}", video="-c:v libx264 -preset veryfast -pix_fmt yuv444p -g {gop}"),
+    recipe("tenbit.mkv", mux="", video="-c:v libx264 -preset veryfast -pix_fmt yuv422p10le -g {gop}"),
+    # Holes in the times; two pictures in three; a beginning that an edit list hides.
+    recipe("holes.mkv", mux="", extra="-vf select='not(between(mod(n,90),30,41))' -vsync passthrough"),
+    recipe("uneven.mp4", fps="30", extra="-vf select='mod(n,3)' -vsync passthrough -video_track_timescale 30000"),
+    recipe("cut.mp4", after="-ss 1.32 -c copy"),
+    # Lengths: one picture, less than a part, exactly one segment, one picture more.
+    recipe("one.mp4", seconds=0.04, audio=None),
+    recipe("third.mp4", seconds=0.32),
+    recipe("four.mp4", seconds=4),
+    recipe("fourplus.mp4", seconds=4.04),
     recipe("hd.mp4", w=1920, h=1080, seconds=12, fps="30", gop=60),
     recipe("noise.mp4", w=1280, h=720, seconds=8, video=X264.replace("-preset veryfast", "-preset ultrafast"),
            source=PICTURE + ",noise=alls=40:allf=t"),
