@@ -83,7 +83,9 @@ def test_second_visit(start, clip, media_dir, tmp_path):
     edge.stop()
     edge = start(media_dir, cache=cache)
     views += look(edge, visit(edge, page, "ended"))
-    assert [{row[1] for row in v["rows"]} for v in views] == [{"made now"}, {"memory"}, {"browser"}, {"disk"}]
+    first, second, third, restarted = [{row[1] for row in v["rows"]} for v in views]
+    assert first == {"made now"} and second == {"memory"} and restarted == {"disk"}
+    assert "browser" in third <= {"browser", "memory"}  # a browser may ask again
 
 
 def test_sound(start, sound):

