@@ -46,7 +46,7 @@ def test_chromium(player, name, fps, frames, turn, start, clip, media_dir):
         [(begin, end)] = view["ranges"]
         assert begin == 0 and duration - 0.002 <= end <= duration + AUDIO_FRAME, view
         assert duration - 0.002 <= view["duration"] <= duration + AUDIO_FRAME, view
-    assert r["whole"]["waiting"] == []
+    assert [t for t in r["whole"]["waiting"] if t > 0.5] == []  # the start itself may wait
     assert [got for _, got in r["seeks"]] == [want for want, _ in r["seeks"]]
     if player != "native":
         check_switches(r["switches"], Playlist(edge, name), duration)
