@@ -134,12 +134,17 @@ static int ahead(const struct video *v)
     return far < PART_AHEAD_MAX ? (int)far : PART_AHEAD_MAX;
 }
 
+// Whether the next picture is the first of a part.  The part before may be gone: when
+// its encoder is quicker than the decoder, all of it was sent.
+static bool part_is_due(const struct video *v)
+{
+    return v->sending == v->begun || part_is_fed(v->parts[v->begun - 1]);
+}
+
 // Gives v->shown to the part whose turn it is.
 static int encode_shown(struct video *v)
 {
-    int rc = 0;
-    if (v->begun == 0 || part_is_fed(v->parts[v->begun - 1]))
-        rc = begin_part(v);
+    int rc = part_is_due(v) ? begin_part(v) : 0;
     if (rc < 0)
         return rc;
     rc = part_give(v->parts[v->begun - 1], v->shown, ahead(v));
