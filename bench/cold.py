@@ -34,8 +34,8 @@ def exact_rate(kilobits):
     text = subprocess.run([os.path.join(BUILD, "tidemill"), "-T", "/"], capture_output=True, text=True,
                           check=True).stdout
     for m in re.findall(r'"maxrate": (\d+)', text):
-        if round((rate := int(m) * 10 // 11) / 1000) == kilobits:
-            return rate
+        if round(int(m) / 1000) == kilobits:
+            return int(m)
     return kilobits * 1000
 
 

@@ -29,7 +29,7 @@ struct rendition {
     char codecs[32];         // RFC 6381
     // Bits per second that no segment of this rendition exceeds, container
     // included.  Each part starts with the buffer filled to init, and its encoder
-    // brings it to half by the end; so, with P the seconds of the shortest part,
+    // brings it to half by the end at worst; so, with P the seconds of the shortest part,
     //   video  1.05 x (maxrate + max(0, init - 1/2) x bufsize / P) + 2000 + container
     //          (P < 1 s: there may be no time for that: init x bufsize / P)
     //   audio  1.6 x nominal, the spread of constant quality, + container.
@@ -45,8 +45,6 @@ struct rendition {
 // - maxrate is limited to a multiple of the source's own rate (1.5 for H.264), as more
 //   saves nothing, but not below 100 kb/s;
 // - a rung that then saves less than 15 % of maxrate against the one above is dropped.
-// maxrate is what a rung may cost: the encoder is told maxrate / 1.1, since the
-// restart of its buffer in each part of two seconds costs that tenth.
 
 // A rung of the ladder that this asset does not get, and why; for `probe`.
 struct dropped {

@@ -17,8 +17,8 @@
 // works, makes libav log through us.  0, or -E_CONFIG and one line in detail.
 int av_setup(char *detail, size_t cap);
 
-// Stands for what reaches the bytes from the libraries: their versions and the
-// header bytes they write for fixed settings.  Static text, valid after av_setup.
+// Stands for what reaches the bytes besides the order: the versions of the libraries,
+// the header bytes they write for fixed settings, and a number of our own.  Static text, valid after av_setup.
 const char *av_signature(void);
 
 // Runs one job to its end on the calling thread (and codec threads of its own).

@@ -3,6 +3,12 @@
 // Decode times within a part are its presentation times in order, so offsets are
 // signed and a part's earliest presentation time is its first decode time.
 //
+// Behind a part's last picture the encoder is given that picture once more, as the IDR
+// picture with which a stream would go on.  x264 plans its buffer as far as it can see:
+// at the end of a stream it starves the last pictures at a binding maxrate (SSIM fell by
+// up to 0.06 in the last three), before an IDR picture it does not, and saves for it.
+// It is never coded: nothing is asked of the encoder after the part's last picture.
+//
 // Lock: part.lock guards the queue and what is shared below; the encoder runs
 // outside it.
 
@@ -92,7 +98,7 @@ static int encode(struct part *p, const AVFrame *frame)
 {
     const int64_t start = clock_us();
     int rc = avcodec_send_frame(p->encoder, frame), taken = 0;
-    while (rc >= 0 && taken == 0) {
+    while (rc >= 0 && taken == 0 && p->packets < p->order.frames) {
         rc = avcodec_receive_packet(p->encoder, p->packet);
         if (rc < 0)
             break;
@@ -100,22 +106,32 @@ static int encode(struct part *p, const AVFrame *frame)
         av_packet_unref(p->packet);
     }
     p->us += clock_us() - start;
-    if (taken < 0 || rc == AVERROR(EAGAIN) || rc == AVERROR_EOF)
+    if (taken < 0 || rc >= 0 || rc == AVERROR(EAGAIN) || rc == AVERROR_EOF)
         return taken;
     return fail_libav(&p->why, -E_INTERNAL, rc, "encoding");
+}
+
+static int encode_next(struct part *p)
+{
+    AVFrame *frame = next_frame(p);
+    if (!frame)
+        return -E_CANCELLED;
+    frame->pts = p->sent++;
+    int rc = encode(p, frame);
+    if (rc == 0 && p->sent == p->order.frames) {
+        frame->pts = p->sent;
+        frame->pict_type = AV_PICTURE_TYPE_I;
+        rc = encode(p, frame);
+    }
+    av_frame_free(&frame);
+    return rc;
 }
 
 static int encode_all(struct part *p)
 {
     int rc = 0;
-    while (rc == 0 && p->sent < p->order.frames) {
-        AVFrame *frame = next_frame(p);
-        if (!frame)
-            return -E_CANCELLED;
-        frame->pts = p->sent++;
-        rc = encode(p, frame);
-        av_frame_free(&frame);
-    }
+    while (rc == 0 && p->sent < p->order.frames)
+        rc = encode_next(p);
     if (rc == 0)
         rc = encode(p, NULL);
     if (rc == 0 && p->packets != p->order.frames)

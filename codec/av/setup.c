@@ -20,6 +20,10 @@
 #include "codec/av/encode.h"
 #include "codec/media.h"
 
+// Raised by one whenever our own code makes other bytes of the same order, so that what
+// an older program left in a cache is not taken for what this one would make.
+#define OWN_VERSION 2
+
 // The largest buffer libav may ask for at once; a 16384x16384 picture of 10 bits fits.
 #define ALLOC_MAX (1 * GIB)
 
@@ -42,7 +46,7 @@ static const struct video_settings VIDEO = {
 };
 static const struct audio_settings AUDIO = { .sample_rate = 48000, .channels = 2, .quality = 100 };
 
-static char signature[160];
+static char signature[176];
 
 // ---- libav's messages
 
@@ -154,10 +158,10 @@ static int sign(const struct why *why)
         const struct key k = key_of(headers.data, headers.len);
         const unsigned c = avcodec_version(), s = swscale_version(), r = swresample_version();
         snprintf(signature, sizeof signature,
-                 "lavc %u.%u.%u swscale %u.%u.%u swresample %u.%u.%u x264 %d headers %.16s",
-                 AV_VERSION_MAJOR(c), AV_VERSION_MINOR(c), AV_VERSION_MICRO(c), AV_VERSION_MAJOR(s),
-                 AV_VERSION_MINOR(s), AV_VERSION_MICRO(s), AV_VERSION_MAJOR(r), AV_VERSION_MINOR(r),
-                 AV_VERSION_MICRO(r), build, key_hex(&k, hex));
+                 "own %d lavc %u.%u.%u swscale %u.%u.%u swresample %u.%u.%u x264 %d headers %.16s",
+                 OWN_VERSION, AV_VERSION_MAJOR(c), AV_VERSION_MINOR(c), AV_VERSION_MICRO(c),
+                 AV_VERSION_MAJOR(s), AV_VERSION_MINOR(s), AV_VERSION_MICRO(s), AV_VERSION_MAJOR(r),
+                 AV_VERSION_MINOR(r), AV_VERSION_MICRO(r), build, key_hex(&k, hex));
     }
     buf_finish(&headers);
     return rc;
