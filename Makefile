@@ -91,7 +91,7 @@ deps:
 		libhiredis-dev libssl-dev libxxhash-dev zlib1g-dev libavformat-dev libavcodec-dev \
 		libavfilter-dev libswscale-dev libswresample-dev libavutil-dev
 deps-test: deps
-	.ci/install libcmocka-dev python3 python3-pytest chromium redis-server nginx ffmpeg \
+	.ci/install libcmocka-dev python3 python3-pytest python3-numpy chromium redis-server nginx ffmpeg \
 		fonts-dejavu-core clang clang-format cppcheck $(NPM)
 	+$(MAKE) player test/browser/node_modules/.package-lock.json
 
