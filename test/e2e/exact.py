@@ -123,21 +123,39 @@ def frame_count(r):
     return sum(len(f.samples) for fragments in r.fragments for f in fragments)
 
 
-def barcodes(r, tmp, undo="null"):
-    """The frame numbers seen in the decoded rendition; undo: filters that turn it back as it was stamped."""
-    path = r.whole(os.path.join(str(tmp), f"{r.name}-all.mp4"))
-    w, h = r.init.width, r.init.height
-    if "transpose" in undo:
-        w, h = h, w
-    out = subprocess.run(f"ffmpeg -v error -i '{path}' -vf {undo} -vsync passthrough -f rawvideo -pix_fmt gray - | "
-                         f"'{BARCODE}' read {w} {h}", shell=True, capture_output=True, text=True)
-    os.unlink(path)
+def read_barcodes(path, w, h, undo="null"):
+    """The frame number that each presented picture of a file shows, None where there is none to read."""
+    out = subprocess.run(f"ffmpeg -v error -noautorotate -i '{path}' -vf {undo} -vsync passthrough -f rawvideo "
+                         f"-pix_fmt gray - | '{BARCODE}' read {w} {h}", shell=True, capture_output=True, text=True)
     assert not out.stderr, out.stderr
     return [int(n) if n != "?" else None for n in out.stdout.split()]
 
 
-def source_frames(path):
-    """Presentation times of the video packets, sorted, as seconds."""
-    out = subprocess.run(["ffprobe", "-v", "error", "-select_streams", "v:0", "-show_entries", "packet=pts_time,flags",
-                          "-of", "csv=p=0", path], capture_output=True, text=True, check=True).stdout
-    return sorted(float(l.split(",")[0]) for l in out.split() if "D" not in l.split(",")[1])
+def barcodes(r, tmp, undo="null"):
+    """Those of a rendition; undo: filters that turn it back as it was stamped."""
+    path = r.whole(os.path.join(str(tmp), f"{r.name}-all.mp4"))
+    w, h = r.init.width, r.init.height
+    if "transpose" in undo:
+        w, h = h, w
+    numbers = read_barcodes(path, w, h, undo)
+    os.unlink(path)
+    return numbers
+
+
+def presented(path):
+    """(begin, end) of the presented pictures by the packets' times, in order, from the first one's begin; seconds."""
+    def ask(what):
+        return subprocess.run(["ffprobe", "-v", "error", "-select_streams", "v:0", "-show_entries", what, "-of",
+                               "csv=p=0", path], capture_output=True, text=True, check=True).stdout.split()
+
+    tick = Fraction(ask("stream=time_base")[0])
+    rows = sorted((int(pts) * tick, int(duration) * tick) for pts, duration, flags in
+                  (line.split(",")[:3] for line in ask("packet=pts,duration,flags")) if "D" not in flags)
+    return [(pts - rows[0][0], pts - rows[0][0] + duration) for pts, duration in rows]
+
+
+def shown_on_grid(path, fps):
+    """Which presented picture each frame of a grid shows: the nearest, of two the earlier."""
+    times = presented(path)
+    count = int(times[-1][1] * fps + Fraction(1, 2))
+    return [min(range(len(times)), key=lambda i: (abs(times[i][0] - n / fps), i)) for n in range(count)]
