@@ -67,7 +67,7 @@ def command(path, k, s, threads):
             f"scale={s['width']}:{s['height']}:flags=bicubic+accurate_rnd+full_chroma_int+bitexact,format=yuv420p",
             "-c:v", "libx264", "-preset", "veryfast", "-profile:v", "high", "-level:v", str(s["level"]),
             "-crf", s["crf"], "-maxrate", str(s["rate"]), "-bufsize", str(s["rate"]),
-            "-rc_init_occupancy", str(s["rate"] * 7 // 10), "-x264-params", "stitchable=1:cpu-independent=1",
+            "-rc_init_occupancy", str(s["rate"] * 68 // 100), "-x264-params", "stitchable=1:cpu-independent=1",
             "-g", "20001", "-keyint_min", "20001", "-forced-idr", "1", "-flags", "+cgop",
             "-fps_mode", "passthrough",
             "-force_key_frames", f"expr:{keys}", *threads,

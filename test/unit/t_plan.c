@@ -152,11 +152,11 @@ static void rung_rates(void **state)
     const struct video_settings *v = &p.renditions[0].v;
     assert_int_equal(v->maxrate, 2800000);
     assert_int_equal(v->bufsize, v->maxrate);
-    assert_int_equal(v->vbv_init_permille, 700);
+    assert_int_equal(v->vbv_init_permille, 680);
     assert_int_equal(v->crf, 23);
     assert_int_equal(v->level, 31);
-    // Parts of 2 s: 1.05 x maxrate x 1.1 and some thousands.
-    assert_in_range(p.renditions[0].bandwidth, 3234000 + 2000, 3234000 + 20000);
+    // Parts of 2 s: 1.05 x maxrate x 1.09 and some thousands.
+    assert_in_range(p.renditions[0].bandwidth, 3204600 + 2000, 3204600 + 20000);
 
     m = head((struct source){ .w = 1280, .h = 720, .fps = { 60, 1 }, .rate = 9000000 });
     assert_int_equal(plan_of(&p, &conf, &m), 0);
@@ -166,8 +166,8 @@ static void rung_rates(void **state)
     m.frames = 6036;
     assert_int_equal(plan_of(&p, &conf, &m), 0);
     v = &p.renditions[0].v;
-    assert_in_range(p.renditions[0].bandwidth, (v->maxrate + v->bufsize * 7 / 6) * 105 / 100,
-                    (v->maxrate + v->bufsize * 7 / 6) * 105 / 100 + 40000);
+    const int64_t most = (v->maxrate + v->bufsize * 68 / 60) * 105 / 100;
+    assert_in_range(p.renditions[0].bandwidth, most, most + 40000);
 }
 
 static void colours(void **state)
