@@ -143,19 +143,27 @@ def barcodes(r, tmp, undo="null"):
 
 
 def presented(path):
-    """(begin, end) of the presented pictures by the packets' times, in order, from the first one's begin; seconds."""
+    """(begin, end) of the presented pictures by the packets' times, in order, from the first one's begin; seconds.
+    The last one ends where its stream does, if the container says (an edit list may cut it)."""
     def ask(what):
         return subprocess.run(["ffprobe", "-v", "error", "-select_streams", "v:0", "-show_entries", what, "-of",
                                "csv=p=0", path], capture_output=True, text=True, check=True).stdout.split()
 
-    tick = Fraction(ask("stream=time_base")[0])
+    tick = Fraction(ask("stream=time_base")[0].rstrip(","))
     rows = sorted((int(pts) * tick, int(duration) * tick) for pts, duration, flags in
                   (line.split(",")[:3] for line in ask("packet=pts,duration,flags")) if "D" not in flags)
-    return [(pts - rows[0][0], pts - rows[0][0] + duration) for pts, duration in rows]
+    shown = [(pts - rows[0][0], pts - rows[0][0] + duration) for pts, duration in rows]
+    length = ask("stream=duration_ts")[0].rstrip(",")
+    if length != "N/A":
+        shown[-1] = shown[-1][0], min(shown[-1][1], int(length) * tick)
+    return shown
+
+
+def frames_on_grid(path, fps):
+    return int(presented(path)[-1][1] * fps + Fraction(1, 2))
 
 
 def shown_on_grid(path, fps):
     """Which presented picture each frame of a grid shows: the nearest, of two the earlier."""
-    times = presented(path)
-    count = int(times[-1][1] * fps + Fraction(1, 2))
+    times, count = presented(path), frames_on_grid(path, fps)
     return [min(range(len(times)), key=lambda i: (abs(times[i][0] - n / fps), i)) for n in range(count)]
