@@ -86,6 +86,8 @@ PLAIN = {r["name"]: r for r in [
     recipe("tiny.mp4", w=320, h=180),
     recipe("brief.mp4", w=320, h=180, seconds=3),
     recipe("tiny-other.mp4", w=320, h=180, gop=40, source="mandelbrot=size={w}x{h}:rate={fps}"),
+    recipe("snow.mp4", w=320, h=180, seconds=7, source="nullsrc=size={w}x{h}:rate={fps},geq=random(1)*255:128:128",
+           video="-c:v libx264 -preset ultrafast -pix_fmt yuv420p -qp 10", sound="anoisesrc=sample_rate=48000"),
     recipe("tiny-last.mp4", w=320, h=180, mux=""),
     recipe("tiny.mkv", w=320, h=180, mux=""),
 ]}
