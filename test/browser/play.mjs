@@ -1,13 +1,14 @@
 // Plays one master playlist in Chromium and prints what happened as JSON.
 //
-//   node play.mjs '{"player": "hls", "url": ..., "fps": 25, "frames": 325, "turn": 0}'
+//   node play.mjs '{"player": "hls", "url": ..., "cold": ..., "fps": 25, "frames": 325, "turn": 0}'
 //
-// player: hls, shaka or native (the browser's own).  It plays twice, at double speed (which
-// drops no frame) unless rate says otherwise, in a page each: eagerly, as people do, while the server makes what it is
-// asked for; then everything is there, and where the player can be told so in its buffer
-// beforehand, so that nothing but the media can make it wait.  Ten seeks follow, and rungs
-// forced in turn while it plays.  turn: degrees clockwise by which the picture has to be
-// turned for its barcode to stand upright.
+// player: hls, shaka or native (the browser's own).  First it seeks ten times in cold, the
+// same asset at a server that has made nothing of it.  Then it plays twice, in a page each:
+// eagerly, as people do, while the server makes what it is asked for, at double speed (which
+// drops no frame) unless rate says otherwise; then everything is there, and where the player
+// can be told so in its buffer beforehand, so that nothing but the media can make it wait.
+// Ten seeks follow, and rungs forced in turn while it plays.  turn: degrees clockwise by
+// which the picture has to be turned for its barcode to stand upright.
 import { createServer } from 'node:http';
 import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -32,16 +33,16 @@ const server = createServer(async (q, a) => {
 });
 await new Promise((done) => server.listen(0, '127.0.0.1', done));
 
-async function open(browser, result) {
+async function open(browser, result, url = order.url) {
   const page = await browser.newPage({ viewport: { width: 1280, height: 800 } });
   page.on('pageerror', (e) => { (result.pageErrors ??= []).push(String(e)); });
   await page.goto(`http://127.0.0.1:${server.address().port}/`);
-  await page.evaluate(async ([p, u, t]) => { turn = t; await players[p](u); }, [order.player, order.url, order.turn]);
+  await page.evaluate(async ([p, u, t]) => { turn = t; await players[p](u); }, [order.player, url, order.turn]);
   return page;
 }
 
-async function toTheEnd(page) {
-  await page.evaluate((r) => { video.playbackRate = r; return video.play(); }, order.rate || 2);
+async function toTheEnd(page, rate) {
+  await page.evaluate((r) => { video.playbackRate = r; return video.play(); }, rate);
   await page.waitForFunction(() => seen.ended || seen.errors.length > 0, null, patience);
   return page.evaluate(() => ({
     ...seen,
@@ -103,8 +104,13 @@ async function warm(url) {
 }
 
 await withBrowser(async (browser, result) => {
+  const cold = await open(browser, result, order.cold);
+  result.coldSeeks = await seeks(cold);
+  result.coldErrors = await cold.evaluate(() => seen.errors);
+  await cold.close();
+
   const eager = await open(browser, result);
-  result.eager = await toTheEnd(eager);
+  result.eager = await toTheEnd(eager, order.rate || 2);
   await eager.close();
   await warm(order.url);
 
@@ -113,7 +119,7 @@ await withBrowser(async (browser, result) => {
     await page.evaluate(() => fillBuffer());
     await filled(page);
   }
-  result.whole = await toTheEnd(page);
+  result.whole = await toTheEnd(page, 1);
   result.seeks = await seeks(page);
   if (!native) result.switches = await switches(page);
   if (order.screenshot) await page.screenshot({ path: order.screenshot });

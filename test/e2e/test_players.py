@@ -34,11 +34,14 @@ AUDIO_FRAME = 1024 / 44100  # the sound of a clip may end so much later than its
 
 @pytest.mark.parametrize("player,name,fps,frames,turn", CASES)
 def test_chromium(player, name, fps, frames, turn, start, clip, media_dir):
-    edge = start(media_dir)
+    clip(name)
+    edge, cold = start(media_dir), start(media_dir)
+    url, cold_url = (f"{e.url}/{quote(name)}/master.m3u8" for e in (edge, cold))
     # Where Chromium decodes large pictures by itself, twice the speed may be too much for it.
-    r = browser.run("play.mjs", dict(player=player, url=f"{edge.url}/{quote(clip(name))}/master.m3u8",
-                                     fps=fps, frames=frames, turn=turn, rate=1 if name == "hd.mp4" else 2))
+    r = browser.run("play.mjs", dict(player=player, url=url, cold=cold_url, fps=fps, frames=frames, turn=turn,
+                                     rate=1 if name == "hd.mp4" else 2))
     duration = frames / fps
+    assert cold.stop() == 0
     assert "failed" not in r and "pageErrors" not in r, (r, edge.log_tail())
     for view in r["eager"], r["whole"]:
         assert view["ended"] and view["errors"] == [], (view, edge.log_tail())
@@ -47,7 +50,9 @@ def test_chromium(player, name, fps, frames, turn, start, clip, media_dir):
         assert begin == 0 and duration - 0.002 <= end <= duration + AUDIO_FRAME, view
         assert duration - 0.002 <= view["duration"] <= duration + AUDIO_FRAME, view
     assert [t for t in r["whole"]["waiting"] if t > 0.5] == []  # the start itself may wait
-    assert [got for _, got in r["seeks"]] == [want for want, _ in r["seeks"]]
+    for seeks in r["coldSeeks"], r["seeks"]:
+        assert len(seeks) == 10 and [got for _, got in seeks] == [want for want, _ in seeks]
+    assert r["coldErrors"] == []
     if player != "native":
         check_switches(r["switches"], Playlist(edge, name), duration)
     assert r["errors"] == []
