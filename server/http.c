@@ -35,6 +35,15 @@
 // space in the target) the gate refuses too, and better: an error that is found
 // after the header's end, libmicrohttpd answers with two headers.
 //
+// A header without Content-Length, with the connection left open behind it, it
+// knows for the status 204 alone.  Elsewhere it closes, or promises chunks and then
+// sends the last one, even after a 304 and to HEAD, where that byte would begin the
+// next answer.  So where such an answer has no length that we know, it is told to
+// send a 204, and we send the true status line ahead, with a field open at its end
+// that takes in the other one:
+//     HTTP/1.1 304 Not Modified
+//     X-Sent-As: HTTP/1.1 204 No Content
+//
 // MHD_quiesce_daemon is not used: with a pool it races with its own workers for
 // the removal of the listening socket, and the loser aborts the process.
 //
@@ -223,22 +232,44 @@ static ssize_t read_nothing(void *arg, uint64_t offset, char *out, size_t max)
     return MHD_CONTENT_READER_END_WITH_ERROR;
 }
 
-// The header of an answer whose body is not sent.  With a length it says
-// Content-Length.  Without one, libmicrohttpd would promise chunks even here, and
-// then send the last one; it keeps quiet only in the ways of HTTP/1.0, at the
-// price of closing the connection.
+// The header, with its Content-Length, of an answer whose body is not sent.
 static struct MHD_Response *respond_header(uint64_t length)
 {
-    struct MHD_Response *const m =
-        MHD_create_response_from_callback(length, BLOCK, read_nothing, NULL, NULL);
-    if (m && length == MHD_SIZE_UNKNOWN)
-        MHD_set_response_options(m, MHD_RF_HTTP_1_0_COMPATIBLE_STRICT, MHD_RO_END);
-    return m;
+    return MHD_create_response_from_callback(length, BLOCK, read_nothing, NULL, NULL);
 }
 
 static struct MHD_Response *respond_empty(void)
 {
     return MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
+}
+
+// False when the network takes nothing now.  A part of a status line cannot be
+// mended: then the connection ends.
+static bool send_ahead(struct client *c, const char *line, size_t n)
+{
+    const ssize_t sent = send(c->watched.fd, line, n, MSG_DONTWAIT | MSG_NOSIGNAL | MSG_MORE);
+    if (sent > 0 && (size_t)sent < n)
+        shutdown(c->watched.fd, SHUT_RDWR);
+    return sent > 0;
+}
+
+// The header of an answer whose body is not sent and has no known length; *status
+// is the one that libmicrohttpd is to send.  What went before has left for the
+// network when a request is answered, so that ours may go there too.
+static struct MHD_Response *respond_unsized(struct client *c, unsigned *status)
+{
+    char line[64];
+    const int n = snprintf(line, sizeof line, "HTTP/1.1 %u %s\r\nX-Sent-As: ", *status,
+                           MHD_get_reason_phrase_for(*status));
+    if (send_ahead(c, line, (size_t)n)) {
+        *status = 204;
+        return respond_empty();
+    }
+    // The way of HTTP/1.0, which closes the connection.
+    struct MHD_Response *const m = respond_header(MHD_SIZE_UNKNOWN);
+    if (m)
+        MHD_set_response_options(m, MHD_RF_HTTP_1_0_COMPATIBLE_STRICT, MHD_RO_END);
+    return m;
 }
 
 static struct MHD_Response *respond_text(struct buf *text)
@@ -274,14 +305,15 @@ static struct MHD_Response *respond_stream(struct client *c)
     return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, BLOCK, read_stream, c, NULL);
 }
 
-static struct MHD_Response *respond(struct client *c, struct reply *r)
+// *status is r's; it becomes what libmicrohttpd is to send.
+static struct MHD_Response *respond(struct client *c, struct reply *r, unsigned *status)
 {
     const bool head = r->head || c->exchange.request.method == METHOD_HEAD;
     switch (r->body) {
     case BODY_NONE:
         if (r->status == 204)
             return respond_empty();
-        return respond_header(r->length ? r->length : MHD_SIZE_UNKNOWN);
+        return r->length ? respond_header(r->length) : respond_unsized(c, status);
     case BODY_TEXT:
         c->promised = head ? 0 : (int64_t)r->text.len;
         return respond_text(&r->text);
@@ -291,7 +323,7 @@ static struct MHD_Response *respond(struct client *c, struct reply *r)
         c->promised = (int64_t)r->length;
         return respond_range(c->exchange.object, r->offset, r->length);
     case BODY_STREAM:
-        return head ? respond_header(MHD_SIZE_UNKNOWN) : respond_stream(c);
+        return head ? respond_unsized(c, status) : respond_stream(c);
     }
     return NULL;
 }
@@ -299,7 +331,8 @@ static struct MHD_Response *respond(struct client *c, struct reply *r)
 // Finishes r.
 static enum MHD_Result send_reply(struct client *c, struct reply *r)
 {
-    struct MHD_Response *const m = respond(c, r);
+    unsigned status = (unsigned)r->status;
+    struct MHD_Response *const m = respond(c, r, &status);
     enum MHD_Result sent = MHD_NO;
     if (m) {
         for (int i = 0; i < r->header_count; i++)
@@ -308,7 +341,7 @@ static enum MHD_Result send_reply(struct client *c, struct reply *r)
             MHD_add_response_header(m, MHD_HTTP_HEADER_CONNECTION, "close");
         c->outcome.status = r->status;
         c->outcome.first_us = clock_us();
-        sent = MHD_queue_response(c->connection, (unsigned)r->status, m);
+        sent = MHD_queue_response(c->connection, status, m);
         MHD_destroy_response(m);
     }
     reply_finish(r);

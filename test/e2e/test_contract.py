@@ -210,6 +210,65 @@ def test_never_made_head_and_not_modified(edge, cold, warm):
     assert head.header("content-length") == str(len(made.body)) and head.header("etag") == tag
 
 
+def leaves_of(edge, shelf):
+    """(path, tag, request fields, is it in memory) of each kind of answer, made and not."""
+    out = []
+    for made in (True, False):
+        folder = folder_of(edge, shelf.take())
+        for leaf in ("0.m4s", "init.mp4", "index.m3u8"):
+            # The name is the tag, so HEAD tells the tag; of a segment, without making it.
+            tag = (edge.get if made else lambda p: edge.request("HEAD", p))(folder + leaf).header("etag")
+            out.append((folder + leaf, tag, [], made or leaf != "0.m4s"))
+    entry, packed = f"/{shelf.take()}/master.m3u8", {"Accept-Encoding": "gzip"}
+    out.append((entry, edge.get(entry, packed).header("etag"), ["Accept-Encoding: gzip"], True))
+    return out
+
+
+@pytest.mark.parametrize("version", ["1.1", "1.0"])
+def test_revalidation_keeps_the_connection(edge, shelf, warm, version):
+    """A CDN asks again and again on one connection, and loses none by it."""
+    leaves = leaves_of(edge, shelf)
+    alive = ["Connection: keep-alive"] if version == "1.0" else []
+    before, opened = encodes(edge), edge.metrics()["origin_requests_total"]
+    with Raw(edge) as c:
+        for turn in range(3):
+            for path, tag, fields, in_memory in leaves:
+                for method, condition, want in (("GET", [f"If-None-Match: {tag}"], 304), ("HEAD", [], 200),
+                                                ("HEAD", [f"If-None-Match: {tag}"], 304)):
+                    c.get(path, *fields, *alive, *condition, method=method, version=version)
+                    status, head = c.head()
+                    assert status == want and head["etag"] == tag, (path, method, head)
+                    assert head.get("connection", "") == ("Keep-Alive" if alive else ""), (path, method, head)
+                    assert "transfer-encoding" not in head and ("content-length" in head) == in_memory, (path, head)
+                    if in_memory:
+                        a = edge.get(path, {"Accept-Encoding": "gzip"} if fields else None)
+                        assert head["content-length"] == a.header("content-length")
+            c.get(warm[0], *alive, version=version)
+            status, head = c.head()
+            assert status == 200 and c.input.read(int(head["content-length"])) == warm[1], turn
+        assert encodes(edge) == before and edge.metrics()["origin_requests_total"] == opened
+
+
+def test_revalidation_of_what_nobody_has(start, clip, media_dir, tmp_path):
+    """After a restart on an empty cache: playlist and init too are told by their names alone."""
+    name = clip("tiny.mp4")
+    first = start(media_dir)
+    folder = folder_of(first, name)
+    tags = {leaf: first.get(folder + leaf).header("etag") for leaf in ("index.m3u8", "init.mp4", "0.m4s")}
+    second = start(media_dir, cache=tmp_path / "empty")
+    with Raw(second) as c:
+        for _ in range(20):
+            for leaf, tag in tags.items():
+                c.get(folder + leaf, f"If-None-Match: {tag}")
+                status, head = c.head()
+                assert status == 304 and head["etag"] == tag
+                assert not {"connection", "content-length", "transfer-encoding"} & set(head), head
+        assert second.metrics()["probes_total"] + encodes(second) == 0
+        c.get(f"/{quote(name)}/master.m3u8")
+        status, head = c.head()
+        assert status == 200 and c.input.read(int(head["content-length"])).startswith(b"#EXTM3U")
+
+
 def test_star_means_what_is_there(edge, warm):
     assert edge.get(warm[0], {"If-None-Match": "*"}).status == 304
     assert edge.get(warm[0].replace("0.m4s", "7.m4s"), {"If-None-Match": "*"}).status == 404

@@ -638,8 +638,8 @@ static void failure_cuts(void **state)
     stop(h);
 }
 
-// Neither a length nor chunks are promised where there are none, and nothing
-// follows the header.
+// Neither a length nor chunks are promised where there are none, nothing follows the
+// header, and the connection lives on.
 static void unknown_sizes(void **state)
 {
     (void)state;
@@ -650,18 +650,55 @@ static void unknown_sizes(void **state)
         { "HEAD /made", "", 200 },
         { "GET /made", "If-None-Match: " TAG "\r\n", 304 },
         { "HEAD /made", "If-None-Match: " TAG "\r\n", 304 },
+        { "HEAD /made", "Range: bytes=0-9\r\n", 200 },
     };
     struct http *const h = start(1);
+    struct conn *const c = dial(h);
     make();
-    for (size_t i = 0; i < countof(rows); i++) {
-        struct conn *const c = dial(h);
-        ask(c, rows[i].line, rows[i].fields);
+    for (size_t i = 0; i < 10 * countof(rows); i++) {
+        const size_t row = i % countof(rows);
+        ask(c, rows[row].line, rows[row].fields);
         const struct answer *const a = get(c, true);
-        assert_int_equal(a->status, rows[i].status);
+        assert_int_equal(a->status, rows[row].status);
         assert_null(field(a, "Content-Length"));
         assert_null(field(a, "Transfer-Encoding"));
+        assert_null(field(a, "Connection"));
         assert_string_equal(field(a, "ETag"), TAG);
-        assert_true(at_end(c));
+        wait_for(&seen.done, 2 * (int)i + 1);
+        assert_int_equal(seen.last.status, rows[row].status);
+        ask(c, "GET /text", "");
+        assert_memory_equal(get(c, false)->body, "gzip 0", 6);
+    }
+    hang_up(c);
+    stop(h);
+}
+
+// Sent ahead into a network that is full: whole answers in order, until one that may
+// have closed the connection, and said so.
+static void unknown_sizes_after_much(void **state)
+{
+    (void)state;
+    enum { N = 40 };
+    struct http *const h = start(1);
+    make();
+    for (int more_or_less = 0; more_or_less < 200; more_or_less += 50) {
+        struct conn *const c = dial(h);
+        for (int i = 0; i < N; i++) {
+            char range[64];
+            snprintf(range, sizeof range, "Range: bytes=%d-\r\n", 13 * i + more_or_less);
+            ask(c, "GET /whole", range);
+            ask(c, "HEAD /made", "");
+        }
+        bool closed = false;
+        for (int i = 0; i < N && !closed; i++) {
+            const struct answer *a = get(c, false);
+            assert_int_equal(a->status, 206);
+            assert_int_equal(a->n, BODY - (13 * i + more_or_less));
+            a = get(c, true);
+            assert_int_equal(a->status, 200);
+            closed = field(a, "Connection") != NULL;
+        }
+        assert_true(!closed || at_end(c));
         hang_up(c);
     }
     stop(h);
@@ -697,6 +734,23 @@ static void http10(void **state)
         assert_null(field(a, "Transfer-Encoding"));
         put(c, alive, strlen(alive));
     }
+    hang_up(c);
+
+    // No length, and no body to end by closing.
+    object_unref(&seen.made);
+    make();
+    c = dial(h);
+    for (int i = 0; i < 3; i++) {
+        static const char *const heads[] = {
+            "HEAD /made HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", "HEAD /made HTTP/1.0\r\n\r\n"
+        };
+        put(c, heads[i / 2], strlen(heads[i / 2]));
+        a = get(c, true);
+        assert_int_equal(a->status, 200);
+        assert_null(field(a, "Content-Length"));
+        assert_string_equal(field(a, "Connection"), i < 2 ? "Keep-Alive" : "close");
+    }
+    assert_true(at_end(c));
     hang_up(c);
     stop(h);
 }
@@ -1356,6 +1410,7 @@ int main(void)
         cmocka_unit_test_teardown(streams_as_made, reset),
         cmocka_unit_test_teardown(failure_cuts, reset),
         cmocka_unit_test_teardown(unknown_sizes, reset),
+        cmocka_unit_test_teardown(unknown_sizes_after_much, reset),
         cmocka_unit_test_teardown(http10, reset),
         cmocka_unit_test_teardown(ranges_wait_for_the_whole, reset),
         cmocka_unit_test_teardown(storm, reset),
