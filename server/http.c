@@ -620,8 +620,9 @@ struct http *http_start(const struct conf *conf, const char *address, int thread
     memcpy(h->address, bound, sizeof bound);
     pthread_mutex_init(&h->lock, NULL);
     cond_init(&h->quiet);
-    h->watch = watch_create(h->header_timeout_ms < h->idle_timeout_ms ? h->header_timeout_ms
-                                                                      : h->idle_timeout_ms);
+    const int64_t period_ms =
+        h->header_timeout_ms < h->idle_timeout_ms ? h->header_timeout_ms : h->idle_timeout_ms;
+    h->watch = watch_create(period_ms, conf->http_send_rate, h->idle_timeout_ms);
     // From here on the descriptor is the daemon's, also when it fails.
     if (h->watch)
         h->daemon = start_daemon(h, conf, fd, threads);

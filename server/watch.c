@@ -9,10 +9,16 @@
 // and takes them out of the set under the lock.  Removal from the set is under
 // the lock too, so an event never points at a connection that is gone.
 //
+// A look asks the system about each, so it is taken at a few at a time, and the
+// lock left alone in between: HTTP threads want it too.  Those seen go to the end of
+// the list.
+//
 // Lock order: ours, then whatever hung_up takes.
 
 #include "server/watch.h"
 
+#include <linux/tcp.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -20,18 +26,21 @@
 #include <unistd.h>
 
 #include "base/base.h"
+#include "base/stat.h"
 
 #define EVENTS_AT_ONCE 64
+#define LOOKS_AT_ONCE 64
 
 struct watch {
     // constant after create
     int epoll;
     int stop; // an eventfd in the set; the only member without a connection
-    int64_t period_ms;
+    int64_t period_ms, rate, rate_ms;
     pthread_t thread;
 
     pthread_mutex_t lock;
     struct list watched; // protected by lock
+    int count;           // of them; protected by lock
 };
 
 static int sleep_ms(struct watch *t)
@@ -61,19 +70,69 @@ static bool take_events(struct watch *t)
     return go_on;
 }
 
-static void cut_the_late(struct watch *t)
+static bool is_late(struct watched *w, int64_t now)
+{
+    int64_t deadline = atomic_load_explicit(&w->deadline_ms, memory_order_relaxed);
+    // Its owner may just have moved it.
+    return deadline && deadline <= now &&
+           atomic_compare_exchange_strong(&w->deadline_ms, &deadline, 0);
+}
+
+// What the system has not sent is owed: it sends what the client has room for.
+static bool is_slow(const struct watch *t, struct watched *w, int64_t now)
+{
+    struct tcp_info info = { 0 };
+    socklen_t n = sizeof info;
+    if (t->rate == 0 || atomic_load_explicit(&w->deadline_ms, memory_order_relaxed) ||
+        getsockopt(w->fd, IPPROTO_TCP, TCP_INFO, &info, &n) < 0)
+        return false;
+    const struct pace_look look = { .now_ms = now,
+                                    .taken = info.tcpi_bytes_acked,
+                                    .owed = info.tcpi_notsent_bytes > 0 };
+    return pace_is_slow(&w->pace, &look, t->rate, t->rate_ms);
+}
+
+// What the system holds for the client goes at once when the socket is closed, and
+// not when the client has read it.
+static void cut_the_slow(struct watched *w)
+{
+    const struct linger none = { .l_onoff = 1 };
+    setsockopt(w->fd, SOL_SOCKET, SO_LINGER, &none, sizeof none);
+    shutdown(w->fd, SHUT_RDWR);
+    stat_add(STAT_http_slow_clients_total, 1);
+}
+
+static void look_at(const struct watch *t, struct watched *w, int64_t now)
+{
+    if (is_late(w, now))
+        shutdown(w->fd, SHUT_RDWR);
+    else if (is_slow(t, w, now))
+        cut_the_slow(w);
+}
+
+static int count(struct watch *t)
+{
+    lock(&t->lock);
+    const int n = t->count;
+    unlock(&t->lock);
+    return n;
+}
+
+// Looks at some of the next n; returns how many are left.
+static int look_at_some(struct watch *t, int n)
 {
     const int64_t now = clock_ms();
     lock(&t->lock);
-    for (struct list *l = t->watched.next; l != &t->watched; l = l->next) {
-        struct watched *const w = container_of(l, struct watched, link);
-        int64_t deadline = atomic_load_explicit(&w->deadline_ms, memory_order_relaxed);
-        // Its owner may just have moved it.
-        if (deadline && deadline <= now &&
-            atomic_compare_exchange_strong(&w->deadline_ms, &deadline, 0))
-            shutdown(w->fd, SHUT_RDWR);
+    for (int i = 0; i < LOOKS_AT_ONCE && n > 0; i++, n--) {
+        struct list *const l = list_pop(&t->watched);
+        if (!l)
+            break;
+        list_push_back(&t->watched, l);
+        look_at(t, container_of(l, struct watched, link), now);
     }
+    n = list_empty(&t->watched) ? 0 : n;
     unlock(&t->lock);
+    return n;
 }
 
 static void *run(void *arg)
@@ -81,20 +140,24 @@ static void *run(void *arg)
     struct watch *const t = arg;
     struct pollfd p = { .fd = t->epoll, .events = POLLIN };
     int64_t next_ms = 0;
+    int left = 0;
     do {
-        poll(&p, 1, sleep_ms(t));
-        if (clock_ms() >= next_ms) {
-            cut_the_late(t);
+        poll(&p, 1, left ? 1 : sleep_ms(t));
+        if (left == 0 && clock_ms() >= next_ms) {
+            left = count(t);
             next_ms = clock_ms() + t->period_ms / 16;
         }
+        left = look_at_some(t, left);
     } while (take_events(t));
     return NULL;
 }
 
-struct watch *watch_create(int64_t period_ms)
+struct watch *watch_create(int64_t period_ms, int64_t rate, int64_t rate_ms)
 {
     struct watch *const t = xcalloc(1, sizeof *t);
     t->period_ms = period_ms;
+    t->rate = rate;
+    t->rate_ms = rate_ms;
     t->epoll = epoll_create1(EPOLL_CLOEXEC);
     t->stop = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     struct epoll_event event = { .events = EPOLLIN };
@@ -126,8 +189,10 @@ void watch_destroy(struct watch *t)
 void watch_add(struct watch *t, struct watched *w)
 {
     w->armed = false;
+    w->pace = (struct pace){ 0 };
     lock(&t->lock);
     list_push_back(&t->watched, &w->link);
+    t->count++;
     unlock(&t->lock);
 }
 
@@ -135,6 +200,7 @@ void watch_remove(struct watch *t, struct watched *w)
 {
     lock(&t->lock);
     list_remove(&w->link);
+    t->count--;
     if (w->armed)
         epoll_ctl(t->epoll, EPOLL_CTL_DEL, w->fd, NULL);
     unlock(&t->lock);

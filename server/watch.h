@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // watch - one thread that looks after connections while nobody else does: it
-// shuts down those past their deadline, and says when a client hangs up while
-// its connection is suspended.
+// shuts down those past their deadline and those whose client takes its answer too
+// slowly, and says when a client hangs up while its connection is suspended.
+//
+// How slowly is asked of the system (TCP_INFO), which knows what the client has
+// taken and whether it is the client that keeps us from sending more.  Of a unix
+// socket it does not know; behind those is a proxy of one's own.
 //
 // A client that closes its writing side counts as hung up, though it may still
 // read: to the socket both look the same, and clients of HTTP do not do that.
@@ -15,6 +19,7 @@
 #include <stdint.h>
 
 #include "base/list.h"
+#include "server/pace.h"
 
 struct watch;
 
@@ -22,9 +27,11 @@ struct watch;
 struct watched {
     struct list link; // private
     bool armed;       // private
+    struct pace pace; // private
     int fd;           // open from watch_add to watch_remove
-    // Monotonic; past it the socket is shut down, once.  0 for none.  May be set
-    // at any time, by any thread, to no less than period_ms from then.
+    // Monotonic; past it the socket is shut down, once.  0 for none: then the
+    // client's pace is looked at.  May be set at any time, by any thread, to no
+    // less than period_ms from then.
     _Atomic int64_t deadline_ms;
     // The client has hung up: called at most once after watch_arm, on the
     // watch's thread and under its lock.  Must not block, nor call watch_*.
@@ -32,8 +39,9 @@ struct watched {
 };
 
 // period_ms is the shortest time to a deadline that anybody will set; one is
-// noticed late by an eighth of that at most.  NULL when the system refuses.
-struct watch *watch_create(int64_t period_ms);
+// noticed late by an eighth of that at most.  A client has to take rate bytes a
+// second (0: as it likes) over rate_ms.  NULL when the system refuses.
+struct watch *watch_create(int64_t period_ms, int64_t rate, int64_t rate_ms);
 void watch_destroy(struct watch *t); // NULL is fine; nobody may be watched
 
 void watch_add(struct watch *t, struct watched *w);

@@ -8,6 +8,8 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -32,6 +34,7 @@
 #include "server/http.h"
 
 #define BODY 300000
+#define HUGE_BODY ((size_t)(50 * BODY))
 #define TAG "\"0123456789abcdef\""
 
 // ---- the handler
@@ -58,9 +61,22 @@ static struct object *whole_object(size_t n)
     return o;
 }
 
+// More than the system takes of an answer before the client does.
+static struct object *huge_object(void)
+{
+    const struct key k = key_of("huge", 4);
+    struct object *const o = object_create(&k, HUGE_BODY);
+    for (size_t n = 0; n < HUGE_BODY; n += BODY)
+        assert_int_equal(object_append(o, pattern, BODY), 0);
+    object_commit(o);
+    return o;
+}
+
 static struct object *open_object(const char *path)
 {
     struct object *o;
+    if (strcmp(path, "/huge") == 0)
+        return huge_object();
     if (strcmp(path, "/whole") == 0)
         return whole_object(BODY);
     if (strcmp(path, "/empty") == 0)
@@ -254,7 +270,8 @@ struct conn {
     bool ended;
 };
 
-static struct conn *dial(const struct http *h)
+// With a receive buffer and a segment size of its own; 0: the system's.
+static struct conn *dial_with(const struct http *h, int buffer, int segment)
 {
     struct conn *const c = xcalloc(1, sizeof *c);
     struct sockaddr_storage a = { 0 };
@@ -282,8 +299,17 @@ static struct conn *dial(const struct http *h)
     c->fd = socket(a.ss_family, SOCK_STREAM, 0);
     const struct timeval limit = { .tv_sec = 20 };
     setsockopt(c->fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+    if (buffer)
+        setsockopt(c->fd, SOL_SOCKET, SO_RCVBUF, &buffer, sizeof buffer);
+    if (segment)
+        setsockopt(c->fd, IPPROTO_TCP, TCP_MAXSEG, &segment, sizeof segment);
     assert_int_equal(connect(c->fd, (struct sockaddr *)&a, len), 0);
     return c;
+}
+
+static struct conn *dial(const struct http *h)
+{
+    return dial_with(h, 0, 0);
 }
 
 static void hang_up(struct conn *c)
@@ -1216,6 +1242,55 @@ static void idle_connections(void **state)
     stop(h);
 }
 
+// Takes a byte now and then until the count of slow clients has grown.
+static bool is_cut(struct conn *c, int64_t before)
+{
+    const int64_t deadline = clock_ms() + 20000;
+    char byte;
+    while (stat_get(STAT_http_slow_clients_total) == before && clock_ms() < deadline)
+        if (poll(NULL, 0, 5) == 0)
+            (void)!recv(c->fd, &byte, 1, MSG_DONTWAIT);
+    return stat_get(STAT_http_slow_clients_total) > before;
+}
+
+// A client that takes its answer too slowly is cut off.  One that came before it and
+// has taken all there is waits for us, and nobody minds.
+static void slow_readers(void **state)
+{
+    (void)state;
+    struct conf conf = settings();
+    conf.http_idle_timeout = 200;
+    conf.http_send_rate = GIB;
+    const int64_t before = stat_get(STAT_http_slow_clients_total);
+    struct http *const h = start_with(&conf, "127.0.0.1:0", 1);
+    struct object *const o = make();
+    struct conn *const waits = dial(h), *const begun = dial(h);
+    ask(waits, "GET /made", "Range: bytes=0-\r\n");
+    ask(begun, "GET /made", "");
+    append(o, 0, 5000);
+    static struct answer a;
+    bool last;
+    read_head(begun, &a);
+    while (a.n < 5000)
+        assert_true(take_chunk(begun, &a, &last));
+
+    // Its window is small, and so is what the system holds for it.
+    struct conn *const slow = dial_with(h, 4096, 536);
+    ask(slow, "GET /huge", "");
+    assert_true(is_cut(slow, before));
+    wait_for(&seen.done, 1);
+    assert_true(seen.last.client_gone && seen.last.status == 200);
+    hang_up(slow);
+
+    object_commit(o);
+    assert_true(take_chunk(begun, &a, &last) && last);
+    assert_int_equal(get(waits, false)->n, 5000);
+    assert_int_equal(stat_get(STAT_http_slow_clients_total), before + 1);
+    hang_up(waits);
+    hang_up(begun);
+    stop(h);
+}
+
 static void stopping(void **state)
 {
     (void)state;
@@ -1423,6 +1498,7 @@ int main(void)
         cmocka_unit_test_teardown(big_headers, reset),
         cmocka_unit_test_teardown(slow_headers, reset),
         cmocka_unit_test_teardown(idle_connections, reset),
+        cmocka_unit_test_teardown(slow_readers, reset),
         cmocka_unit_test_teardown(stopping, reset),
         cmocka_unit_test_teardown(stopping_cuts_streams, reset),
         cmocka_unit_test_teardown(counts, reset),
