@@ -2,8 +2,9 @@
 //
 // Hot paths pay one store: a deadline is an atomic in the connection, and the
 // thread looks through all of them now and then.  It cannot oversleep a new one:
-// while anybody is watched it wakes eight times per period, and otherwise once,
-// and a deadline is set at least a period ahead.
+// while anybody is watched it wakes eight times per period, and otherwise once (in
+// both cases once a second if that is more), and a deadline is set at least a
+// period ahead.
 //
 // The thread waits for events with poll() on the epoll set, without the lock,
 // and takes them out of the set under the lock.  Removal from the set is under
@@ -30,6 +31,7 @@
 
 #define EVENTS_AT_ONCE 64
 #define LOOKS_AT_ONCE 64
+#define LOOK_MS 1000 // at least so often
 
 struct watch {
     // constant after create
@@ -49,7 +51,7 @@ static int sleep_ms(struct watch *t)
     const bool idle = list_empty(&t->watched);
     unlock(&t->lock);
     const int64_t ms = idle ? t->period_ms : t->period_ms / 8;
-    return ms < 1 ? 1 : ms > INT32_MAX ? INT32_MAX : (int)ms;
+    return ms < 1 ? 1 : ms > LOOK_MS ? LOOK_MS : (int)ms;
 }
 
 // False when the watch is to end.
@@ -102,8 +104,19 @@ static void cut_the_slow(struct watched *w)
     stat_add(STAT_http_slow_clients_total, 1);
 }
 
+// libmicrohttpd does not see a hang-up that came together with the last bytes.  Once
+// it has taken those, it is told again; a request that they completed is answered.
+static void tell_again(struct watched *w)
+{
+    char byte;
+    if (atomic_load_explicit(&w->deadline_ms, memory_order_relaxed) &&
+        recv(w->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0)
+        shutdown(w->fd, SHUT_RD);
+}
+
 static void look_at(const struct watch *t, struct watched *w, int64_t now)
 {
+    tell_again(w);
     if (is_late(w, now))
         shutdown(w->fd, SHUT_RDWR);
     else if (is_slow(t, w, now))
@@ -145,7 +158,8 @@ static void *run(void *arg)
         poll(&p, 1, left ? 1 : sleep_ms(t));
         if (left == 0 && clock_ms() >= next_ms) {
             left = count(t);
-            next_ms = clock_ms() + t->period_ms / 16;
+            next_ms =
+                clock_ms() + (t->period_ms / 16 < LOOK_MS / 2 ? t->period_ms / 16 : LOOK_MS / 2);
         }
         left = look_at_some(t, left);
     } while (take_events(t));

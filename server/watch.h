@@ -2,7 +2,8 @@
 //
 // watch - one thread that looks after connections while nobody else does: it
 // shuts down those past their deadline and those whose client takes its answer too
-// slowly, and says when a client hangs up while its connection is suspended.
+// slowly, and says when a client hangs up: to the owner while the connection is
+// suspended, to libmicrohttpd, if that has missed it, while it waits for a header.
 //
 // How slowly is asked of the system (TCP_INFO), which knows what the client has
 // taken and whether it is the client that keeps us from sending more.  Of a unix

@@ -1222,6 +1222,35 @@ static void slow_headers(void **state)
     stop(h);
 }
 
+// A client that leaves in the middle of its header, or after it, is noticed long
+// before any time is over, also when its last bytes and its leaving come as one.
+static void leaves_in_the_header(void **state)
+{
+    (void)state;
+    struct conf conf = settings();
+    conf.http_header_timeout = 600000;
+    conf.http_idle_timeout = 600000;
+    struct http *const h = start_with(&conf, "127.0.0.1:0", 2);
+    static const char *const sent[] = { "", "GET /te", "GET /text HTTP/1.1\r\nHost: x\r\nA",
+                                        "GET /text HTTP/1.1\r\nHost: x\r\n\r\n",
+                                        "GET /whole HTTP/1.1\r\nHost: x\r\n\r\nGET /" };
+    enum { ROUNDS = 20 };
+    static struct conn *c[ROUNDS * countof(sent)];
+    for (size_t i = 0; i < countof(c); i++) {
+        c[i] = dial(h);
+        // Sent with the end: the system waits for more to send, and what comes is that.
+        send(c[i]->fd, sent[i % countof(sent)], strlen(sent[i % countof(sent)]), MSG_MORE);
+        shutdown(c[i]->fd, SHUT_WR);
+    }
+    for (size_t i = 0; i < countof(c); i++) {
+        if (i % countof(sent) >= 3)
+            assert_int_equal(get(c[i], false)->status, 200);
+        assert_true(at_end(c[i]));
+        hang_up(c[i]);
+    }
+    stop(h);
+}
+
 static void idle_connections(void **state)
 {
     (void)state;
@@ -1497,6 +1526,7 @@ int main(void)
         cmocka_unit_test_teardown(turned_away, reset),
         cmocka_unit_test_teardown(big_headers, reset),
         cmocka_unit_test_teardown(slow_headers, reset),
+        cmocka_unit_test_teardown(leaves_in_the_header, reset),
         cmocka_unit_test_teardown(idle_connections, reset),
         cmocka_unit_test_teardown(slow_readers, reset),
         cmocka_unit_test_teardown(stopping, reset),
