@@ -173,6 +173,7 @@ static void end(struct making *m, int code, const char *detail)
         const int64_t forget = is_lasting(code) ? now + e->conf->cache_negative : now;
         if (code == -E_CANCELLED)
             stat_add(STAT_jobs_cancelled_total, 1);
+        object_set_marks(m->object, m->marks);
         store_fail(e->store, m->object, code, detail, forget);
     }
     if (m->index)
@@ -366,8 +367,11 @@ static enum step_end step_index(struct making *m)
         if (park_on_index(m))
             return STEP_PARK;
     }
-    if (object_state(m->index) == OBJECT_FAILED)
+    if (object_state(m->index) == OBJECT_FAILED) {
+        object_marks(m->index, m->marks);
+        m->marks[MARK_ORIGIN_US] += m->locate_us;
         return done(m, -object_error(m->index), object_error_detail(m->index));
+    }
     const int err = take_index(m);
     store_close(e->store, &m->index);
     return err < 0 ? done(m, err, "the index cannot be used") : STEP_NEXT;
@@ -492,13 +496,21 @@ static void count_work(const struct making *m)
     stat_add(STAT_frames_encoded_total, m->work.stats.frames_encoded);
 }
 
-// Tells the readers what the work took so far: their answers begin with that.
+// What the work took so far; all of it was queueing if it never ran.
+static void take_times(struct making *m, const struct work *w)
+{
+    const int64_t now = clock_us();
+    const int64_t started = w->started_us ? w->started_us : now;
+    m->marks[MARK_QUEUE_US] = started - w->queued_us;
+    m->marks[MARK_ORIGIN_US] = m->locate_us + w->origin_us;
+    m->marks[MARK_WORK_US] = now - started - w->origin_us;
+}
+
+// Tells the readers: their answers begin with that.
 static void tell_times(struct work *w)
 {
     struct making *const m = container_of(w, struct making, work);
-    m->marks[MARK_QUEUE_US] = w->started_us - w->queued_us;
-    m->marks[MARK_ORIGIN_US] = m->locate_us + w->origin_us;
-    m->marks[MARK_WORK_US] = clock_us() - w->started_us - w->origin_us;
+    take_times(m, w);
     object_set_marks(m->object, m->marks);
 }
 
@@ -529,6 +541,7 @@ static void work_done(struct work *w, int code, const char *detail)
             log_warn("make", "%s: %s (%s)", m->route.asset, err_sentence(code), detail);
             stat_add(STAT_jobs_failed_total, 1);
         }
+        take_times(m, w);
         end(m, code, detail);
         return;
     }

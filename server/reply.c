@@ -315,6 +315,13 @@ static const char *cache_status(enum reply_source s)
     return NULL;
 }
 
+// What it took to make.
+static void tell_making(struct reply *r, const struct reply_facts *f)
+{
+    if (f->timing)
+        reply_header(r, "Server-Timing", "%s", f->timing);
+}
+
 // What 200, 206 and 304 have in common.
 static void describe(struct reply *r, const struct reply_facts *f)
 {
@@ -329,8 +336,7 @@ static void describe(struct reply *r, const struct reply_facts *f)
         reply_constant(r, "Vary", "Accept-Encoding");
     if (cache_status(f->source))
         reply_constant(r, "Cache-Status", cache_status(f->source));
-    if (f->timing)
-        reply_header(r, "Server-Timing", "%s", f->timing);
+    tell_making(r, f);
     if (f->request_id)
         reply_header(r, "X-Request-Id", "%s", f->request_id);
     open_to_all(r);
@@ -355,6 +361,7 @@ static void outside(struct reply *r, const struct reply_request *q, const struct
 {
     reply_problem(r, q, E_RANGE, NULL, f->request_id);
     reply_header(r, "Content-Range", "bytes */%zu", f->size);
+    tell_making(r, f);
 }
 
 static void partial(struct reply *r, const struct reply_facts *f, size_t offset, size_t length)
@@ -388,6 +395,7 @@ void reply_object(struct reply *r, const struct reply_request *q, const struct r
     if (q->if_match && !list_matches(q->if_match, f->etag, false)) {
         problem(r, q, 412, "E_PRECONDITION", "the body is not the one that If-Match names", NULL,
                 f->request_id);
+        tell_making(r, f);
         return;
     }
     if (q->if_none_match && reply_etag_matches(q->if_none_match, f->etag)) {

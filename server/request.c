@@ -104,6 +104,17 @@ static enum reply_source source_of(const struct request *q, const int64_t marks[
     return made;
 }
 
+// Server-Timing of what was made for this request, or failed; NULL for a hit.
+static const char *timing_of(struct request *q, const int64_t marks[4])
+{
+    if (q->verdict == STORE_HIT)
+        return NULL;
+    snprintf(q->timing, sizeof q->timing, "queue;dur=%.3f, origin;dur=%.3f, encode;dur=%.3f",
+             (double)marks[MARK_QUEUE_US] / 1000, (double)marks[MARK_ORIGIN_US] / 1000,
+             (double)marks[MARK_WORK_US] / 1000);
+    return q->timing;
+}
+
 static struct reply_facts facts_of(struct edge *e, struct http_exchange *x)
 {
     struct request *const q = x->state;
@@ -123,13 +134,8 @@ static struct reply_facts facts_of(struct edge *e, struct http_exchange *x)
     f.source = q->from = source_of(q, marks);
     f.whole = !q->check && object_state(x->object) == OBJECT_WHOLE;
     f.size = object_size(x->object);
-    if (q->verdict != STORE_HIT) {
-        snprintf(q->timing, sizeof q->timing, "queue;dur=%.1f, origin;dur=%.1f, encode;dur=%.1f",
-                 (double)marks[MARK_QUEUE_US] / 1000, (double)marks[MARK_ORIGIN_US] / 1000,
-                 (double)marks[MARK_WORK_US] / 1000);
-        f.timing = q->timing;
-        f.request_id = request_id(q);
-    }
+    f.timing = timing_of(q, marks);
+    f.request_id = f.timing ? request_id(q) : NULL;
     return f;
 }
 
@@ -139,6 +145,17 @@ static enum http_verdict answer_problem(struct http_exchange *x, struct reply *r
     struct request *const q = x->state;
     q->code = code < 0 ? -code : code;
     reply_problem(reply, &x->request, code, detail, request_id(q));
+    return HTTP_REPLY;
+}
+
+static enum http_verdict answer_failure(struct http_exchange *x, struct reply *reply)
+{
+    int64_t marks[4];
+    object_marks(x->object, marks);
+    const char *const timing = timing_of(x->state, marks);
+    answer_problem(x, reply, object_error(x->object), object_error_detail(x->object));
+    if (timing)
+        reply_header(reply, "Server-Timing", "%s", timing);
     return HTTP_REPLY;
 }
 
@@ -245,7 +262,7 @@ static enum http_verdict step(void *arg, struct http_exchange *x, struct reply *
         return HTTP_WAIT;
     }
     if (object_state(x->object) == OBJECT_FAILED)
-        return answer_problem(x, reply, object_error(x->object), object_error_detail(x->object));
+        return answer_failure(x, reply);
     return answer_object(e, x, reply);
 }
 

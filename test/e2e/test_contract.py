@@ -66,8 +66,15 @@ def check_open(answer):
     assert {"Content-Length", "Content-Range", "ETag", "Server-Timing", "Cache-Status", "X-Request-Id"} <= exposed
 
 
-def check_problem(answer, status, code):
+def times_of(answer):
+    """Server-Timing as numbers, {} without one."""
+    return {k: float(v) for k, v in re.findall(r"(\w+);dur=([0-9.]+)", answer.header("server-timing", ""))}
+
+
+def check_problem(answer, status, code, made=False):
+    """made: it came from a making of this request's, which says how long it took."""
     assert answer.status == status, answer
+    assert set(times_of(answer)) == {"queue", "origin", "encode"} or not made and not times_of(answer), answer.headers
     assert answer.header("content-type") == "application/problem+json"
     assert answer.header("cache-control") == "no-store"
     check_open(answer)
@@ -171,8 +178,8 @@ def test_what_was_made_says_so(edge, cold):
     for path, fields in ((cold, {}), (cold.replace("0.m4s", "1.m4s"), {"Range": "bytes=0-"})):
         a = edge.get(path, fields)
         assert a.header("cache-status") == "tidemill; fwd=miss"
-        times = dict(re.findall(r"(\w+);dur=([0-9.]+)", a.header("server-timing")))
-        assert set(times) == {"queue", "origin", "encode"} and float(times["encode"]) > 0
+        times = times_of(a)
+        assert set(times) == {"queue", "origin", "encode"} and times["encode"] > 0
         ids.add(a.header("x-request-id"))
     assert len(ids) == 2 and None not in ids
 
@@ -426,14 +433,14 @@ def test_bad_sources(edge, shelf, name, content, status):
     with open(path, "wb") as f, open(shelf.clip, "rb") as whole:
         f.write(whole.read(5000) if content is None else content)
     a = edge.get(f"/{name}/master.m3u8")
-    p = check_problem(a, status, {415: "E_UNSUPPORTED", 422: "E_CORRUPT"}[status])
+    p = check_problem(a, status, {415: "E_UNSUPPORTED", 422: "E_CORRUPT"}[status], made=True)
     assert p["detail"] and shelf.folder not in a.text, "a path of ours is told"
     check_problem(edge.get(f"/{name}/play/x/master.m3u8"), 404, "E_NOT_FOUND")
 
 
 def test_beyond_a_limit(start, clip, media_dir):
     edge = start(media_dir, env={"TIDEMILL_MEDIA_DURATION": "5s"})
-    check_problem(edge.get(f"/{clip('tiny.mp4')}/master.m3u8"), 422, "E_LIMITS")
+    check_problem(edge.get(f"/{clip('tiny.mp4')}/master.m3u8"), 422, "E_LIMITS", made=True)
 
 
 # ---- while it is being made

@@ -3,6 +3,7 @@
 import concurrent.futures
 import json
 import os
+import re
 import shutil
 import subprocess
 
@@ -197,6 +198,8 @@ def problem(answer, status):
     assert answer.header("content-type") == "application/problem+json"
     assert answer.header("cache-control") == "no-store"
     assert (answer.header("retry-after") is not None) == (status in (502, 504))
+    if status in (502, 504):  # never remembered: it was tried for this very request
+        assert re.fullmatch(r"queue;dur=[0-9.]+, origin;dur=[0-9.]+, encode;dur=[0-9.]+", answer.header("server-timing"))
 
 
 # fault, its parameters, what a first read makes of it and what a later one; 200 is right bytes.

@@ -358,6 +358,8 @@ static char *fetch(const char *path, const char *cache_status)
     return body;
 }
 
+static char last_timing[200]; // Server-Timing of the last problem
+
 static void expect_problem(const char *path, int code, const char *detail)
 {
     struct viewer v;
@@ -366,6 +368,7 @@ static void expect_problem(const char *path, int code, const char *detail)
     buf_append(&v.reply.text, "", 1);
     assert_non_null(strstr((char *)v.reply.text.data, err_name(code)));
     assert_non_null(strstr((char *)v.reply.text.data, detail));
+    copy_string(last_timing, sizeof last_timing, header(&v, "Server-Timing"));
     leave(&v);
 }
 
@@ -530,6 +533,15 @@ static void conditions(void **state)
 
 // ---- what workers say is checked
 
+// A worker was asked, and how long it took is told.
+static void assert_took_work(const char *timing)
+{
+    double queue, origin, work;
+    assert_int_equal(
+        sscanf(timing, "queue;dur=%lf, origin;dur=%lf, encode;dur=%lf", &queue, &origin, &work), 3);
+    assert_true(queue >= 0 && origin >= 0 && work >= 0 && queue + origin + work > 0);
+}
+
 static void failures(void **state)
 {
     (void)state;
@@ -555,6 +567,7 @@ static void failures(void **state)
         snprintf(path, sizeof path, "/%s/master.m3u8", name);
         put_source(name, probes[i].what);
         expect_problem(path, probes[i].code, probes[i].detail);
+        assert_took_work(last_timing);
     }
     for (size_t i = 0; i < countof(segments); i++) {
         char name[20], path[300];
@@ -568,11 +581,16 @@ static void failures(void **state)
         assert_int_equal(v.reply.status, err_status(segments[i].code));
         buf_append(&v.reply.text, "", 1);
         assert_non_null(strstr((char *)v.reply.text.data, segments[i].detail));
+        assert_took_work(header(&v, "Server-Timing"));
         leave(&v);
     }
     assert_int_equal(since(STAT_encodes_video_total), 0);
     expect_problem("/x/../master.m3u8", E_BAD_REQUEST, "");
+    assert_string_equal(last_timing, "");
     expect_problem("/", E_NOT_FOUND, ""); // no pages here
+    assert_string_equal(last_timing, "");
+    expect_problem("/none.mp4/master.m3u8", E_NOT_FOUND, "");
+    assert_non_null(strstr(last_timing, "origin;dur="));
 }
 
 static void decoding_starts_earlier(void **state)
@@ -589,8 +607,10 @@ static void failures_are_remembered(void **state)
     (void)state;
     put_source("u.mp4", "u.");
     put_source("g.mp4", "g.");
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < 3; i++) {
         expect_problem("/u.mp4/master.m3u8", E_UNSUPPORTED, "it is a drawing");
+        assert_true((i == 0) == (last_timing[0] != '\0'));
+    }
     assert_int_equal(since(STAT_jobs_failed_total), 1);
     for (int i = 0; i < 3; i++)
         expect_problem("/g.mp4/master.m3u8", E_WORKER, "");

@@ -410,6 +410,16 @@ static void headers(void **state)
     check_header(&r, "Cache-Status", "tidemill; fwd=miss");
     reply_finish(&r);
 
+    static const struct reply_request refused[] = { { .if_match = "\"a\"" },
+                                                    { .range = "bytes=5000-" } };
+    for (size_t i = 0; i < countof(refused); i++) {
+        reply_init(&r);
+        reply_object(&r, &refused[i], &f);
+        check_header(&r, "Server-Timing", "encode;dur=12.5");
+        check_header(&r, "X-Request-Id", "abc-1");
+        reply_finish(&r);
+    }
+
     reply_init(&r);
     reply_object(&r, &(struct reply_request){ .if_none_match = "*" }, &f);
     cross_origin(&r);
