@@ -11,14 +11,23 @@
 #include "server/edge.h"
 #include "server/sched.h"
 
-static void print_live(struct edge *e, struct buf *out)
+static int print_live(struct edge *e, struct buf *out)
 {
     (void)e;
     buf_puts(out, "ok\n");
+    return 200;
 }
 
 // Redis and origins that fail make us slower, not unready.
-static void print_status(struct edge *e, struct buf *out)
+static int print_ready(struct edge *e, struct buf *out)
+{
+    char why[256] = "stopping";
+    const bool ready = !atomic_load(&e->stopping) && sched_ready(e->sched, why, sizeof why);
+    buf_printf(out, "%s\n", ready ? "ok" : why);
+    return ready ? 200 : 503;
+}
+
+static int print_status(struct edge *e, struct buf *out)
 {
     buf_printf(out, "{\n  \"version\": \"%s\",\n  \"workers\": %d,\n  \"queued\": %d,\n",
                TIDEMILL_VERSION, sched_workers(e->sched), sched_queued(e->sched));
@@ -29,21 +38,23 @@ static void print_status(struct edge *e, struct buf *out)
         buf_printf(out, ", \"%s\"", e->tiers[i]->name);
     buf_printf(out, "],\n  \"redis_breaker_open\": %s\n}\n",
                stat_get(STAT_redis_breaker_open) ? "true" : "false");
+    return 200;
 }
 
-static void print_metrics(struct edge *e, struct buf *out)
+static int print_metrics(struct edge *e, struct buf *out)
 {
     (void)e;
     stat_print(out);
+    return 200;
 }
 
 static const struct admin_page {
     const char *path, *type;
-    void (*print)(struct edge *e, struct buf *out);
+    int (*print)(struct edge *e, struct buf *out); // returns the status
 } pages[] = {
     { "/metrics", "text/plain; version=0.0.4; charset=utf-8", print_metrics },
     { "/livez", "text/plain; charset=utf-8", print_live },
-    { "/readyz", "text/plain; charset=utf-8", print_live },
+    { "/readyz", "text/plain; charset=utf-8", print_ready },
     { "/status", "application/json", print_status },
 };
 
@@ -55,12 +66,11 @@ static enum http_verdict step(void *arg, struct http_exchange *x, struct reply *
     for (size_t i = 0; i < countof(pages); i++) {
         if (strcmp(x->path, pages[i].path) != 0)
             continue;
-        reply->status = 200;
         reply->body = BODY_TEXT;
         reply->head = x->request.method == METHOD_HEAD;
         reply_header(reply, "Content-Type", "%s", pages[i].type);
         reply_header(reply, "Cache-Control", "no-store");
-        pages[i].print(arg, &reply->text);
+        reply->status = pages[i].print(arg, &reply->text);
         return HTTP_REPLY;
     }
     reply_problem(reply, &x->request, -E_NOT_FOUND, NULL, NULL);

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // edge - the running server: everything that answering a request needs, built
-// in order and torn down in reverse.  Constant while the server runs; every part
-// is thread-safe.
+// in order and torn down in reverse.  Constant while the server runs, but for
+// stopping; every part is thread-safe.
 
 #ifndef SERVER_EDGE_H
 #define SERVER_EDGE_H
 
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -33,6 +34,7 @@ struct edge {
     struct tasks *lookup; // threads that ask the lower tiers
     struct tasks *plan;   // threads that plan and print
     struct pages *pages;  // scripts and styles; NULL without ui
+    atomic_bool stopping; // set before the viewers' listener is stopped
 };
 
 // Builds all of it; must be called while the process has one thread (it forks

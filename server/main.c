@@ -108,8 +108,10 @@ static int run_servers(const struct conf *conf, struct edge *e, const sigset_t *
 done:
     if (code)
         fail(code, why);
-    http_stop(admin);
+    // Last goes the one that can say what is happening.
+    atomic_store(&e->stopping, true);
     http_stop(viewers);
+    http_stop(admin);
     return code;
 }
 

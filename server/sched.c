@@ -21,7 +21,8 @@
 #define CLIENT_BUCKETS 1024 // clients that fall together share a share
 #define POISON_MAX 1024     // sources remembered; the oldest makes room
 #define CRASHES_MAX 2
-#define KILLED_MAX 8 // tries of one job while somebody kills its workers
+#define RESTART_MS 2000 // a driver without a worker tries again after this
+#define KILLED_MAX 8    // tries of one job while somebody kills its workers
 
 // One driver and its worker.
 struct slot {
@@ -62,6 +63,7 @@ struct sched {
     struct poison poison[POISON_MAX];
     int poison_next;
     bool stopping;
+    char trouble[256]; // why the last worker could not be started; "" if it could
 };
 
 // ---- poison
@@ -158,13 +160,46 @@ static void withdraw(struct sched *s, struct work *w)
     --*next_turn(s, w);
 }
 
+// ---- workers
+
+static int ensure_worker(struct slot *slot, char *detail, size_t cap)
+{
+    const bool worn = slot->jobs >= slot->sched->conf->workers_jobs;
+    if (slot->worker && worker_alive(slot->worker) && !worn)
+        return 0;
+    slot->jobs = 0;
+    struct worker *old = slot->worker;
+    struct worker *const fresh = worker_start(slot->sched->zygote, detail, cap);
+    lock(&slot->sched->lock);
+    slot->worker = fresh;
+    copy_string(slot->sched->trouble, sizeof slot->sched->trouble, fresh ? "" : detail);
+    unlock(&slot->sched->lock);
+    worker_stop(&old);
+    return fresh ? 0 : -E_WORKER;
+}
+
+// Waits for more to do; without a worker, not for ever.  The lock is held, but not
+// while a worker is started.
+static void idle(struct slot *slot)
+{
+    struct sched *const s = slot->sched;
+    char detail[256];
+    if (slot->worker) {
+        pthread_cond_wait(&s->more, &s->lock);
+    } else if (!cond_wait_until(&s->more, &s->lock, clock_ms() + RESTART_MS)) {
+        unlock(&s->lock);
+        ensure_worker(slot, detail, sizeof detail);
+        lock(&s->lock);
+    }
+}
+
 static struct work *take(struct slot *slot)
 {
     struct sched *const s = slot->sched;
     struct queue *const q = slot->probes ? &s->probes : &s->media;
     lock(&s->lock);
     while (q->count == 0 && !s->stopping)
-        pthread_cond_wait(&s->more, &s->lock);
+        idle(slot);
     struct work *const w = s->stopping ? NULL : first_turn(q);
     if (w) {
         unqueue(s, w);
@@ -224,21 +259,6 @@ static int run_append(void *arg, const void *bytes, size_t n)
 static bool run_cancelled(void *arg)
 {
     return cancel_is_set(((struct run *)arg)->work->cancel);
-}
-
-static int ensure_worker(struct slot *slot, char *detail, size_t cap)
-{
-    const bool worn = slot->jobs >= slot->sched->conf->workers_jobs;
-    if (slot->worker && worker_alive(slot->worker) && !worn)
-        return 0;
-    slot->jobs = 0;
-    struct worker *old = slot->worker;
-    struct worker *const fresh = worker_start(slot->sched->zygote, detail, cap);
-    lock(&slot->sched->lock);
-    slot->worker = fresh;
-    unlock(&slot->sched->lock);
-    worker_stop(&old);
-    return fresh ? 0 : -E_WORKER;
 }
 
 static int run_once(struct slot *slot, struct work *w, char *detail, size_t cap)
@@ -455,6 +475,14 @@ void sched_cancel(struct sched *s, struct work *w)
     unlock(&s->lock);
     if (was_queued)
         w->done(w, -E_CANCELLED, "");
+}
+
+bool sched_ready(struct sched *s, char *why, size_t cap)
+{
+    lock(&s->lock);
+    copy_string(why, cap, s->trouble);
+    unlock(&s->lock);
+    return why[0] == '\0';
 }
 
 int sched_workers(struct sched *s)

@@ -17,6 +17,8 @@
 #ifndef SERVER_SCHED_H
 #define SERVER_SCHED_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/hash.h"
@@ -73,6 +75,10 @@ int sched_submit(struct sched *s, struct work *w, struct work **out);
 // worker.  done is called in either case (by now or soon).  Nothing happens to a
 // w that is done already; the caller guarantees only that its memory is alive.
 void sched_cancel(struct sched *s, struct work *w);
+
+// False, and one line in why, while workers cannot be started; that is tried again
+// every few seconds, wanted or not.  Any thread.
+bool sched_ready(struct sched *s, char *why, size_t cap);
 
 // For status.
 int sched_workers(struct sched *s);

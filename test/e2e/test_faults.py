@@ -548,6 +548,30 @@ def bring_down(edge, path, how):
         return answer.result()
 
 
+def test_ready_says_when_no_worker_can_be_started(start, clip, media_dir, tmp_path):
+    """Not ready, and why; alive all the same; and ready again by itself, though nobody asks for anything."""
+    program, away = tmp_path / "tidemill-worker", tmp_path / "away"
+    shutil.copy(os.path.join(BUILD, "tidemill-worker"), program)
+    edge = start(media_dir, env={"TIDEMILL_WORKER": str(program), "TIDEMILL_WORKERS_COUNT": "1"})
+    path = [p for p in paths_of(edge, clip("tiny.mp4")) if "audio" not in p and p.endswith(".m4s")][0]
+
+    def page(name):
+        return edge.get(name, port=edge.admin_port)
+
+    assert page("/readyz").status == 200 and page("/readyz").text == "ok\n"
+    os.rename(program, away)
+    pid = edge.process.pid
+    with open(f"/proc/{pid}/task/{pid}/children") as f:
+        os.kill(int(f.read().split()[0]), signal.SIGKILL)
+    assert edge.get(path).status >= 500
+    ready = page("/readyz")
+    assert ready.status == 503 and "tidemill-worker" in ready.text and ready.text.count("\n") == 1, ready
+    assert page("/livez").status == 200
+    os.rename(away, program)
+    until(lambda: page("/readyz").status == 200, "a worker is started")
+    assert edge.get(path).status == 200
+
+
 def check_refused(edge, path):
     a = edge.get(path)
     assert a.status == 422 and a.json["code"] == "E_POISONED", a
