@@ -6,11 +6,15 @@
 // be; info = a change of state or one access; debug = for us, never per frame.
 // Control bytes in the text are printed as \xNN, so a hostile name cannot
 // forge a line.  Thread-safe; a line is one write.
+//
+// log_line writes the line itself, and waits where standard error does; after
+// log_start it only puts it on a queue.
 
 #ifndef BASE_LOG_H
 #define BASE_LOG_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/base.h"
 
@@ -19,6 +23,15 @@ enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 // Lines above this level are dropped.  Default LOG_INFO.
 void log_set_level(enum log_level level);
 bool log_enabled(enum log_level level);
+
+// Starts a thread that writes the lines; from here on log_line does not block.  What
+// the queue has no room for, because nobody reads standard error fast enough, is
+// dropped, counted (STAT_log_lines_dropped_total) and told when it goes on.  Once.
+void log_start(void);
+
+// Waits until what is on the queue is written, or until the monotonic time
+// deadline_ms; then it is false.
+bool log_flush(int64_t deadline_ms);
 
 // area is a short word such as "origin"; no newline in fmt.
 void log_line(enum log_level level, const char *area, const char *fmt, ...) PRINTF_LIKE(3, 4);

@@ -22,6 +22,9 @@
 #include "server/request.h"
 #include "server/worker.h"
 
+// How long a stop waits for a log that nobody reads.
+#define LOG_GRACE_MS 1000
+
 static int fail(int code, const char *why)
 {
     fprintf(stderr, "tidemill: %s\n", why);
@@ -131,8 +134,11 @@ static int serve(const struct conf *conf)
     struct edge *e = edge_create(conf, why, sizeof why);
     if (!e)
         return fail(EXIT_CODE_RUNTIME, why);
+    // Not before: the zygote is forked while there is one thread.
+    log_start();
     const int code = run_servers(conf, e, &set);
     edge_destroy(e);
+    log_flush(clock_ms() + LOG_GRACE_MS);
     return code;
 }
 

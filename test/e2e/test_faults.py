@@ -13,7 +13,7 @@ import threading
 import pytest
 
 from edge import BUILD, Edge, Playlist
-from peers import Redis, Shelf, fetch, until
+from peers import Raw, Redis, Shelf, fetch, until
 
 ENVELOPE = 48
 
@@ -522,6 +522,26 @@ def test_folder_cannot_be_written(shelf, tmp_path):
     (tmp_path / "file").write_text("")
     status, err = run_server(tmp_path / "file", shelf.folder)
     assert status == 1 and "cannot be used" in err
+
+
+# ---- the log
+
+class Unheard(Edge):
+    hears = False
+
+
+def test_log_that_nobody_reads(media_dir, tmp_path):
+    """Its pipe is full, and requests are answered all the same; what is not told is counted."""
+    edge = Unheard(media_dir, tmp_path / "cache")
+    try:
+        with Raw(edge) as c:
+            for _ in range(400):  # several times what pipe and queue hold
+                c.get("/" + "x" * 1900)
+                status, head = c.head()
+                assert status == 404 and c.input.read(int(head["content-length"]))
+        assert edge.metrics()["log_lines_dropped_total"] > 0
+    finally:
+        assert edge.stop() == 0
 
 
 # ---- workers and sources that bring them down
