@@ -3,6 +3,7 @@
 #include "codec/hls.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 #include "base/base.h"
 
@@ -26,12 +27,17 @@ static void put_uri(struct buf *out, const struct rendition *r)
     buf_printf(out, "%s/%s/index.m3u8", key_hex(&r->recipe, hex), r->name);
 }
 
+// A language that nobody named is left out: players show NAME, and make a language of
+// LANGUAGE, and "und" is neither.
 static void put_group(struct buf *out, const struct media *m, const struct rendition *audio)
 {
-    buf_printf(out,
-               "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"" AUDIO_GROUP "\",NAME=\"%s\",LANGUAGE=\"%s\","
-               "DEFAULT=YES,AUTOSELECT=YES,CHANNELS=\"%d\",URI=\"",
-               m->audio.language, m->audio.language, audio->a.channels);
+    const char *const language = m->audio.language;
+    const bool known = strcmp(language, "und") != 0;
+    buf_printf(out, "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"" AUDIO_GROUP "\",NAME=\"%s\"",
+               known ? language : "Audio");
+    if (known)
+        buf_printf(out, ",LANGUAGE=\"%s\"", language);
+    buf_printf(out, ",DEFAULT=YES,AUTOSELECT=YES,CHANNELS=\"%d\",URI=\"", audio->a.channels);
     put_uri(out, audio);
     buf_puts(out, "\"\n");
 }

@@ -81,6 +81,23 @@ static void master(void **state)
     media_destroy(m);
 }
 
+static void unknown_language(void **state)
+{
+    (void)state;
+    struct plan p;
+    struct media *m = asset(&p, 20, 400, 9000000);
+    strcpy(m->audio.language, "und");
+    struct buf b;
+    buf_init(&b, MIB);
+    assert_int_equal(hls_master(&b, m, &p), 0);
+    const char *const text = text_of(&b);
+    assert_non_null(strstr(text, "\"audio\",NAME=\"Audio\",DEFAULT=YES,"));
+    assert_null(strstr(text, "LANGUAGE"));
+    assert_null(strstr(text, "und"));
+    buf_finish(&b);
+    media_destroy(m);
+}
+
 static void master_without_audio(void **state)
 {
     (void)state;
@@ -226,6 +243,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(master),
+        cmocka_unit_test(unknown_language),
         cmocka_unit_test(master_without_audio),
         cmocka_unit_test(master_of_sound),
         cmocka_unit_test(starts),
