@@ -560,6 +560,7 @@ static enum step_end submit(struct making *m)
         .object = m->object,
         .cancel = &m->cancel,
         .version = m->version,
+        .origin = m->origin,
         .client = m->client,
         .begins = tell_times,
         .done = work_done,

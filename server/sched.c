@@ -28,7 +28,7 @@
 struct slot {
     struct sched *sched;
     pthread_t thread;
-    bool probes; // takes probes only
+    bool probes; // takes probes, and nothing else
     int jobs;    // run by this worker; driver only
 
     // protected by sched.lock; the worker itself is run by the driver alone
@@ -58,6 +58,8 @@ struct sched {
     pthread_cond_t more;
     struct queue media, probes;
     int running;                        // works of the media queue that have a worker
+    int probing;                        // works of the probe queue that have one
+    int probing_at[CONF_ORIGINS];       // of each origin
     uint64_t turn;                      // the largest that has started
     uint64_t next_turn[CLIENT_BUCKETS]; // of each client
     struct poison poison[POISON_MAX];
@@ -107,13 +109,15 @@ static struct queue *queue_of(struct sched *s, const struct work *w)
     return w->job->kind == JOB_PROBE ? &s->probes : &s->media;
 }
 
-// Of equal turns the one that came first.
-static struct work *first_turn(const struct queue *q)
+typedef bool may_work(const struct sched *s, const struct work *w);
+
+// Of those that may, and of equal turns, the one that came first.
+static struct work *first_turn(const struct sched *s, const struct queue *q, may_work *may)
 {
     struct work *best = NULL;
     for (struct list *l = q->works.next; l != &q->works; l = l->next) {
         struct work *const w = container_of(l, struct work, link);
-        if (!best || w->turn < best->turn)
+        if ((!best || w->turn < best->turn) && may(s, w))
             best = w;
     }
     return best;
@@ -193,19 +197,49 @@ static void idle(struct slot *slot)
     }
 }
 
+static bool any(const struct sched *s, const struct work *w)
+{
+    (void)s, (void)w;
+    return true;
+}
+
+// Of several origins, one that does not answer gets no worker more when only one is
+// left: the others' sources are probed by that.
+static bool may_probe(const struct sched *s, const struct work *w)
+{
+    const bool last = s->probing == s->conf->workers_probes - 1;
+    return !last || s->conf->origin_count < 2 || s->probing_at[w->origin] == 0;
+}
+
+static struct work *next_for(const struct slot *slot)
+{
+    const struct sched *const s = slot->sched;
+    return slot->probes ? first_turn(s, &s->probes, may_probe) : first_turn(s, &s->media, any);
+}
+
+// What has a worker, for how many of its kind there are.
+static void count_running(struct sched *s, const struct work *w, int n)
+{
+    if (!w->slot->probes) {
+        s->running += n;
+        return;
+    }
+    s->probing += n;
+    s->probing_at[w->origin] += n;
+}
+
 static struct work *take(struct slot *slot)
 {
     struct sched *const s = slot->sched;
-    struct queue *const q = slot->probes ? &s->probes : &s->media;
+    struct work *w = NULL;
     lock(&s->lock);
-    while (q->count == 0 && !s->stopping)
+    while (!s->stopping && !(w = next_for(slot)))
         idle(slot);
-    struct work *const w = s->stopping ? NULL : first_turn(q);
     if (w) {
         unqueue(s, w);
         s->turn = w->turn > s->turn ? w->turn : s->turn;
         w->slot = slot;
-        s->running += !slot->probes;
+        count_running(s, w, 1);
     }
     unlock(&s->lock);
     return w;
@@ -342,8 +376,10 @@ static void drive_one(struct slot *slot, struct work *w)
         stat_add(STAT_jobs_running, -1);
     }
     lock(&s->lock);
+    count_running(s, w, -1);
     w->slot = NULL;
-    s->running -= !slot->probes;
+    if (slot->probes)
+        pthread_cond_broadcast(&s->more); // for what may_probe kept waiting
     unlock(&s->lock);
     w->done(w, err, detail);
 }
@@ -361,12 +397,12 @@ static void *drive(void *arg)
 
 static bool start_slots(struct sched *s, char *why, size_t cap)
 {
-    const int count = s->conf->workers_count + 1;
+    const int count = s->conf->workers_count + s->conf->workers_probes;
     s->slots = xcalloc((size_t)count, sizeof *s->slots);
     for (int i = 0; i < count; i++) {
         struct slot *const slot = &s->slots[i];
         slot->sched = s;
-        slot->probes = i == count - 1;
+        slot->probes = i >= s->conf->workers_count;
         slot->worker = worker_start(s->zygote, why, cap);
         if (!slot->worker)
             return false;
@@ -396,7 +432,7 @@ static void fail_queue(struct sched *s, struct queue *q)
 {
     for (;;) {
         lock(&s->lock);
-        struct work *const w = first_turn(q);
+        struct work *const w = first_turn(s, q, any);
         if (w)
             unqueue(s, w);
         unlock(&s->lock);
@@ -493,7 +529,7 @@ int sched_workers(struct sched *s)
 int sched_idle(struct sched *s)
 {
     lock(&s->lock);
-    const int n = s->slot_count - 1 - s->running - s->media.count;
+    const int n = s->conf->workers_count - s->running - s->media.count;
     unlock(&s->lock);
     return n > 0 ? n : 0;
 }

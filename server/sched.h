@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// sched - gives jobs to workers.  One thread drives one worker process; one
-// more pair is reserved for probes, so that a playlist never waits for encodes.
+// sched - gives jobs to workers.  One thread drives one worker process.  Those of
+// conf->workers_count never probe and those of conf->workers_probes do nothing else:
+// a playlist does not wait for encodes, a source that is slow to probe holds up
+// neither encodes nor, while there is another worker for probes, other playlists.
 //
 // Who is next: every client gets a fair share.  A piece of work is stamped, on
 // arrival, with its client's next turn (start-time fair queueing), and the
@@ -41,6 +43,7 @@ struct work {
     struct object *object; // appended to; ended by the owner
     const struct cancel *cancel;
     struct key version; // of the source, for the refusal of poison
+    int origin;         // its number in conf->origins
     uint32_t client;    // hash of who asked first
     // Called before the first byte is appended, from the driver's thread.
     void (*begins)(struct work *w);
@@ -83,7 +86,7 @@ bool sched_ready(struct sched *s, char *why, size_t cap);
 // For status.
 int sched_workers(struct sched *s);
 int sched_queued(struct sched *s);
-// Workers that would have nothing to do now, not counting the one for probes.
+// Workers that would have nothing to do now, not counting those for probes.
 int sched_idle(struct sched *s);
 
 #endif

@@ -162,6 +162,7 @@ static struct conf conf;
 
 static const struct conf usual = {
     .workers_count = 1,
+    .workers_probes = 1,
     .workers_queue = 8,
     .workers_queue_wait = 600000,
     .workers_job_time = 600000,
@@ -580,6 +581,65 @@ static void probes_have_a_way_of_their_own(void **state)
     close_sched();
 }
 
+static void a_slow_probe_holds_up_nobody(void **state)
+{
+    (void)state;
+    conf.workers_probes = 3;
+    open_sched();
+    struct task slow[2], t;
+    start(&slow[0], 'a', 1, "|D");
+    start(&slow[1], 'b', 1, "|D");
+    wait_until_gated(2);
+    start(&t, 'c', 1, "D");
+    wait_until_done(&t);
+    assert_string_equal(world.order, "c");
+    // No encode waits for them, nor they for encodes.
+    struct task encode, probe;
+    start_encode(&encode, 'd', 1, "|D");
+    wait_until_gated(3);
+    start(&probe, 'e', 1, "D");
+    wait_until_done(&probe);
+    assert_string_equal(world.order, "ce");
+    let_go(&slow[0]);
+    let_go(&slow[1]);
+    let_go(&encode);
+    struct task *const all[] = { &slow[0], &slow[1], &t, &encode, &probe };
+    for (size_t i = 0; i < countof(all); i++) {
+        wait_until_done(all[i]);
+        finish(all[i]);
+    }
+    close_sched();
+}
+
+// Of an origin that does not answer, however many of its sources are asked for.
+static void one_origin_leaves_a_probe_to_the_others(void **state)
+{
+    (void)state;
+    conf.workers_probes = 2;
+    conf.origin_count = 2;
+    open_sched();
+    struct task slow[3], t;
+    struct work *out;
+    for (int i = 0; i < 3; i++)
+        start(&slow[i], (char)('a' + i), 1, "|D");
+    wait_until_gated(1);
+    assert_int_equal(sched_queued(sched), 2);
+    prepare(&t, 'd', 1, "D"); // its turn is the last
+    t.work.origin = 1;
+    assert_int_equal(submit(&t, &out), 0);
+    wait_until_done(&t);
+    assert_string_equal(world.order, "d");
+    for (int i = 0; i < 3; i++) {
+        wait_until_gated(1);
+        let_go(&slow[i]);
+        wait_until_done(&slow[i]);
+    }
+    for (int i = 0; i < 3; i++)
+        finish(&slow[i]);
+    finish(&t);
+    close_sched();
+}
+
 static void waiting_too_long(void **state)
 {
     (void)state;
@@ -796,6 +856,8 @@ int main(int argc, char **argv)
         T(a_full_queue_gives_way_to_who_asks_for_less),
         T(of_equal_turns_the_last_makes_room),
         T(probes_have_a_way_of_their_own),
+        T(a_slow_probe_holds_up_nobody),
+        T(one_origin_leaves_a_probe_to_the_others),
         T(waiting_too_long),
         T(cancelling_what_runs),
         T(cancelling_what_hangs),
