@@ -658,14 +658,16 @@ static int lead_read(struct source *s, struct flight *f, const struct cancel *ca
     return rc;
 }
 
-// Copies what bytes, which begin at block number, hold of [at, at + n).
+// Copies what bytes, which begin at block number, hold of [at, at + n); with no out
+// only says how many those are.
 static int64_t copy(const struct source_cache *c, const uint8_t *bytes, size_t size, int64_t number,
                     int64_t at, void *out, int64_t n)
 {
     const int64_t skip = at - number * c->block_size;
     assert(skip >= 0 && skip < (int64_t)size);
     const int64_t take = smaller(n, (int64_t)size - skip);
-    memcpy(out, bytes + skip, (size_t)take);
+    if (out)
+        memcpy(out, bytes + skip, (size_t)take);
     return take;
 }
 
@@ -678,7 +680,8 @@ static int64_t read_block(struct source_cache *c, struct block *b, int64_t at, v
     unlock(&c->lock);
     const int64_t took = copy(c, b->bytes, b->size, b->number, at, out, n);
     unref_block(b);
-    stat_add(STAT_source_blocks_hit_total, 1);
+    if (out)
+        stat_add(STAT_source_blocks_hit_total, 1);
     return took;
 }
 
@@ -732,11 +735,27 @@ int64_t source_read(struct source *s, int64_t offset, void *out, int64_t n,
     for (int64_t took = 0; took < n;) {
         if (cancel_is_set(cancel))
             return -E_CANCELLED;
-        const int rc = read_some(s, offset + took, (uint8_t *)out + took, n - took, cancel, &took);
+        void *const to = out ? (uint8_t *)out + took : NULL;
+        const int rc = read_some(s, offset + took, to, n - took, cancel, &took);
         if (rc < 0)
             return rc;
     }
     return n;
+}
+
+int source_bring(struct source *s, int64_t offset, int64_t n, const struct cancel *cancel)
+{
+    const int64_t rc = source_read(s, offset, NULL, n, cancel);
+    return rc < 0 ? (int)rc : 0;
+}
+
+// Locked.
+static bool any_missing(const struct source *s, struct run run)
+{
+    int64_t at = run.first;
+    while (at <= run.last && !is_missing(s, at))
+        at++;
+    return at <= run.last;
 }
 
 void source_want(struct source *s, int64_t offset, int64_t n)
@@ -750,7 +769,7 @@ void source_want(struct source *s, int64_t offset, int64_t n)
     bool known = false;
     for (int i = 0; i < WANTS; i++)
         known |= s->wants[i].first <= want.first && want.last <= s->wants[i].last;
-    if (!known) {
+    if (!known && any_missing(s, want)) {
         s->wants[s->next_want] = want;
         s->next_want = (s->next_want + 1) % WANTS;
     }

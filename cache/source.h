@@ -39,6 +39,10 @@ const char *source_path(const struct source *s);
 int64_t source_read(struct source *s, int64_t offset, void *out, int64_t n,
                     const struct cancel *cancel);
 
+// Reads them into the cache only, where they stay until others need the room.  0, or
+// as source_read.  Blocks.
+int source_bring(struct source *s, int64_t offset, int64_t n, const struct cancel *cancel);
+
 // Says that [offset, offset + n) will be wanted soon: missing blocks in it are
 // fetched together by the next read that meets one of them (in reads of at most
 // conf->origin_read_max).  Never blocks; a hint.

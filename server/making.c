@@ -496,13 +496,13 @@ static void count_work(const struct making *m)
     stat_add(STAT_frames_encoded_total, m->work.stats.frames_encoded);
 }
 
-// What the work took so far; all of it was queueing if it never ran.
+// What the work took so far; all but its bytes was queueing if it never ran.
 static void take_times(struct making *m, const struct work *w)
 {
     const int64_t now = clock_us();
     const int64_t started = w->started_us ? w->started_us : now;
-    m->marks[MARK_QUEUE_US] = started - w->queued_us;
-    m->marks[MARK_ORIGIN_US] = m->locate_us + w->origin_us;
+    m->marks[MARK_QUEUE_US] = started - w->queued_us - w->bring_us;
+    m->marks[MARK_ORIGIN_US] = m->locate_us + w->bring_us + w->origin_us;
     m->marks[MARK_WORK_US] = now - started - w->origin_us;
 }
 
@@ -559,6 +559,7 @@ static enum step_end submit(struct making *m)
         .source = m->source,
         .object = m->object,
         .cancel = &m->cancel,
+        .threads = m->edge->open[m->origin],
         .version = m->version,
         .origin = m->origin,
         .client = m->client,
@@ -722,7 +723,6 @@ static struct making *create(struct edge *e, const struct route *r, struct objec
     m->waiter.wake = index_changed;
     atomic_init(&m->refs, 1);
     pthread_mutex_init(&m->lock, NULL);
-    list_init(&m->work.link);
     return m;
 }
 

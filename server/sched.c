@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// Locks: sched.lock guards the queues, the slots' current work and worker
-// pointers, and the poison list.  Nothing blocks under it; done is called
-// outside it.
+// The way of a work: cold, bringing (its bytes), ready, out of the queue (with a
+// worker, or done).  What has no bytes to bring begins as ready.
+//
+// Locks: sched.lock guards the queues, the works in them, the slots' current work and
+// worker pointers, and the poison list.  Nothing blocks under it; done is called
+// outside it.  Order: sched.lock, then that of a task queue.
 
 #include "server/sched.h"
 
@@ -37,7 +40,13 @@ struct slot {
 
 struct queue {
     struct list works; // in order of arrival
-    int count;
+    int count, ready;
+};
+
+// What is brought of one origin.
+struct feed {
+    int bringing; // works
+    int64_t held; // bytes of works that are bringing or ready
 };
 
 struct poison {
@@ -52,11 +61,14 @@ struct sched {
     struct zygote *zygote;
     struct slot *slots;
     int slot_count;
+    int64_t bring_max; // bytes for one work
+    int64_t held_max;  // for all of an origin, but one may always be brought
 
     // protected by lock
     pthread_mutex_t lock;
     pthread_cond_t more;
     struct queue media, probes;
+    struct feed feeds[CONF_ORIGINS];
     int running;                        // works of the media queue that have a worker
     int probing;                        // works of the probe queue that have one
     int probing_at[CONF_ORIGINS];       // of each origin
@@ -109,27 +121,27 @@ static struct queue *queue_of(struct sched *s, const struct work *w)
     return w->job->kind == JOB_PROBE ? &s->probes : &s->media;
 }
 
-typedef bool may_work(const struct sched *s, const struct work *w);
+typedef bool filter(const void *arg, const struct work *w);
 
 // Of those that may, and of equal turns, the one that came first.
-static struct work *first_turn(const struct sched *s, const struct queue *q, may_work *may)
+static struct work *first_turn(const struct queue *q, filter *may, const void *arg)
 {
     struct work *best = NULL;
     for (struct list *l = q->works.next; l != &q->works; l = l->next) {
         struct work *const w = container_of(l, struct work, link);
-        if ((!best || w->turn < best->turn) && may(s, w))
+        if ((!best || w->turn < best->turn) && may(arg, w))
             best = w;
     }
     return best;
 }
 
-// Of equal turns the one that came last.
+// Of those that are not being brought, and of equal turns, the one that came last.
 static struct work *last_turn(const struct queue *q)
 {
     struct work *worst = NULL;
     for (struct list *l = q->works.next; l != &q->works; l = l->next) {
         struct work *const w = container_of(l, struct work, link);
-        if (!worst || w->turn >= worst->turn)
+        if ((!worst || w->turn >= worst->turn) && w->state != WORK_BRINGING)
             worst = w;
     }
     return worst;
@@ -140,6 +152,39 @@ static uint64_t *next_turn(struct sched *s, const struct work *w)
     return &s->next_turn[w->client % CLIENT_BUCKETS];
 }
 
+static void become_ready(struct sched *s, struct work *w)
+{
+    w->state = WORK_READY;
+    queue_of(s, w)->ready++;
+    pthread_cond_broadcast(&s->more);
+}
+
+static bool is_cold(const void *arg, const struct work *w)
+{
+    return w->state == WORK_COLD && w->origin == *(const int *)arg;
+}
+
+// Whether w may be brought now.  A quarter of the threads is left to what is opened.
+static bool has_room(const struct sched *s, const struct feed *f, const struct work *w)
+{
+    const int threads = tasks_threads(w->threads);
+    return f->bringing < threads - threads / 4 &&
+           (f->held == 0 || f->held + w->bytes <= s->held_max);
+}
+
+// Starts to bring what may be brought of an origin.
+static void feed(struct sched *s, int origin)
+{
+    struct feed *const f = &s->feeds[origin];
+    struct work *w;
+    while ((w = first_turn(&s->media, is_cold, &origin)) && has_room(s, f, w)) {
+        w->state = WORK_BRINGING;
+        f->bringing++;
+        f->held += w->bytes;
+        tasks_add(w->threads, &w->task);
+    }
+}
+
 static void enqueue(struct sched *s, struct work *w)
 {
     struct queue *const q = queue_of(s, w);
@@ -147,14 +192,25 @@ static void enqueue(struct sched *s, struct work *w)
     list_push_back(&q->works, &w->link);
     q->count++;
     stat_add(STAT_jobs_queued, 1);
-    pthread_cond_broadcast(&s->more);
+    w->state = WORK_COLD;
+    if (w->bytes > 0)
+        feed(s, w->origin);
+    else
+        become_ready(s, w);
 }
 
 static void unqueue(struct sched *s, struct work *w)
 {
+    struct queue *const q = queue_of(s, w);
     list_remove(&w->link);
-    queue_of(s, w)->count--;
+    q->count--;
     stat_add(STAT_jobs_queued, -1);
+    q->ready -= w->state == WORK_READY;
+    if (w->state != WORK_COLD)
+        s->feeds[w->origin].held -= w->bytes;
+    w->state = WORK_OUT;
+    if (!s->stopping)
+        feed(s, w->origin);
 }
 
 // Unqueues work that will not run: its client gets the turn back.
@@ -197,16 +253,17 @@ static void idle(struct slot *slot)
     }
 }
 
-static bool any(const struct sched *s, const struct work *w)
+static bool is_ready(const void *arg, const struct work *w)
 {
-    (void)s, (void)w;
-    return true;
+    (void)arg;
+    return w->state == WORK_READY;
 }
 
 // Of several origins, one that does not answer gets no worker more when only one is
 // left: the others' sources are probed by that.
-static bool may_probe(const struct sched *s, const struct work *w)
+static bool may_probe(const void *arg, const struct work *w)
 {
+    const struct sched *const s = arg;
     const bool last = s->probing == s->conf->workers_probes - 1;
     return !last || s->conf->origin_count < 2 || s->probing_at[w->origin] == 0;
 }
@@ -214,7 +271,8 @@ static bool may_probe(const struct sched *s, const struct work *w)
 static struct work *next_for(const struct slot *slot)
 {
     const struct sched *const s = slot->sched;
-    return slot->probes ? first_turn(s, &s->probes, may_probe) : first_turn(s, &s->media, any);
+    return slot->probes ? first_turn(&s->probes, may_probe, s)
+                        : first_turn(&s->media, is_ready, NULL);
 }
 
 // What has a worker, for how many of its kind there are.
@@ -243,6 +301,80 @@ static struct work *take(struct slot *slot)
     }
     unlock(&s->lock);
     return w;
+}
+
+// ---- bringing
+
+// Workers that nothing is ready for.
+static int spare(const struct sched *s)
+{
+    return s->conf->workers_count - s->running - s->media.ready;
+}
+
+// Work whose bytes are here, or the first of them while there are workers to spare:
+// then one may wait for the rest, but not the last one.  False: neither, or nobody
+// wants it any more; sched_cancel leaves it to us to see that.
+static bool end_bringing(struct sched *s, struct work *w, bool all)
+{
+    lock(&s->lock);
+    const bool wanted = !s->stopping && !cancel_is_set(w->cancel);
+    const bool ready = wanted && (all || spare(s) > 1);
+    if (ready) {
+        s->feeds[w->origin].bringing--;
+        become_ready(s, w);
+        feed(s, w->origin);
+    }
+    unlock(&s->lock);
+    return ready;
+}
+
+static void fail_bringing(struct sched *s, struct work *w, int err)
+{
+    lock(&s->lock);
+    s->feeds[w->origin].bringing--;
+    withdraw(s, w);
+    pthread_cond_broadcast(&s->more); // for sched_destroy
+    unlock(&s->lock);
+    w->done(w, err, err_sentence(err));
+}
+
+// Reads what the worker will read, in its order; that is one read of the origin for
+// each stretch that is missing.  On one of w->threads.
+static void bring(struct task *t)
+{
+    struct work *const w = container_of(t, struct work, task);
+    struct sched *const s = w->sched;
+    const int64_t start = clock_us();
+    int64_t offset, n, brought = 0;
+    plan_job_range(w->job, &offset, &n);
+    source_want(w->source, offset, n < s->bring_max ? n : s->bring_max);
+    for (int i = 0; i < w->job->sample_count && brought < s->bring_max; i++) {
+        const struct sample *const p = &w->job->samples[i];
+        const int err = source_bring(w->source, p->offset, p->size, w->cancel);
+        w->bring_us = clock_us() - start;
+        if (err < 0) {
+            fail_bringing(s, w, err);
+            return;
+        }
+        brought += p->size;
+        // What the first read brought is not all used up by then.
+        if (brought >= s->conf->origin_read_max / 2 && end_bringing(s, w, false))
+            return; // it may be gone
+    }
+    if (!end_bringing(s, w, true))
+        fail_bringing(s, w, cancel_is_set(w->cancel) ? -E_CANCELLED : -E_STOPPING);
+}
+
+// About how many bytes that reads: what lies between the samples comes along, as far
+// as one read reaches.
+static int64_t bytes_to_bring(const struct sched *s, const struct job *job)
+{
+    int64_t offset, span, n = s->conf->origin_read_max;
+    plan_job_range(job, &offset, &span);
+    for (int i = 0; i < job->sample_count; i++)
+        n += job->samples[i].size;
+    n = n < span ? n : span;
+    return n < s->bring_max ? n : s->bring_max;
 }
 
 // ---- one run on a worker
@@ -417,6 +549,8 @@ struct sched *sched_create(const struct conf *conf, struct zygote *zygote, char 
     struct sched *s = xcalloc(1, sizeof *s);
     s->conf = conf;
     s->zygote = zygote;
+    s->bring_max = conf->cache_source_blocks / 4;
+    s->held_max = conf->cache_source_blocks / 2 / (conf->origin_count ? conf->origin_count : 1);
     pthread_mutex_init(&s->lock, NULL);
     cond_init(&s->more);
     list_init(&s->media.works);
@@ -428,11 +562,14 @@ struct sched *sched_create(const struct conf *conf, struct zygote *zygote, char 
     return s;
 }
 
+// What is being brought (and cancelled) ends on the threads that do that.
 static void fail_queue(struct sched *s, struct queue *q)
 {
     for (;;) {
         lock(&s->lock);
-        struct work *const w = first_turn(s, q, any);
+        struct work *w;
+        while (!(w = last_turn(q)) && q->count > 0)
+            pthread_cond_wait(&s->more, &s->lock);
         if (w)
             unqueue(s, w);
         unlock(&s->lock);
@@ -470,7 +607,7 @@ static int make_room(struct sched *s, const struct work *w, struct work **out)
         return 0;
     stat_add(STAT_jobs_refused_total, 1);
     struct work *const last = last_turn(q);
-    if (last->turn <= w->turn)
+    if (!last || last->turn <= w->turn)
         return -E_BUSY;
     withdraw(s, last);
     *out = last;
@@ -482,7 +619,10 @@ int sched_submit(struct sched *s, struct work *w, struct work **out)
     int err = 0;
     *out = NULL;
     w->queued_us = clock_us();
-    w->started_us = 0;
+    w->started_us = w->bring_us = 0;
+    w->sched = s;
+    w->task.run = bring;
+    w->bytes = bytes_to_bring(s, w->job);
     lock(&s->lock);
     w->turn = *next_turn(s, w) > s->turn ? *next_turn(s, w) : s->turn;
     if (s->stopping)
@@ -497,17 +637,26 @@ int sched_submit(struct sched *s, struct work *w, struct work **out)
     return err;
 }
 
+// Withdraws what nobody has in hand.  What is brought looks at its token itself.
+static bool take_off(struct sched *s, struct work *w)
+{
+    if (w->state == WORK_OUT)
+        return false;
+    if (w->state == WORK_BRINGING) {
+        if (!tasks_take_back(w->threads, &w->task))
+            return false;
+        s->feeds[w->origin].bringing--;
+    }
+    withdraw(s, w);
+    return true;
+}
+
 void sched_cancel(struct sched *s, struct work *w)
 {
-    bool was_queued = false;
     lock(&s->lock);
-    if (w->slot) {
-        if (w->slot->worker)
-            worker_kick(w->slot->worker);
-    } else if (w->link.next && !list_empty(&w->link)) {
-        withdraw(s, w);
-        was_queued = true;
-    }
+    if (w->slot && w->slot->worker)
+        worker_kick(w->slot->worker);
+    const bool was_queued = take_off(s, w);
     unlock(&s->lock);
     if (was_queued)
         w->done(w, -E_CANCELLED, "");

@@ -5,6 +5,14 @@
 // a playlist does not wait for encodes, a source that is slow to probe holds up
 // neither encodes nor, while there is another worker for probes, other playlists.
 //
+// A worker is not for waiting: before a piece of work gets one, the bytes that its job
+// reads are brought into the source cache, by the threads that wait for its origin.
+// An origin that does not answer keeps those busy, never more than three in four of
+// them, and no worker.  What is brought and waits for a worker is bounded, for each
+// origin, by its share of half the source cache.  Of a job that reads more than
+// conf->origin_read_max the rest is left to its worker if there is another one idle.
+// (Nobody knows beforehand what a probe reads.)
+//
 // Who is next: every client gets a fair share.  A piece of work is stamped, on
 // arrival, with its client's next turn (start-time fair queueing), and the
 // smallest stamp runs first: a client with one job in the queue is not kept
@@ -27,6 +35,7 @@
 #include "base/list.h"
 #include "cache/origin.h"
 #include "codec/job.h"
+#include "server/tasks.h"
 
 struct conf;
 struct object;
@@ -42,22 +51,29 @@ struct work {
     struct source *source; // read from
     struct object *object; // appended to; ended by the owner
     const struct cancel *cancel;
-    struct key version; // of the source, for the refusal of poison
-    int origin;         // its number in conf->origins
-    uint32_t client;    // hash of who asked first
+    struct tasks *threads; // which may wait for its origin; not used by probes
+    struct key version;    // of the source, for the refusal of poison
+    int origin;            // its number in conf->origins
+    uint32_t client;       // hash of who asked first
     // Called before the first byte is appended, from the driver's thread.
     void (*begins)(struct work *w);
-    // Called once, from a driver's thread, from sched_cancel's caller or by the
-    // caller of sched_submit, with no lock held.  code: 0 or a negative enum err.
+    // Called once, from a driver's thread, one of threads, from sched_cancel's caller
+    // or by the caller of sched_submit, with no lock held.  code: 0 or a negative enum
+    // err.
     void (*done)(struct work *w, int code, const char *detail);
 
     // filled in by the scheduler, to be read in begins and done
     struct job_stats stats;
     int64_t queued_us, started_us; // monotonic; started_us is 0 if it never ran
-    int64_t origin_us;             // spent waiting for the source
+    int64_t bring_us;              // of that time, spent waiting for the source
+    int64_t origin_us;             // and since it started
 
     // private
     struct list link;
+    struct task task;
+    struct sched *sched;
+    enum work_state { WORK_OUT, WORK_COLD, WORK_BRINGING, WORK_READY } state;
+    int64_t bytes; // that are brought before it runs, about
     uint64_t turn;
     struct slot *slot;
 };

@@ -71,3 +71,18 @@ void tasks_add(struct tasks *p, struct task *t)
     pthread_cond_signal(&p->more);
     unlock(&p->lock);
 }
+
+bool tasks_take_back(struct tasks *p, struct task *t)
+{
+    lock(&p->lock);
+    const bool queued = !list_empty(&t->link);
+    if (queued)
+        list_remove(&t->link);
+    unlock(&p->lock);
+    return queued;
+}
+
+int tasks_threads(const struct tasks *p)
+{
+    return p->thread_count;
+}

@@ -9,6 +9,8 @@
 #ifndef SERVER_TASKS_H
 #define SERVER_TASKS_H
 
+#include <stdbool.h>
+
 #include "base/list.h"
 
 struct tasks;
@@ -27,5 +29,13 @@ void tasks_destroy(struct tasks *p);
 
 // Never blocks.  Any thread.
 void tasks_add(struct tasks *p, struct task *t);
+
+// Takes t off the queue again: true, and it will not run; false, and it has run, runs
+// or is about to.  t was added to p and is not freed meanwhile.  Never blocks.  Any
+// thread.
+bool tasks_take_back(struct tasks *p, struct task *t);
+
+// How many run at once.
+int tasks_threads(const struct tasks *p);
 
 #endif

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Sources behind HTTP: the same bytes as from a folder, few requests, and an origin that misbehaves."""
 import concurrent.futures
+import contextlib
 import json
 import os
 import re
@@ -11,7 +12,7 @@ import pytest
 
 import boxes
 from edge import Edge, Playlist, quote
-from peers import Origin, Shelf, fetch, until
+from peers import Origin, Raw, Shelf, fetch, until
 
 EAGER = {  # an origin fails soon and is asked again at once, and often
     "TIDEMILL_ORIGIN_FIRST_READ": "32KiB",
@@ -315,6 +316,25 @@ def test_origin_is_not_there(start, shelf):
     problem(edge.get(f"/{shelf.take()}/master.m3u8"), 502)
     problem(edge.get(folder + "2.m4s"), 502)
     assert edge.ok(folder + "0.m4s") == body, "what is cached needs no origin"
+
+
+def test_a_stalled_origin_keeps_no_worker(start, origin, shelf, media_dir, clip, golden):
+    """More segments of it are wanted than there are workers; a folder's are made meanwhile."""
+    edge = start(None, config={
+        "origins": [{"prefix": "/far/", "base": origin.url}, {"prefix": "/near/", "base": str(media_dir)}],
+        "origin": {"timeout": "10m", "first_read": "32KiB"}, "workers": {"count": 2}})
+    far = paths_of(edge, "far/" + shelf.take())["180p"]
+    near = paths_of(edge, "near/" + clip("tiny.mp4"))["180p"]
+    origin.fault("mute", count=0)
+    with contextlib.ExitStack() as clients:
+        waiting = [clients.enter_context(Raw(edge)) for _ in range(3)]
+        for k, c in enumerate(waiting):
+            c.get(far + f"{k + 1}.m4s")
+        edge.wait_metric("jobs_queued", lambda n: n == 3)
+        assert edge.ok(near + "2.m4s") == golden("tiny.mp4")["180p"][3]
+        m = edge.metrics()
+        assert m["jobs_queued"] == 3 and m["jobs_running"] == 0
+    edge.wait_metric("jobs_queued", lambda n: n == 0)
 
 
 def test_retries_have_a_budget(start, origin, shelf):

@@ -740,7 +740,8 @@ static void leaving_while_queued(void **state)
         step(&v[i]);
         assert_true(v[i].parked);
     }
-    wait_for_stat(STAT_jobs_queued, 3); // one worker
+    wait_for_stat(STAT_jobs_running, 1); // there is one worker
+    wait_for_stat(STAT_jobs_queued, 3);
     for (int i = 3; i >= 0; i--) {
         leave(&v[i]);
         wait_for_stat(STAT_jobs_queued, i > 1 ? i - 1 : 0);

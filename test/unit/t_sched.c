@@ -12,6 +12,8 @@
 
 #include <cmocka.h>
 
+#include <poll.h>
+
 #include "base/base.h"
 #include "base/err.h"
 #include "base/log.h"
@@ -34,6 +36,7 @@
 //   U    unsupported      S  start earlier         H  the worker hangs
 //   |    the origin waits until it is let go (or cancelled)
 //   ~    the origin takes longer than the job has time
+//   E    the origin fails
 
 struct script {
     const char *text;
@@ -75,7 +78,7 @@ static int next_byte(struct script *s, const struct cancel *cancel, char *c)
             while (clock_ms() < late)
                 cond_wait_until(&world.change, &world.lock, late);
         } else if (*c != '|') {
-            return 0;
+            return *c == 'E' ? -E_ORIGIN : 0;
         } else if (wait_at_gate(s, cancel) < 0) {
             return -E_CANCELLED;
         }
@@ -180,6 +183,7 @@ static const struct conf usual = {
 
 static struct zygote *zygote;
 static struct source_cache *sources;
+static struct tasks *threads; // that wait for the origin
 static struct sched *sched;
 
 static void open_sched(void)
@@ -191,6 +195,7 @@ static void open_sched(void)
     zygote = zygote_start(&conf, why, sizeof why);
     assert_non_null(zygote);
     sources = source_cache_create(&conf);
+    threads = tasks_create("origin", 4);
     sched = sched_create(&conf, zygote, why, sizeof why);
     assert_non_null(sched);
 }
@@ -198,6 +203,7 @@ static void open_sched(void)
 static void close_sched(void)
 {
     sched_destroy(sched);
+    tasks_destroy(threads);
     zygote_stop(zygote);
     source_cache_destroy(sources);
 }
@@ -209,7 +215,18 @@ static int setup(void **state)
     return 0;
 }
 
-struct task {
+// Blocks are kept, so a script is read once, a byte for a block; block 0 is that of
+// the opening, an x.
+static int setup_cache(void **state)
+{
+    (void)state;
+    conf = usual;
+    conf.cache_source_blocks = 1 << 20;
+    conf.origin_read_max = BLOCK;
+    return 0;
+}
+
+struct errand {
     struct work work;
     struct job job;
     struct cancel cancel;
@@ -221,15 +238,16 @@ struct task {
 
 static void begins(struct work *w)
 {
-    struct task *const t = container_of(w, struct task, work);
+    struct errand *const t = container_of(w, struct errand, work);
     lock(&world.lock);
     t->begun++;
+    pthread_cond_broadcast(&world.change);
     unlock(&world.lock);
 }
 
 static void note_done(struct work *w, int code, const char *detail)
 {
-    struct task *const t = container_of(w, struct task, work);
+    struct errand *const t = container_of(w, struct errand, work);
     lock(&world.lock);
     t->code = code;
     copy_string(t->detail, sizeof t->detail, detail);
@@ -240,11 +258,11 @@ static void note_done(struct work *w, int code, const char *detail)
 }
 
 // name: of the source, which has the script, and of its version.
-static void prepare(struct task *t, char name, uint32_t client, const char *script)
+static void prepare(struct errand *t, char name, uint32_t client, const char *script)
 {
     const char path[] = { name, '\0' };
     const struct key key = key_of(path, 1);
-    *t = (struct task){ .name = name };
+    *t = (struct errand){ .name = name };
     lock(&world.lock);
     world.scripts[name - 'a'] = (struct script){ .text = script };
     unlock(&world.lock);
@@ -256,6 +274,7 @@ static void prepare(struct task *t, char name, uint32_t client, const char *scri
         .job = &t->job,
         .object = t->object,
         .cancel = &t->cancel,
+        .threads = threads,
         .version = key,
         .client = client,
         .begins = begins,
@@ -265,12 +284,12 @@ static void prepare(struct task *t, char name, uint32_t client, const char *scri
                      0);
 }
 
-static int submit(struct task *t, struct work **out)
+static int submit(struct errand *t, struct work **out)
 {
     return sched_submit(sched, &t->work, out);
 }
 
-static void start(struct task *t, char name, uint32_t client, const char *script)
+static void start(struct errand *t, char name, uint32_t client, const char *script)
 {
     struct work *out;
     prepare(t, name, client, script);
@@ -278,21 +297,38 @@ static void start(struct task *t, char name, uint32_t client, const char *script
     assert_null(out);
 }
 
-static void start_encode(struct task *t, char name, uint32_t client, const char *script)
+// An encode that reads that many samples of a block each, from block 1 on.
+static void prepare_reading(struct errand *t, char name, uint32_t client, const char *script,
+                            int samples)
 {
-    struct work *out;
     struct media *const m = make_media(0, 3);
     assert_int_equal(media_finish(m), 0);
     prepare(t, name, client, script);
     t->job.kind = JOB_INIT;
     t->job.media = media_copy_head(m);
     t->job.a = (struct audio_settings){ 48000, 2, 100 };
+    t->job.samples = xcalloc((size_t)samples + 1, sizeof *t->job.samples);
+    t->job.sample_count = samples;
+    for (int i = 0; i < samples; i++)
+        t->job.samples[i] = (struct sample){ .offset = (i + 1) * BLOCK, .size = BLOCK };
     media_destroy(m);
+}
+
+static void start_reading(struct errand *t, char name, uint32_t client, const char *script,
+                          int samples)
+{
+    struct work *out;
+    prepare_reading(t, name, client, script, samples);
     assert_int_equal(submit(t, &out), 0);
     assert_null(out);
 }
 
-static void wait_until_done(struct task *t)
+static void start_encode(struct errand *t, char name, uint32_t client, const char *script)
+{
+    start_reading(t, name, client, script, 0);
+}
+
+static void wait_until_done(struct errand *t)
 {
     lock(&world.lock);
     const int64_t end = clock_ms() + PATIENCE_MS;
@@ -310,7 +346,16 @@ static void wait_until_gated(int n)
     unlock(&world.lock);
 }
 
-static void let_go(const struct task *t)
+static void wait_until_begun(struct errand *t)
+{
+    lock(&world.lock);
+    const int64_t end = clock_ms() + PATIENCE_MS;
+    while (!t->begun)
+        assert_true(cond_wait_until(&world.change, &world.lock, end));
+    unlock(&world.lock);
+}
+
+static void let_go(const struct errand *t)
 {
     lock(&world.lock);
     world.scripts[t->name - 'a'].passed++;
@@ -318,13 +363,13 @@ static void let_go(const struct task *t)
     unlock(&world.lock);
 }
 
-static void cancel(struct task *t)
+static void cancel(struct errand *t)
 {
     atomic_store(&t->cancel.set, true);
     sched_cancel(sched, &t->work);
 }
 
-static void finish(struct task *t)
+static void finish(struct errand *t)
 {
     assert_int_equal(t->done, 1);
     object_fail(t->object, E_INTERNAL, NULL);
@@ -334,7 +379,7 @@ static void finish(struct task *t)
     source_close(&t->work.source);
 }
 
-static void expect_bytes(const struct task *t, const char *want)
+static void expect_bytes(const struct errand *t, const char *want)
 {
     char got[100] = "";
     object_read(t->object, 0, got, sizeof got - 1);
@@ -382,7 +427,7 @@ static void jobs_and_how_they_end(void **state)
     conf.workers_poison = 0; // nothing is refused
     open_sched();
     for (size_t i = 0; i < countof(cases); i++) {
-        struct task t;
+        struct errand t;
         mark_counters();
         start(&t, (char)('a' + i), 1, cases[i].script);
         wait_until_done(&t);
@@ -409,7 +454,7 @@ static void workers_wear_out(void **state)
     open_sched();
     mark_counters();
     for (int i = 0; i < 5; i++) {
-        struct task t;
+        struct errand t;
         start(&t, 'a', 1, "aD");
         wait_until_done(&t);
         assert_int_equal(t.code, 0);
@@ -425,7 +470,7 @@ static void everybody_gets_a_turn(void **state)
 {
     (void)state;
     open_sched();
-    struct task t[6];
+    struct errand t[6];
     start(&t[0], 'a', 1, "|D");
     wait_until_gated(1);
     start(&t[1], 'b', 1, "D");
@@ -448,7 +493,7 @@ static void cancelled_jobs_cost_nothing(void **state)
 {
     (void)state;
     open_sched();
-    struct task t[6], mine, other;
+    struct errand t[6], mine, other;
     start(&t[0], 'a', 1, "|D");
     wait_until_gated(1);
     for (int i = 1; i < 6; i++) {
@@ -475,7 +520,7 @@ static void a_full_queue_gives_way_to_who_asks_for_less(void **state)
     (void)state;
     conf.workers_queue = 3;
     open_sched();
-    struct task t[4], b[3];
+    struct errand t[4], b[3];
     struct work *out;
     start(&t[0], 'a', 1, "|D");
     wait_until_gated(1);
@@ -483,7 +528,7 @@ static void a_full_queue_gives_way_to_who_asks_for_less(void **state)
         start(&t[i], (char)('a' + i), 1, "D");
     // Turns 1, 2 and 3 wait.
     mark_counters();
-    struct task more;
+    struct errand more;
     prepare(&more, 'e', 1, "D");
     assert_int_equal(submit(&more, &out), -E_BUSY);
     assert_null(out);
@@ -521,7 +566,7 @@ static void of_equal_turns_the_last_makes_room(void **state)
     (void)state;
     conf.workers_queue = 3;
     open_sched();
-    struct task t[4], more;
+    struct errand t[4], more;
     struct work *out;
     static const uint32_t clients[] = { 1, 1, 2, 2 }; // turns 0, 1, 0, 1
     start(&t[0], 'a', clients[0], "|D");
@@ -549,7 +594,7 @@ static void probes_have_a_way_of_their_own(void **state)
     (void)state;
     conf.workers_queue = 4;
     open_sched();
-    struct task m[4], p[2], gate, last[4];
+    struct errand m[4], p[2], gate, last[4];
     start_encode(&m[0], 'a', 1, "|D");
     wait_until_gated(1);
     for (int i = 1; i < 4; i++)
@@ -586,7 +631,7 @@ static void a_slow_probe_holds_up_nobody(void **state)
     (void)state;
     conf.workers_probes = 3;
     open_sched();
-    struct task slow[2], t;
+    struct errand slow[2], t;
     start(&slow[0], 'a', 1, "|D");
     start(&slow[1], 'b', 1, "|D");
     wait_until_gated(2);
@@ -594,7 +639,7 @@ static void a_slow_probe_holds_up_nobody(void **state)
     wait_until_done(&t);
     assert_string_equal(world.order, "c");
     // No encode waits for them, nor they for encodes.
-    struct task encode, probe;
+    struct errand encode, probe;
     start_encode(&encode, 'd', 1, "|D");
     wait_until_gated(3);
     start(&probe, 'e', 1, "D");
@@ -603,7 +648,7 @@ static void a_slow_probe_holds_up_nobody(void **state)
     let_go(&slow[0]);
     let_go(&slow[1]);
     let_go(&encode);
-    struct task *const all[] = { &slow[0], &slow[1], &t, &encode, &probe };
+    struct errand *const all[] = { &slow[0], &slow[1], &t, &encode, &probe };
     for (size_t i = 0; i < countof(all); i++) {
         wait_until_done(all[i]);
         finish(all[i]);
@@ -618,7 +663,7 @@ static void one_origin_leaves_a_probe_to_the_others(void **state)
     conf.workers_probes = 2;
     conf.origin_count = 2;
     open_sched();
-    struct task slow[3], t;
+    struct errand slow[3], t;
     struct work *out;
     for (int i = 0; i < 3; i++)
         start(&slow[i], (char)('a' + i), 1, "|D");
@@ -640,12 +685,199 @@ static void one_origin_leaves_a_probe_to_the_others(void **state)
     close_sched();
 }
 
+// ---- bringing
+
+// More of them than workers.
+static void no_worker_waits_for_an_origin(void **state)
+{
+    (void)state;
+    open_sched();
+    struct errand slow[2], t;
+    start_reading(&slow[0], 'a', 1, "|D", 1);
+    start_reading(&slow[1], 'b', 1, "a|D", 2);
+    wait_until_gated(2);
+    start_reading(&t, 'c', 1, "D", 1); // its turn is the last
+    wait_until_done(&t);
+    assert_string_equal(world.order, "c");
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(slow[i].work.started_us, 0);
+        let_go(&slow[i]);
+        wait_until_done(&slow[i]);
+        assert_int_equal(slow[i].code, 0);
+        assert_true(slow[i].work.bring_us > 0);
+    }
+    expect_bytes(&slow[1], "xa");
+    finish(&slow[0]);
+    finish(&slow[1]);
+    finish(&t);
+    close_sched();
+}
+
+// A thread that waits for something else.
+static void wait_at_a_gate(struct task *t)
+{
+    (void)t;
+    lock(&world.lock);
+    world.waiting++;
+    pthread_cond_broadcast(&world.change);
+    while (world.waiting > 0)
+        pthread_cond_wait(&world.change, &world.lock);
+    unlock(&world.lock);
+}
+
+// No thread has come to it yet: it is done at once.
+static void cancelling_what_is_to_be_brought(void **state)
+{
+    (void)state;
+    open_sched();
+    struct task busy[4];
+    struct errand t;
+    for (int i = 0; i < 4; i++) {
+        busy[i].run = wait_at_a_gate;
+        tasks_add(threads, &busy[i]);
+    }
+    wait_until_gated(4);
+    start_reading(&t, 'a', 1, "D", 1);
+    cancel(&t);
+    assert_int_equal(t.done, 1);
+    assert_int_equal(t.code, -E_CANCELLED);
+    finish(&t);
+    lock(&world.lock);
+    world.waiting = 0;
+    pthread_cond_broadcast(&world.change);
+    unlock(&world.lock);
+    close_sched();
+}
+
+static void cancelling_what_is_brought(void **state)
+{
+    (void)state;
+    open_sched();
+    mark_counters();
+    struct errand t[4], other;
+    for (int i = 0; i < 4; i++)
+        start_reading(&t[i], (char)('a' + i), 1, "|D", 1);
+    wait_until_gated(3); // of four threads, one is left to what is opened
+    assert_int_equal(sched_queued(sched), 4);
+    for (int i = 3; i >= 0; i--) {
+        cancel(&t[i]);
+        wait_until_done(&t[i]);
+        assert_int_equal(t[i].code, -E_CANCELLED);
+        assert_int_equal(t[i].work.started_us, 0);
+        finish(&t[i]);
+    }
+    assert_int_equal(since(STAT_jobs_queued), 0);
+    start_reading(&other, 'e', 1, "D", 1);
+    wait_until_done(&other);
+    finish(&other);
+    close_sched();
+}
+
+static void what_cannot_be_brought_is_not_run(void **state)
+{
+    (void)state;
+    open_sched();
+    struct errand t;
+    start_reading(&t, 'a', 1, "aE", 2);
+    wait_until_done(&t);
+    assert_int_equal(t.code, -E_ORIGIN);
+    assert_int_equal(t.work.started_us, 0);
+    assert_int_equal(sched_queued(sched), 0);
+    finish(&t);
+    close_sched();
+}
+
+static bool is_touched(const struct errand *t)
+{
+    lock(&world.lock);
+    const bool touched = world.scripts[t->name - 'a'].at > 0;
+    unlock(&world.lock);
+    return touched;
+}
+
+static void wait_until_touched(struct errand *t, int n)
+{
+    const int64_t end = clock_ms() + PATIENCE_MS;
+    for (int i = 0; i < n; i++) {
+        while (!is_touched(&t[i])) {
+            assert_true(clock_ms() < end);
+            poll(NULL, 0, 1);
+        }
+    }
+}
+
+// While the workers do not come round to them: by an origin's share of half the
+// cache, but it is one at least.
+static void what_waits_for_workers_is_bounded(void **state)
+{
+    (void)state;
+    static const struct {
+        int blocks; // of the cache
+        int origins, brought;
+    } cases[] = { { 16, 1, 4 }, { 16, 2, 2 }, { 8, 1, 2 }, { 8, 2, 1 }, { 8, 30, 1 } };
+    for (size_t k = 0; k < countof(cases); k++) {
+        conf.cache_source_blocks = (int64_t)cases[k].blocks * BLOCK;
+        conf.origin_count = cases[k].origins;
+        open_sched();
+        struct errand busy, t[5], other;
+        struct work *out;
+        start_encode(&busy, 'a', 1, "|D");
+        wait_until_gated(1);
+        for (int i = 0; i < 5; i++)
+            start_reading(&t[i], (char)('b' + i), 1, "DDDDDDDD", 2);
+        wait_until_touched(t, cases[k].brought);
+        // Another origin has a share of its own.
+        prepare_reading(&other, 'g', 1, "DDDDDDDD", 2);
+        other.work.origin = 1;
+        assert_int_equal(submit(&other, &out), 0);
+        wait_until_touched(&other, 1);
+        for (int i = 0; i < 5; i++)
+            assert_int_equal(is_touched(&t[i]), i < cases[k].brought);
+        let_go(&busy);
+        for (int i = 0; i < 5; i++) {
+            wait_until_done(&t[i]);
+            assert_int_equal(t[i].code, 0);
+            finish(&t[i]);
+        }
+        wait_until_done(&other);
+        finish(&other);
+        finish(&busy);
+        close_sched();
+    }
+}
+
+// A job that reads much begins when the first of it is here, but not on the last
+// worker that is idle.
+static void much_is_begun_early(void **state)
+{
+    (void)state;
+    conf.workers_count = 2;
+    open_sched();
+    struct errand t[3];
+    start_reading(&t[0], 'a', 1, "a|D", 2);
+    wait_until_gated(1);
+    wait_until_begun(&t[0]);
+    start_reading(&t[1], 'b', 1, "a|D", 2);
+    wait_until_gated(2);
+    start_reading(&t[2], 'c', 1, "D", 1);
+    wait_until_done(&t[2]);
+    assert_int_equal(t[1].work.started_us, 0);
+    for (int i = 0; i < 2; i++) {
+        let_go(&t[i]);
+        wait_until_done(&t[i]);
+        assert_int_equal(t[i].code, 0);
+    }
+    for (int i = 0; i < 3; i++)
+        finish(&t[i]);
+    close_sched();
+}
+
 static void waiting_too_long(void **state)
 {
     (void)state;
     conf.workers_queue_wait = -1;
     open_sched();
-    struct task t;
+    struct errand t;
     start(&t, 'a', 1, "D");
     wait_until_done(&t);
     assert_int_equal(t.code, -E_BUSY);
@@ -661,7 +893,7 @@ static void cancelling_what_runs(void **state)
     (void)state;
     open_sched();
     mark_counters();
-    struct task t, next;
+    struct errand t, next;
     start(&t, 'a', 1, "ab|cD");
     wait_until_gated(1);
     cancel(&t);
@@ -686,7 +918,7 @@ static void cancelling_what_hangs(void **state)
     conf.workers_cancel = 10;
     open_sched();
     mark_counters();
-    struct task t;
+    struct errand t;
     for (int i = 0; i < 3; i++) {
         start(&t, 'a', 1, "a|H");
         wait_until_gated(1);
@@ -712,7 +944,7 @@ static void two_crashes_poison(void **state)
     (void)state;
     open_sched();
     mark_counters();
-    struct task t, other;
+    struct errand t, other;
     struct work *out;
     start(&t, 'a', 1, "CC");
     wait_until_done(&t);
@@ -736,7 +968,7 @@ static void a_hang_is_a_crash(void **state)
     conf.workers_probe_time = 30;
     open_sched();
     mark_counters();
-    struct task t;
+    struct errand t;
     start(&t, 'a', 1, "HH");
     wait_until_done(&t);
     assert_int_equal(t.code, -E_POISONED);
@@ -750,7 +982,7 @@ static void a_slow_origin_is_not_the_sources_fault(void **state)
     (void)state;
     conf.workers_probe_time = 30;
     open_sched();
-    struct task t;
+    struct errand t;
     for (int i = 0; i < 3; i++) {
         start(&t, 'a', 1, "~aH");
         wait_until_done(&t);
@@ -767,7 +999,7 @@ static void stopping_with_work_in_flight(void **state)
 {
     (void)state;
     open_sched();
-    struct task t[4];
+    struct errand t[4];
     start(&t[0], 'a', 1, "a|D");
     wait_until_gated(1);
     for (int i = 1; i < 4; i++)
@@ -779,6 +1011,7 @@ static void stopping_with_work_in_flight(void **state)
         assert_true(t[i].code == -E_CANCELLED || t[i].code == -E_STOPPING || t[i].code == 0);
         finish(&t[i]);
     }
+    tasks_destroy(threads);
     zygote_stop(zygote);
     source_cache_destroy(sources);
 }
@@ -798,7 +1031,7 @@ static void *visit(void *arg)
                                            "abD",
                                            "abcdefghD" };
     for (int i = 0; i < ROUNDS; i++) {
-        struct task t;
+        struct errand t;
         struct work *out;
         const int what = rand_r(&seed) % (int)countof(scripts);
         prepare(&t, (char)('a' + me), (uint32_t)me, scripts[what]);
@@ -828,20 +1061,21 @@ static void all_at_once(void **state)
     conf.workers_poison = 0;
     conf.workers_jobs = 5;
     open_sched();
-    pthread_t threads[VISITORS];
+    pthread_t visitors[VISITORS];
     int numbers[VISITORS];
     for (int i = 0; i < VISITORS; i++) {
         numbers[i] = i;
-        threads[i] = thread_start("visitor", visit, &numbers[i]);
+        visitors[i] = thread_start("visitor", visit, &numbers[i]);
     }
     for (int i = 0; i < VISITORS; i++)
-        pthread_join(threads[i], NULL);
+        pthread_join(visitors[i], NULL);
     assert_int_equal(sched_queued(sched), 0);
     assert_int_equal(stat_get(STAT_jobs_running), 0);
     close_sched();
 }
 
 #define T(f) cmocka_unit_test_setup(f, setup)
+#define T_CACHE(f) cmocka_unit_test_setup(f, setup_cache)
 
 int main(int argc, char **argv)
 {
@@ -858,6 +1092,12 @@ int main(int argc, char **argv)
         T(probes_have_a_way_of_their_own),
         T(a_slow_probe_holds_up_nobody),
         T(one_origin_leaves_a_probe_to_the_others),
+        T_CACHE(no_worker_waits_for_an_origin),
+        T_CACHE(cancelling_what_is_to_be_brought),
+        T_CACHE(cancelling_what_is_brought),
+        T_CACHE(what_cannot_be_brought_is_not_run),
+        T_CACHE(what_waits_for_workers_is_bounded),
+        T_CACHE(much_is_begun_early),
         T(waiting_too_long),
         T(cancelling_what_runs),
         T(cancelling_what_hangs),

@@ -318,6 +318,53 @@ static void forgets_what_was_wanted(void **state)
     source_cache_destroy(c);
 }
 
+// Nor is what is here a hint for when it will have been evicted.
+static void what_is_here_is_not_wanted(void **state)
+{
+    (void)state;
+    struct fake f;
+    fake_init(&f);
+    struct conf conf = settings;
+    conf.cache_source_blocks = 6 * BLOCK;
+    struct source_cache *c = source_cache_create(&conf);
+    struct source *s = must_open(c, &f, "a", 0);
+    check_read(s, 0, 10 * BLOCK, 6 * BLOCK);
+    source_want(s, 10 * BLOCK, 6 * BLOCK);
+    check_read(s, 0, 30 * BLOCK, 6 * BLOCK);
+    assert_int_equal(f.bytes, (2 + 6 + 6) * BLOCK);
+    check_read(s, 0, 12 * BLOCK, 1);
+    assert_int_equal(f.bytes, (2 + 6 + 6 + 1) * BLOCK);
+    source_close(&s);
+    source_cache_destroy(c);
+}
+
+static void brings_what_will_be_read(void **state)
+{
+    (void)state;
+    struct fake f;
+    fake_init(&f);
+    struct source_cache *c = source_cache_create(&settings);
+    struct source *s = must_open(c, &f, "a", 0);
+    const int64_t hits = stat_get(STAT_source_blocks_hit_total);
+    source_want(s, 10 * BLOCK, 20 * BLOCK);
+    assert_int_equal(source_bring(s, 10 * BLOCK + 7, 20 * BLOCK - 7, NULL), 0);
+    expect(&f, 3, 0); // the opening, and two reads
+    assert_int_equal(source_bring(s, SIZE - 1, 100, NULL), 0);
+    assert_int_equal(source_bring(s, SIZE, 100, NULL), 0);
+    expect(&f, 4, 0);
+    assert_int_equal(source_bring(s, 10 * BLOCK, 20 * BLOCK, NULL), 0);
+    assert_int_equal(stat_get(STAT_source_blocks_hit_total), hits); // nobody read them
+    check_read(s, 0, 10 * BLOCK, 20 * BLOCK);
+    check_read(s, 0, SIZE - 1, 100);
+    expect(&f, 4, 0);
+    f.fail = -E_ORIGIN;
+    f.times = 1;
+    assert_int_equal(source_bring(s, 40 * BLOCK, 1, NULL), -E_ORIGIN);
+    assert_int_equal(source_bring(s, -1, 1, NULL), -E_BAD_REQUEST);
+    source_close(&s);
+    source_cache_destroy(c);
+}
+
 // ---- single flight
 
 struct reader {
@@ -810,6 +857,8 @@ int main(void)
         cmocka_unit_test(fetches_what_is_missing),
         cmocka_unit_test(fetches_what_is_wanted),
         cmocka_unit_test(forgets_what_was_wanted),
+        cmocka_unit_test(what_is_here_is_not_wanted),
+        cmocka_unit_test(brings_what_will_be_read),
         cmocka_unit_test(asks_once_for_many),
         cmocka_unit_test(passes_on_a_cancelled_flight),
         cmocka_unit_test(lets_a_waiter_go),

@@ -112,12 +112,48 @@ static void a_task_adds_itself(void **state)
     tasks_destroy(NULL);
 }
 
+static void what_waits_can_be_taken_back(void **state)
+{
+    (void)state;
+    struct tasks *p = tasks_create("t", 3);
+    struct task t[3];
+    struct numbered n[3];
+    assert_int_equal(tasks_threads(p), 3);
+    for (int i = 0; i < 2; i++) {
+        t[i].run = wait_for_the_others;
+        tasks_add(p, &t[i]);
+    }
+    lock(&mutex);
+    while (inside < 2)
+        pthread_cond_wait(&changed, &mutex);
+    unlock(&mutex);
+    assert_false(tasks_take_back(p, &t[0])); // it runs
+    t[2].run = wait_for_the_others;
+    for (int i = 0; i < 3; i++)
+        n[i] = (struct numbered){ .task.run = note, .number = i };
+    lock(&mutex); // nothing can end now
+    tasks_add(p, &n[0].task);
+    while (tasks_take_back(p, &n[0].task)) // until the last thread has it
+        tasks_add(p, &n[0].task);
+    tasks_add(p, &n[1].task);
+    tasks_add(p, &n[2].task);
+    assert_true(tasks_take_back(p, &n[1].task));
+    assert_false(tasks_take_back(p, &n[1].task));
+    unlock(&mutex);
+    tasks_add(p, &t[2]);
+    tasks_destroy(p);
+    assert_int_equal(count, 2);
+    assert_int_equal(order[0], 0);
+    assert_int_equal(order[1], 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(in_order_of_arrival, setup),
         cmocka_unit_test_setup(as_many_at_once_as_threads, setup),
         cmocka_unit_test_setup(a_task_adds_itself, setup),
+        cmocka_unit_test_setup(what_waits_can_be_taken_back, setup),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
