@@ -12,6 +12,7 @@
 #include "cache/store.h"
 #include "cache/tier.h"
 #include "server/assets.h"
+#include "server/deadlines.h"
 #include "server/making.h"
 #include "server/page.h"
 #include "server/sched.h"
@@ -91,6 +92,7 @@ static bool build(struct edge *e, char *why, size_t cap)
     e->assets = assets_create(assets_budget(e->conf));
     e->lookup = tasks_create("lookup", LOOKUP_THREADS);
     e->plan = tasks_create("plan", PLAN_THREADS);
+    e->deadlines = deadlines_create(e->conf->http_answer_wait);
     e->sched = sched_create(e->conf, e->zygote, why, cap);
     return e->sched != NULL;
 }
@@ -112,6 +114,7 @@ void edge_destroy(struct edge *e)
     // Nobody reads any more, so all makings are on their way to their ends; those
     // run on the very threads that go next.
     making_wait_all();
+    deadlines_destroy(e->deadlines);
     sched_destroy(e->sched);
     tasks_destroy(e->lookup);
     tasks_destroy(e->plan);

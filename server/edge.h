@@ -31,10 +31,11 @@ struct edge {
     struct tasks *open[CONF_ORIGINS];
     struct assets *assets;
     struct sched *sched;
-    struct tasks *lookup; // threads that ask the lower tiers
-    struct tasks *plan;   // threads that plan and print
-    struct pages *pages;  // scripts and styles; NULL without ui
-    atomic_bool stopping; // set before the viewers' listener is stopped
+    struct tasks *lookup;        // threads that ask the lower tiers
+    struct tasks *plan;          // threads that plan and print
+    struct deadlines *deadlines; // of makings
+    struct pages *pages;         // scripts and styles; NULL without ui
+    atomic_bool stopping;        // set before the viewers' listener is stopped
 };
 
 // Builds all of it; must be called while the process has one thread (it forks

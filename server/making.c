@@ -8,7 +8,11 @@
 // Parking: `parked` says where, under making.lock.  A step sets it before it
 // registers itself and touches the making no more once registered; the hook sets
 // the cancel token first and looks at `parked` then, so that one of the two
-// always sees the other.  Lock order: making.lock, then store, object, sched.
+// always sees the other.  Lock order: making.lock, then store, object, sched, tasks.
+//
+// The deadline is over the waiting, not over the work: until a worker has it, a
+// making that is late ends like one that is abandoned, wherever it waits, but for its
+// readers, who hear of it.  It has a reference too, until it is removed or has passed.
 
 #include "server/making.h"
 
@@ -30,6 +34,7 @@
 #include "codec/fmp4.h"
 #include "codec/hls.h"
 #include "server/assets.h"
+#include "server/deadlines.h"
 #include "server/edge.h"
 #include "server/gzip.h"
 #include "server/page.h"
@@ -46,7 +51,7 @@ enum step_end {
     STEP_DONE, // end() was called; it is gone
 };
 
-enum parked { PARKED_NOT, PARKED_INDEX, PARKED_WORK };
+enum parked { PARKED_NOT, PARKED_QUEUE, PARKED_INDEX, PARKED_WORK };
 
 struct making;
 
@@ -56,11 +61,14 @@ enum where { ON_LOOKUP, ON_OPEN, ON_PLAN };
 struct step {
     enum step_end (*run)(struct making *m);
     enum where where;
+    const char *waits_for; // its turn, and then what
 };
 
 struct making {
     struct task task; // on a queue of task threads
+    struct deadline deadline;
     atomic_int refs;
+    atomic_bool late; // cancelled by its deadline
 
     // constant after start
     struct edge *edge;
@@ -91,7 +99,8 @@ struct making {
     int64_t marks[4];
 
     pthread_mutex_t lock;
-    enum parked parked; // protected by lock
+    enum parked parked;  // protected by lock
+    struct tasks *queue; // where it is parked, or was; likewise
     struct object_waiter waiter;
 };
 
@@ -119,6 +128,8 @@ static void count_down(void)
 
 static struct tasks *threads_for(const struct making *m, enum where where)
 {
+    if (cancel_is_set(&m->cancel)) // it only has to end, and waits for nobody there
+        return m->edge->plan;
     if (where == ON_LOOKUP)
         return m->edge->lookup;
     return where == ON_OPEN && m->origin >= 0 ? m->edge->open[m->origin] : m->edge->plan;
@@ -126,7 +137,11 @@ static struct tasks *threads_for(const struct making *m, enum where where)
 
 static void enqueue(struct making *m)
 {
-    tasks_add(threads_for(m, m->steps[m->at].where), &m->task);
+    lock(&m->lock);
+    m->parked = PARKED_QUEUE;
+    m->queue = threads_for(m, m->steps[m->at].where);
+    tasks_add(m->queue, &m->task);
+    unlock(&m->lock);
 }
 
 // ---- the end
@@ -166,6 +181,16 @@ static int64_t expiry(const struct making *m)
 static void end(struct making *m, int code, const char *detail)
 {
     struct edge *const e = m->edge;
+    char late[100];
+    if (deadlines_remove(e->deadlines, &m->deadline))
+        making_unref(m); // not the last one
+    if (code == -E_CANCELLED && atomic_load(&m->late)) {
+        snprintf(late, sizeof late, "waited %lld ms, for %s at last",
+                 (long long)e->conf->http_answer_wait, m->steps[m->at].waits_for);
+        code = -E_TIMEOUT;
+        detail = late;
+        stat_add(STAT_jobs_refused_total, 1);
+    }
     if (code == 0) {
         store_commit(e->store, m->object, expiry(m));
     } else {
@@ -380,9 +405,6 @@ static enum step_end step_index(struct making *m)
 static void index_changed(struct object_waiter *w)
 {
     struct making *const m = container_of(w, struct making, waiter);
-    lock(&m->lock);
-    m->parked = PARKED_NOT;
-    unlock(&m->lock);
     enqueue(m);
 }
 
@@ -552,7 +574,8 @@ static void work_done(struct work *w, int code, const char *detail)
     end_made(m);
 }
 
-static enum step_end submit(struct making *m)
+// Once: from then on the deadline may look at it at any time.
+static void describe_work(struct making *m)
 {
     m->work = (struct work){
         .job = &m->job,
@@ -566,6 +589,12 @@ static enum step_end submit(struct making *m)
         .begins = tell_times,
         .done = work_done,
     };
+}
+
+static enum step_end submit(struct making *m)
+{
+    if (m->back == 0)
+        describe_work(m);
     mark(m, FROM_MAKE);
     int err = -E_CANCELLED;
     struct work *out = NULL;
@@ -666,17 +695,23 @@ static enum step_end step_produce(struct making *m)
 // ---- running
 
 static const struct step route_steps[] = {
-    { step_lower, ON_LOOKUP },
-    { step_locate, ON_OPEN },
-    { step_index, ON_PLAN },
-    { step_produce, ON_PLAN },
+    { step_lower, ON_LOOKUP, "the lower tiers" },
+    { step_locate, ON_OPEN, "the origin" },
+    { step_index, ON_PLAN, "the index" },
+    { step_produce, ON_PLAN, "a worker" },
 };
-static const struct step list_steps[] = { { step_list, ON_PLAN } };
-static const struct step probe_steps[] = { { step_lower, ON_LOOKUP }, { step_probe, ON_PLAN } };
+static const struct step list_steps[] = { { step_list, ON_PLAN, "the listing" } };
+static const struct step probe_steps[] = {
+    { step_lower, ON_LOOKUP, "the lower tiers" },
+    { step_probe, ON_PLAN, "a worker" },
+};
 
 static void run(struct task *t)
 {
     struct making *const m = container_of(t, struct making, task);
+    lock(&m->lock);
+    m->parked = PARKED_NOT;
+    unlock(&m->lock);
     for (;;) {
         const enum where where = m->steps[m->at].where;
         if (cancel_is_set(&m->cancel)) {
@@ -693,15 +728,13 @@ static void run(struct task *t)
     }
 }
 
-// The last reader left, on its thread.
-static void abandoned(void *arg)
+// Its cancel token is set: ends it where it waits.  The caller has a reference.
+static void stop(struct making *m)
 {
-    struct making *const m = arg;
-    atomic_fetch_add(&m->refs, 1);
-    atomic_store(&m->cancel.set, true);
     lock(&m->lock);
     const enum parked parked = m->parked;
-    const bool woken = parked == PARKED_INDEX && object_unwait(m->index, &m->waiter);
+    const bool woken = (parked == PARKED_INDEX && object_unwait(m->index, &m->waiter)) ||
+                       (parked == PARKED_QUEUE && tasks_take_back(m->queue, &m->task));
     if (woken)
         m->parked = PARKED_NOT;
     unlock(&m->lock);
@@ -709,6 +742,33 @@ static void abandoned(void *arg)
         enqueue(m);
     else if (parked == PARKED_WORK)
         sched_cancel(m->edge->sched, &m->work);
+}
+
+// The last reader left, on its thread.
+static void abandoned(void *arg)
+{
+    struct making *const m = arg;
+    atomic_fetch_add(&m->refs, 1);
+    atomic_store(&m->cancel.set, true);
+    stop(m);
+    making_unref(m);
+}
+
+// Nobody has begun to make it, or else the work goes on.
+static void deadline_passed(struct deadline *d)
+{
+    struct making *const m = container_of(d, struct making, deadline);
+    lock(&m->lock);
+    const bool submitted = m->parked == PARKED_WORK;
+    if (!submitted) {
+        atomic_store(&m->late, true);
+        atomic_store(&m->cancel.set, true);
+    }
+    unlock(&m->lock);
+    if (submitted)
+        sched_refuse(m->edge->sched, &m->work);
+    else
+        stop(m);
     making_unref(m);
 }
 
@@ -721,7 +781,8 @@ static struct making *create(struct edge *e, const struct route *r, struct objec
     m->object = object_ref(o);
     m->task.run = run;
     m->waiter.wake = index_changed;
-    atomic_init(&m->refs, 1);
+    m->deadline.passed = deadline_passed;
+    atomic_init(&m->refs, 2); // end's, and the deadline's
     pthread_mutex_init(&m->lock, NULL);
     return m;
 }
@@ -731,6 +792,7 @@ static void launch(struct making *m)
     // The hook may run at once; the making is not on a queue yet, so it only
     // finds its cancel token.
     object_on_abandon(m->object, abandoned, m);
+    deadlines_add(m->edge->deadlines, &m->deadline);
     enqueue(m);
 }
 

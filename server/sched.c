@@ -61,12 +61,15 @@ struct sched {
     struct zygote *zygote;
     struct slot *slots;
     int slot_count;
+    pthread_t clock;   // refuses what waits too long
+    bool ticks;        // it was started
     int64_t bring_max; // bytes for one work
     int64_t held_max;  // for all of an origin, but one may always be brought
 
     // protected by lock
     pthread_mutex_t lock;
-    pthread_cond_t more;
+    pthread_cond_t more; // there is something to do, perhaps
+    pthread_cond_t stop;
     struct queue media, probes;
     struct feed feeds[CONF_ORIGINS];
     int running;                        // works of the media queue that have a worker
@@ -331,6 +334,8 @@ static bool end_bringing(struct sched *s, struct work *w, bool all)
 static void fail_bringing(struct sched *s, struct work *w, int err)
 {
     lock(&s->lock);
+    if (w->late)
+        err = -E_ORIGIN_TIMEOUT;
     s->feeds[w->origin].bringing--;
     withdraw(s, w);
     pthread_cond_broadcast(&s->more); // for sched_destroy
@@ -486,23 +491,13 @@ static int run_work(struct slot *slot, struct work *w, char *detail, size_t cap)
     }
 }
 
-static int64_t waited_ms(const struct work *w)
-{
-    return (w->started_us - w->queued_us) / 1000;
-}
-
 static void drive_one(struct slot *slot, struct work *w)
 {
     struct sched *const s = slot->sched;
     char detail[256] = "";
-    int err;
+    int err = -E_CANCELLED;
     w->started_us = clock_us();
-    if (cancel_is_set(w->cancel)) {
-        err = -E_CANCELLED;
-    } else if (waited_ms(w) > s->conf->workers_queue_wait) {
-        err = -E_BUSY;
-        snprintf(detail, sizeof detail, "waited %lld ms for a worker", (long long)waited_ms(w));
-    } else {
+    if (!cancel_is_set(w->cancel)) {
         stat_add(STAT_jobs_running, 1);
         err = run_work(slot, w, detail, sizeof detail);
         stat_add(STAT_jobs_running, -1);
@@ -522,6 +517,101 @@ static void *drive(void *arg)
     struct work *w;
     while ((w = take(slot)))
         drive_one(slot, w);
+    return NULL;
+}
+
+// Withdraws what nobody has in hand.  What is brought looks at its token itself.
+static bool take_off(struct sched *s, struct work *w)
+{
+    if (w->state == WORK_OUT)
+        return false;
+    if (w->state == WORK_BRINGING) {
+        if (!tasks_take_back(w->threads, &w->task))
+            return false;
+        s->feeds[w->origin].bringing--;
+    }
+    withdraw(s, w);
+    return true;
+}
+
+// ---- what waits too long
+
+static int64_t late_us(const struct sched *s, const struct work *w)
+{
+    return w->queued_us + s->conf->workers_queue_wait * 1000;
+}
+
+// Locked.  True: the caller is to end w.  What is being brought ends by itself.
+static bool refuse(struct sched *s, struct work *w)
+{
+    if (w->late)
+        return false;
+    const bool off = take_off(s, w);
+    w->late = !off && w->state == WORK_BRINGING;
+    if (w->late)
+        atomic_store(&w->cancel->set, true);
+    if (off || w->late)
+        stat_add(STAT_jobs_refused_total, 1);
+    return off;
+}
+
+// Locked.  The next one to be ended for being late at now; NULL, and *next_us is sooner
+// if one will be.
+static struct work *refuse_late(struct sched *s, struct queue *q, int64_t now_us, int64_t *next_us)
+{
+    for (struct list *l = q->works.next, *next; l != &q->works; l = next) {
+        next = l->next;
+        struct work *const w = container_of(l, struct work, link);
+        if (now_us < late_us(s, w)) { // nor are those behind it
+            *next_us = late_us(s, w) < *next_us ? late_us(s, w) : *next_us;
+            return NULL;
+        }
+        if (refuse(s, w))
+            return w;
+    }
+    return NULL;
+}
+
+static void end_late(struct work *w, int64_t now_us)
+{
+    char detail[80];
+    snprintf(detail, sizeof detail, "waited %lld ms for a worker",
+             (long long)(now_us - w->queued_us) / 1000);
+    w->done(w, -E_BUSY, detail);
+}
+
+int64_t sched_expire(struct sched *s, int64_t now_us)
+{
+    for (;;) {
+        int64_t next_us = now_us + s->conf->workers_queue_wait * 1000; // of what comes now
+        lock(&s->lock);
+        struct work *w = refuse_late(s, &s->probes, now_us, &next_us);
+        if (!w)
+            w = refuse_late(s, &s->media, now_us, &next_us);
+        unlock(&s->lock);
+        if (!w)
+            return next_us;
+        end_late(w, now_us);
+    }
+}
+
+static bool wait_for_late(struct sched *s, int64_t next_us)
+{
+    lock(&s->lock);
+    if (!s->stopping)
+        cond_wait_until(&s->stop, &s->lock, next_us / 1000 + 1);
+    const bool more = !s->stopping;
+    unlock(&s->lock);
+    return more;
+}
+
+static void *tick(void *arg)
+{
+    struct sched *const s = arg;
+    int64_t next_us;
+    do
+        next_us = sched_expire(s, clock_us());
+    while (wait_for_late(s, next_us));
     return NULL;
 }
 
@@ -553,12 +643,15 @@ struct sched *sched_create(const struct conf *conf, struct zygote *zygote, char 
     s->held_max = conf->cache_source_blocks / 2 / (conf->origin_count ? conf->origin_count : 1);
     pthread_mutex_init(&s->lock, NULL);
     cond_init(&s->more);
+    cond_init(&s->stop);
     list_init(&s->media.works);
     list_init(&s->probes.works);
     if (!start_slots(s, why, cap)) {
         sched_destroy(s);
         return NULL;
     }
+    s->clock = thread_start("queue", tick, s);
+    s->ticks = true;
     return s;
 }
 
@@ -586,7 +679,10 @@ void sched_destroy(struct sched *s)
     lock(&s->lock);
     s->stopping = true;
     pthread_cond_broadcast(&s->more);
+    pthread_cond_signal(&s->stop);
     unlock(&s->lock);
+    if (s->ticks)
+        pthread_join(s->clock, NULL);
     fail_queue(s, &s->media);
     fail_queue(s, &s->probes);
     for (int i = 0; i < s->slot_count; i++) {
@@ -594,6 +690,7 @@ void sched_destroy(struct sched *s)
         worker_stop(&s->slots[i].worker);
     }
     pthread_cond_destroy(&s->more);
+    pthread_cond_destroy(&s->stop);
     pthread_mutex_destroy(&s->lock);
     free(s->slots);
     free(s);
@@ -618,12 +715,14 @@ int sched_submit(struct sched *s, struct work *w, struct work **out)
 {
     int err = 0;
     *out = NULL;
-    w->queued_us = clock_us();
-    w->started_us = w->bring_us = 0;
+    const int64_t bytes = bytes_to_bring(s, w->job);
+    lock(&s->lock);
     w->sched = s;
     w->task.run = bring;
-    w->bytes = bytes_to_bring(s, w->job);
-    lock(&s->lock);
+    w->bytes = bytes;
+    w->queued_us = clock_us();
+    w->started_us = w->bring_us = w->origin_us = 0;
+    w->late = false;
     w->turn = *next_turn(s, w) > s->turn ? *next_turn(s, w) : s->turn;
     if (s->stopping)
         err = -E_STOPPING;
@@ -635,20 +734,6 @@ int sched_submit(struct sched *s, struct work *w, struct work **out)
         enqueue(s, w);
     unlock(&s->lock);
     return err;
-}
-
-// Withdraws what nobody has in hand.  What is brought looks at its token itself.
-static bool take_off(struct sched *s, struct work *w)
-{
-    if (w->state == WORK_OUT)
-        return false;
-    if (w->state == WORK_BRINGING) {
-        if (!tasks_take_back(w->threads, &w->task))
-            return false;
-        s->feeds[w->origin].bringing--;
-    }
-    withdraw(s, w);
-    return true;
 }
 
 void sched_cancel(struct sched *s, struct work *w)
@@ -668,6 +753,15 @@ bool sched_ready(struct sched *s, char *why, size_t cap)
     copy_string(why, cap, s->trouble);
     unlock(&s->lock);
     return why[0] == '\0';
+}
+
+void sched_refuse(struct sched *s, struct work *w)
+{
+    lock(&s->lock);
+    const bool off = refuse(s, w);
+    unlock(&s->lock);
+    if (off)
+        end_late(w, clock_us());
 }
 
 int sched_workers(struct sched *s)

@@ -19,6 +19,8 @@
 // waiting by another with a hundred.  Nor is it kept out: work that meets a full
 // queue pushes out the one with the largest stamp, unless that is its own.
 //
+// Work that has waited for conf->workers_queue_wait is refused then.
+//
 // A job whose worker dies is run again on a fresh worker (once, if the job may be to
 // blame); the bytes that were already put out must come again, or the work fails.
 // A source that brings two workers down (a crash or the watchdog, never a SIGKILL,
@@ -50,7 +52,7 @@ struct work {
     const struct job *job;
     struct source *source; // read from
     struct object *object; // appended to; ended by the owner
-    const struct cancel *cancel;
+    struct cancel *cancel; // set by us too, in what waits too long for its bytes
     struct tasks *threads; // which may wait for its origin; not used by probes
     struct key version;    // of the source, for the refusal of poison
     int origin;            // its number in conf->origins
@@ -74,6 +76,7 @@ struct work {
     struct sched *sched;
     enum work_state { WORK_OUT, WORK_COLD, WORK_BRINGING, WORK_READY } state;
     int64_t bytes; // that are brought before it runs, about
+    bool late;     // while it is brought
     uint64_t turn;
     struct slot *slot;
 };
@@ -98,6 +101,15 @@ void sched_cancel(struct sched *s, struct work *w);
 // False, and one line in why, while workers cannot be started; that is tried again
 // every few seconds, wanted or not.  Any thread.
 bool sched_ready(struct sched *s, char *why, size_t cap);
+
+// Refuses w unless it has a worker: done is called, by now or soon, with -E_BUSY, or
+// -E_ORIGIN_TIMEOUT when it is its bytes that it waits for.  Likewise nothing happens
+// to a w that is done.
+void sched_refuse(struct sched *s, struct work *w);
+
+// Refuses what has waited too long at the monotonic time now_us, as the scheduler's own
+// thread does with its clock; returns when to look again.
+int64_t sched_expire(struct sched *s, int64_t now_us);
 
 // For status.
 int sched_workers(struct sched *s);

@@ -31,6 +31,7 @@
 #include "cache/tier.h"
 #include "codec/fmp4.h"
 #include "codec/record.h"
+#include "server/deadlines.h"
 #include "server/edge.h"
 #include "server/making.h"
 #include "server/page.h"
@@ -94,6 +95,14 @@ static void until_cancelled(struct wire_message *m)
     say_fail(E_CANCELLED, "");
 }
 
+static void drip_until_cancelled(struct wire_message *m)
+{
+    struct pollfd heard = { .fd = 3, .events = POLLIN };
+    while (poll(&heard, 1, 1) == 0)
+        say(WIRE_APPEND, "x", 1);
+    until_cancelled(m);
+}
+
 static void act(struct wire_message *m, const struct job *j)
 {
     char what[2] = "io";
@@ -135,6 +144,9 @@ static void act(struct wire_message *m, const struct job *j)
     case 'b': // begins, for ever
         say(WIRE_APPEND, "begun", 5);
         until_cancelled(m);
+        break;
+    case 'd': // goes on, for ever
+        drip_until_cancelled(m);
         break;
     case 'o':
     case 'x':
@@ -788,6 +800,13 @@ static int dead_origin(char *url, size_t cap)
     return fd;
 }
 
+static void add_dead_origin(const char *url)
+{
+    conf->origins[1] = conf->origins[0];
+    conf->origins[0] = (struct conf_origin){ xstrdup("/dead/"), xstrdup(url), true };
+    conf->origin_count = 2;
+}
+
 static void a_dead_origin_keeps_nobody_else_waiting(void **state)
 {
     (void)state;
@@ -795,9 +814,8 @@ static void a_dead_origin_keeps_nobody_else_waiting(void **state)
     char url[60];
     const int fd = dead_origin(url, sizeof url);
     close_edge();
-    conf->origins[1] = conf->origins[0];
-    conf->origins[0] = (struct conf_origin){ xstrdup("/dead/"), xstrdup(url), true };
-    conf->origin_count = 2;
+    add_dead_origin(url);
+    conf->origin_timeout = 600000;
     open_edge();
     struct viewer *const v = xcalloc(WAITING, sizeof *v);
     for (int i = 0; i < WAITING; i++) {
@@ -809,13 +827,97 @@ static void a_dead_origin_keeps_nobody_else_waiting(void **state)
     }
     free(fetch("/a.mp4/master.m3u8", MISS));
     free(fetch(below("a.mp4", "0.m4s"), NULL));
-    for (int i = 0; i < WAITING; i++) {
+    // Who leaves is gone at once, though no thread has come to it.
+    leave(&v[WAITING - 1]);
+    wait_for_stat(STAT_jobs_cancelled_total, 1);
+    for (int i = 0; i < WAITING - 1; i++) {
         assert_int_equal(object_state(v[i].x.object), OBJECT_MAKING);
         leave(&v[i]);
     }
     making_wait_all();
     free(v);
     close(fd);
+}
+
+// ---- deadlines
+
+static void expect_late(struct viewer *v, const char *waited_for)
+{
+    while (v->parked) {
+        sem_wait(&v->woken);
+        step(v);
+    }
+    assert_int_equal(v->reply.status, 504);
+    assert_string_not_equal(header(v, "Retry-After"), "");
+    buf_append(&v->reply.text, "", 1);
+    assert_non_null(strstr((char *)v->reply.text.data, waited_for));
+    leave(v);
+}
+
+// More of them than there are threads that wait for the origin, which says nothing.
+static void all_of_a_dead_origin_have_one_limit(void **state)
+{
+    (void)state;
+    enum { WAITING = 100 };
+    char url[60];
+    const int fd = dead_origin(url, sizeof url);
+    close_edge();
+    add_dead_origin(url);
+    conf->origin_timeout = 600000;
+    conf->http_answer_wait = 100;
+    open_edge();
+    struct viewer *const v = xcalloc(WAITING, sizeof *v);
+    for (int i = 0; i < WAITING; i++) {
+        char path[100];
+        snprintf(path, sizeof path, "/dead/%d.mp4/master.m3u8", i);
+        begin(&v[i], METHOD_GET, path);
+        step(&v[i]);
+    }
+    for (int i = 0; i < WAITING; i++)
+        expect_late(&v[i], "the origin");
+    assert_int_equal(since(STAT_jobs_cancelled_total), 0);
+    making_wait_all();
+    free(v);
+    close(fd);
+}
+
+// Each where it waits: for an index, with its probe on a worker; for a worker.
+static void who_is_late_is_told(void **state)
+{
+    (void)state;
+    put_source("h.mp4", "id");
+    put_source("p.mp4", "h.");
+    char paths[3][300];
+    for (int i = 0; i < 3; i++) {
+        char leaf[20];
+        snprintf(leaf, sizeof leaf, "%d.m4s", i);
+        strcpy(paths[i], below("h.mp4", leaf));
+    }
+    struct viewer probing, first, behind;
+    begin(&first, METHOD_GET, paths[0]);
+    step(&first);
+    wait_for_stat(STAT_jobs_running, 1);
+    begin(&behind, METHOD_GET, paths[1]);
+    step(&behind);
+    wait_for_stat(STAT_jobs_queued, 1);
+    begin(&probing, METHOD_GET, "/p.mp4/master.m3u8");
+    step(&probing);
+    wait_for_stat(STAT_jobs_running, 2);
+    deadlines_pass(edge->deadlines, clock_ms() + conf->http_answer_wait);
+    expect_late(&behind, "for a worker");
+    expect_late(&probing, "the index");
+    // The probe goes with who asked for it; what has a worker goes on.
+    wait_for_stat(STAT_jobs_running, 1);
+    const size_t had = object_size(first.x.object);
+    while (object_size(first.x.object) < had + 10) {
+        assert_int_equal(object_state(first.x.object), OBJECT_MAKING);
+        poll(NULL, 0, 1);
+    }
+    if (first.parked)
+        sem_wait(&first.woken);
+    first.parked = false;
+    leave(&first);
+    making_wait_all();
 }
 
 // ---- names
@@ -946,6 +1048,8 @@ int main(int argc, char **argv)
         T(leaving_while_queued),
         N(too_many),
         T(a_dead_origin_keeps_nobody_else_waiting),
+        T(all_of_a_dead_origin_have_one_limit),
+        T(who_is_late_is_told),
         N(no_two_names_share_a_key),
         N(all_at_once),
     };

@@ -872,16 +872,62 @@ static void much_is_begun_early(void **state)
     close_sched();
 }
 
+// ---- waiting too long
+
+// While their workers, and the threads of their origin, are busy for ever.
 static void waiting_too_long(void **state)
 {
     (void)state;
-    conf.workers_queue_wait = -1;
+    open_sched();
+    mark_counters();
+    struct errand busy[2], t[6];
+    start(&busy[0], 'a', 1, "|D");
+    start_encode(&busy[1], 'b', 1, "|D");
+    wait_until_gated(2);
+    start(&t[0], 'c', 1, "D");              // a probe
+    start_encode(&t[1], 'd', 1, "D");       // with nothing to bring
+    start_reading(&t[2], 'e', 1, "|D", 1);  // being brought, like
+    start_reading(&t[3], 'f', 1, "|D", 1);  // this
+    start_reading(&t[4], 'g', 1, "|D", 1);  // and this
+    start_reading(&t[5], 'h', 1, "DDD", 1); // waits for a thread
+    wait_until_gated(5);
+    const int64_t now = clock_us(), wait = conf.workers_queue_wait * 1000;
+    assert_true(sched_expire(sched, now) <= now + wait);
+    assert_true(sched_expire(sched, t[0].work.queued_us + wait - 1) == t[0].work.queued_us + wait);
+    assert_int_equal(sched_queued(sched), 6);
+    assert_int_equal(since(STAT_jobs_refused_total), 0);
+    sched_expire(sched, now + wait);
+    static const char *const details[] = { "for a worker", "origin was too slow" };
+    for (int i = 0; i < 6; i++) {
+        const bool brought = i >= 2 && i < 5;
+        wait_until_done(&t[i]);
+        assert_int_equal(t[i].code, brought ? -E_ORIGIN_TIMEOUT : -E_BUSY);
+        assert_non_null(strstr(t[i].detail, details[brought]));
+        finish(&t[i]);
+    }
+    assert_int_equal(since(STAT_jobs_refused_total), 6);
+    assert_int_equal(sched_queued(sched), 0);
+    // Not what has a worker.
+    sched_refuse(sched, &busy[1].work);
+    for (int i = 0; i < 2; i++) {
+        let_go(&busy[i]);
+        wait_until_done(&busy[i]);
+        assert_int_equal(busy[i].code, 0);
+        finish(&busy[i]);
+    }
+    close_sched();
+}
+
+// By itself, without anything else happening.
+static void the_scheduler_looks_at_its_clock(void **state)
+{
+    (void)state;
+    conf.workers_queue_wait = 1;
     open_sched();
     struct errand t;
-    start(&t, 'a', 1, "D");
+    start_reading(&t, 'a', 1, "|D", 1);
     wait_until_done(&t);
-    assert_int_equal(t.code, -E_BUSY);
-    assert_non_null(strstr(t.detail, "for a worker"));
+    assert_int_equal(t.code, -E_ORIGIN_TIMEOUT);
     finish(&t);
     close_sched();
 }
@@ -1098,7 +1144,8 @@ int main(int argc, char **argv)
         T_CACHE(what_cannot_be_brought_is_not_run),
         T_CACHE(what_waits_for_workers_is_bounded),
         T_CACHE(much_is_begun_early),
-        T(waiting_too_long),
+        T_CACHE(waiting_too_long),
+        T_CACHE(the_scheduler_looks_at_its_clock),
         T(cancelling_what_runs),
         T(cancelling_what_hangs),
         T(two_crashes_poison),
