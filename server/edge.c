@@ -21,23 +21,17 @@
 
 #define LOOKUP_THREADS 4
 #define PLAN_THREADS 4
-#define OPEN_THREADS 64 // of all origins together, about
-#define OPEN_THREADS_MIN 4
-#define OPEN_THREADS_MAX 16
+#define FOLDER_THREADS 4
 
 static bool open_origins(struct edge *e, char *why, size_t cap)
 {
-    const int share = OPEN_THREADS / (e->conf->origin_count ? e->conf->origin_count : 1);
-    const int threads = share < OPEN_THREADS_MIN   ? OPEN_THREADS_MIN
-                        : share > OPEN_THREADS_MAX ? OPEN_THREADS_MAX
-                                                   : share;
     for (int i = 0; i < e->conf->origin_count; i++) {
         const struct conf_origin *const o = &e->conf->origins[i];
         e->origins[i] = o->http ? origin_http_create(e->conf, o->base, why, cap)
                                 : origin_file_create(e->conf, o->base, why, cap);
         if (!e->origins[i])
             return false;
-        e->open[i] = tasks_create("open", o->http ? threads : OPEN_THREADS_MIN);
+        e->open[i] = tasks_create("open", o->http ? e->conf->origin_connections : FOLDER_THREADS);
     }
     return true;
 }

@@ -26,8 +26,8 @@ struct edge {
     struct store *store;
     struct source_cache *sources;
     struct origin *origins[CONF_ORIGINS]; // in the order of conf->origins
-    // Threads of each origin that open its sources: one that does not answer keeps
-    // nobody from the others.
+    // Threads of each origin that open its sources and bring their bytes: one that does
+    // not answer keeps nobody from the others.
     struct tasks *open[CONF_ORIGINS];
     struct assets *assets;
     struct sched *sched;

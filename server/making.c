@@ -42,7 +42,6 @@
 #include "server/sched.h"
 #include "server/tasks.h"
 
-#define MAKINGS_MAX 4096
 #define BACK_MAX 64 // sync samples we go back when decoding does not get clean
 
 enum step_end {
@@ -822,7 +821,7 @@ struct key making_key(const struct edge *e, const struct route *r, enum want wan
 void making_start(struct edge *e, const struct route *r, enum want want, const char *after,
                   uint32_t client, struct object *o)
 {
-    if (!count_up(MAKINGS_MAX)) {
+    if (!count_up(e->conf->http_makings)) {
         store_fail(e->store, o, -E_BUSY, "too many objects are being made", clock_ms());
         return;
     }

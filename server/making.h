@@ -35,7 +35,7 @@ struct key making_key(const struct edge *e, const struct route *r, enum want wan
 
 // Starts to make o, which store_open gave to the caller as STORE_MAKE; takes a
 // reference of its own.  client: hash of who asks.  Never blocks, never fails:
-// too many makings at once fail o with E_BUSY.
+// more makings at once than conf->http_makings fail o with E_BUSY.
 void making_start(struct edge *e, const struct route *r, enum want want, const char *after,
                   uint32_t client, struct object *o);
 

@@ -766,7 +766,10 @@ static void leaving_while_queued(void **state)
 static void too_many(void **state)
 {
     (void)state;
-    enum { MANY = 4095 }; // and the index that they wait for
+    enum { MANY = 99 }; // and the index that they wait for
+    close_edge();
+    conf->http_makings = MANY + 1;
+    open_edge();
     put_source("h.mp4", "h.");
     struct viewer *const v = xcalloc(MANY, sizeof *v);
     for (int i = 0; i < MANY; i++) {
@@ -776,8 +779,8 @@ static void too_many(void **state)
         step(&v[i]);
         assert_true(v[i].parked);
     }
+    wait_for_stat(STAT_jobs_running, 1); // the index's
     expect_problem("/h.mp4/master.m3u8", E_BUSY, "too many objects");
-    wait_for_stat(STAT_jobs_running, 1);
     for (int i = 0; i < MANY; i++)
         leave(&v[i]);
     making_wait_all();
