@@ -8,10 +8,12 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/log.h"
+
 static void *or_abort(void *p)
 {
     if (!p) {
-        fputs("tidemill: out of memory\n", stderr);
+        log_error("memory", "there is none");
         abort();
     }
     return p;

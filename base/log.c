@@ -18,6 +18,7 @@
 #define QUEUE_BYTES ((size_t)(256 * KIB))
 
 static atomic_int max_level = LOG_INFO;
+static log_sink *sink_set; // constant while there are threads that log
 
 static atomic_bool started;
 static struct {
@@ -33,6 +34,11 @@ static struct {
 void log_set_level(enum log_level level)
 {
     atomic_store(&max_level, (int)level);
+}
+
+void log_set_sink(log_sink *sink)
+{
+    sink_set = sink;
 }
 
 bool log_enabled(enum log_level level)
@@ -166,6 +172,16 @@ bool log_flush(int64_t deadline_ms)
     return in_time;
 }
 
+static void to_standard_error(enum log_level level, const char *area, const char *text)
+{
+    char line[LINE_MAX_BYTES];
+    const size_t n = print_line(line, level, area, text);
+    if (atomic_load_explicit(&started, memory_order_acquire))
+        put(line, n);
+    else
+        write_line(line, n);
+}
+
 void log_line(enum log_level level, const char *area, const char *fmt, ...)
 {
     if (!log_enabled(level))
@@ -176,11 +192,5 @@ void log_line(enum log_level level, const char *area, const char *fmt, ...)
     va_start(args, fmt);
     vsnprintf(text, sizeof text, fmt, args);
     va_end(args);
-
-    char line[LINE_MAX_BYTES];
-    const size_t n = print_line(line, level, area, text);
-    if (atomic_load_explicit(&started, memory_order_acquire))
-        put(line, n);
-    else
-        write_line(line, n);
+    (sink_set ? sink_set : to_standard_error)(level, area, text);
 }

@@ -8,7 +8,8 @@
 // forge a line.  Thread-safe; a line is one write.
 //
 // log_line writes the line itself, and waits where standard error does; after
-// log_start it only puts it on a queue.
+// log_start it only puts it on a queue.  A process that may not write takes its lines
+// elsewhere, by log_set_sink.
 
 #ifndef BASE_LOG_H
 #define BASE_LOG_H
@@ -32,6 +33,12 @@ void log_start(void);
 // Waits until what is on the queue is written, or until the monotonic time
 // deadline_ms; then it is false.
 bool log_flush(int64_t deadline_ms);
+
+// Takes the text of a line, as it was given; called by any thread.
+typedef void log_sink(enum log_level level, const char *area, const char *text);
+
+// Lines go to sink from now on; NULL: to standard error.  Nobody may be logging.
+void log_set_sink(log_sink *sink);
 
 // area is a short word such as "origin"; no newline in fmt.
 void log_line(enum log_level level, const char *area, const char *fmt, ...) PRINTF_LIKE(3, 4);

@@ -30,6 +30,7 @@ static const struct {
     [WIRE_DONE] = { 1, 100 },
     [WIRE_FAIL] = { 4, 4 + WIRE_TEXT_MAX },
     [WIRE_CANCEL] = { 0, 0 },
+    [WIRE_LOG] = { 1, 1 + WIRE_LINE_MAX },
 };
 
 static bool length_fits(int type, size_t n)

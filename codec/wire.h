@@ -7,6 +7,7 @@
 // number of READ and APPEND; the server answers each READ by one DATA with the
 // same id, in any order; the worker ends with DONE or FAIL.  CANCEL may come at
 // any time; a worker that is idle ignores it.  Either side closes to end it all.
+// While a job runs, the worker may send some LOG: it has no other way to be heard.
 // Nobody trusts anybody: lengths and ids are checked on both sides, and a
 // breach (-E_PROTOCOL) ends the worker.
 
@@ -19,11 +20,13 @@
 
 #include "base/buf.h"
 
-#define WIRE_VERSION 1
+#define WIRE_VERSION 2
 #define WIRE_JOB_MAX (15 * 1024 * 1024) // a packed job
 #define WIRE_READ_MAX (1024 * 1024)     // bytes asked by one READ
 #define WIRE_APPEND_MAX (1024 * 1024)   // bytes of one APPEND
 #define WIRE_TEXT_MAX 4000              // the signature; the line of a FAIL
+#define WIRE_LINE_MAX 400               // the line of a LOG
+#define WIRE_LINES_MAX 16               // LOGs of one job
 
 enum wire_type {
     WIRE_HELLO = 1, // be32 version, then the signature text (libraries, header bytes)
@@ -34,6 +37,7 @@ enum wire_type {
     WIRE_DONE,      // job_stats_pack
     WIRE_FAIL,      // be32 enum err, then one line for people
     WIRE_CANCEL,    // empty
+    WIRE_LOG,       // u8 enum log_level, then one line for people
     WIRE_TYPES,
 };
 

@@ -256,9 +256,9 @@ static int request_fork(struct zygote *z, int fd, struct zygote_reply *reply, in
     return rc;
 }
 
-// Whether a dead worker was killed by SIGKILL: by somebody else or by the kernel
-// for want of memory, but not by what it was decoding.
-static bool was_killed(struct zygote *z, pid_t pid)
+// How a dead worker ended, as waitpid says it; without a zygote its workers were
+// killed with it.
+static int end_of(struct zygote *z, pid_t pid)
 {
     const struct zygote_request request = { .kind = ZYGOTE_STATUS, .pid = pid };
     struct zygote_reply reply = { 0 };
@@ -271,8 +271,14 @@ static bool was_killed(struct zygote *z, pid_t pid)
         end_zygote(z);
     unlock(&z->lock);
     close_fd(&fd);
-    // Without a zygote its workers were killed with it.
-    return rc < 0 || (reply.ok && WIFSIGNALED(reply.error) && WTERMSIG(reply.error) == SIGKILL);
+    return rc < 0 ? SIGKILL : reply.ok ? reply.error : 0;
+}
+
+// Killed by somebody else or by the kernel for want of memory, but not by what it was
+// decoding.
+static bool was_killed(int status)
+{
+    return WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
 }
 
 static bool fork_worker(struct zygote *z, int fd, struct worker *w, char *why, size_t cap)
@@ -381,6 +387,7 @@ struct run {
     int64_t limit_ms; // killed then
     int err;          // 0, or our own reason why the answer is void: the first one
     int64_t received; // bytes of the answer
+    int lines;        // that it logged
     struct job_stats *stats;
     char *detail;
     size_t cap;
@@ -415,13 +422,20 @@ static int gone(struct run *r)
 {
     // One that we killed ourselves is no news.  Else: it closes its socket before it
     // is dead for waitpid.
-    const bool killed =
-        r->w->alive && process_ended(r->w->pidfd, STOP_MS) && was_killed(r->w->zygote, r->w->pid);
+    const bool alone = r->w->alive && process_ended(r->w->pidfd, STOP_MS);
+    const int status = alone ? end_of(r->w->zygote, r->w->pid) : 0;
+    const bool killed = was_killed(status);
     kill_worker(r->w);
     stat_add(killed ? STAT_workers_lost_total : STAT_workers_crashed_total, 1);
     if (r->err)
         return r->err;
-    say(r, killed ? "the worker was killed from outside" : "the worker died");
+    if (killed)
+        say(r, "the worker was killed from outside");
+    else if (WIFSIGNALED(status))
+        snprintf(r->detail, r->cap, "the worker died of signal %d (%s)", WTERMSIG(status),
+                 strsignal(WTERMSIG(status)));
+    else
+        say(r, "the worker died");
     return killed ? -E_KILLED : -E_WORKER;
 }
 
@@ -510,6 +524,30 @@ static bool is_workers_to_say(uint32_t code)
     return memchr(codes, (int)code, sizeof codes) != NULL;
 }
 
+// A line for people, of a stranger.
+static void take_line(struct reader *body, char *out, size_t cap)
+{
+    size_t n = 0;
+    for (; n + 1 < cap && reader_left(body) > 0; n++) {
+        const char c = (char)get_u8(body);
+        out[n] = c >= ' ' && c <= '~' ? c : '?';
+    }
+    out[n] = '\0';
+}
+
+// A worker warns at most: what it calls an error may be its own invention.
+static int take_log(struct run *r, struct reader *body)
+{
+    char line[1 + WIRE_LINE_MAX];
+    const uint8_t level = get_u8(body);
+    if (++r->lines > WIRE_LINES_MAX || level > LOG_DEBUG)
+        return breach(r, "the worker logged what it may not");
+    take_line(body, line, sizeof line);
+    log_line(level < LOG_WARN ? LOG_WARN : (enum log_level)level, "worker", "process %d: %s",
+             (int)r->w->pid, line);
+    return 0;
+}
+
 static int take_fail(struct run *r, struct reader *body)
 {
     const uint32_t code = get_be32(body);
@@ -517,12 +555,7 @@ static int take_fail(struct run *r, struct reader *body)
         return breach(r, "the worker failed for no known reason");
     if (r->err)
         return r->err;
-    size_t n = 0;
-    for (; n + 1 < r->cap && reader_left(body) > 0; n++) {
-        const char c = (char)get_u8(body);
-        r->detail[n] = c >= ' ' && c <= '~' ? c : '?';
-    }
-    r->detail[n] = '\0';
+    take_line(body, r->detail, r->cap);
     return is_workers_to_say(code) ? -(int)code : -E_INTERNAL;
 }
 
@@ -538,6 +571,9 @@ static bool take_message(struct run *r, int *result)
     case WIRE_APPEND:
         take_append(r, m->payload.data, m->payload.len);
         return false;
+    case WIRE_LOG:
+        *result = take_log(r, &body);
+        return *result < 0;
     case WIRE_DONE:
         *result = take_done(r, m->payload.data, m->payload.len);
         return true;

@@ -10,8 +10,15 @@
 // decoder and not looking).  Signals that are meant for the server (a terminal's,
 // a service manager's) are ignored here: the server finishes its jobs first.
 //
-// A worker needs no file and no more than a few descriptors: it gets no others, may
-// write no file, and gives way to the server in CPU time and when memory runs out.
+// A worker has one descriptor, its socket.  0, 1 and 2 are /dev/null: were they
+// closed, the next socket or file would get such a number, and what some library
+// prints would go into it.  So nobody here has the server's standard error: a worker
+// that was taken over can forge no lines in the log and fill no disk.  What it has to
+// say goes over the wire, where lines are counted and escaped; how it died, the server
+// asks the zygote.  Only sanitizer builds keep standard error, for their reports.
+//
+// A worker may write no file, and gives way to the server in CPU time and when memory
+// runs out.
 
 #include <errno.h>
 #include <fcntl.h>
@@ -65,11 +72,16 @@ static void *watch_memory(void *limit)
 }
 #endif
 
+// What is limited to less already, stays so.  No limit, no worker.
 static void limit(__rlimit_resource_t what, int64_t most)
 {
-    const struct rlimit r = { (rlim_t)most, (rlim_t)most };
+    struct rlimit r;
+    if (getrlimit(what, &r) != 0)
+        _exit(1);
+    r.rlim_max = r.rlim_max < (rlim_t)most ? r.rlim_max : (rlim_t)most;
+    r.rlim_cur = r.rlim_max;
     if (setrlimit(what, &r) != 0)
-        log_warn("worker", "setrlimit %d: %s", (int)what, strerror(errno));
+        _exit(1);
 }
 
 static void limit_memory(int64_t memory)
@@ -85,11 +97,13 @@ static void limit_memory(int64_t memory)
 
 static void limit_files(void)
 {
-    struct stat st;
     limit(RLIMIT_NOFILE, DESCRIPTORS);
-    // Where the log is a file, the limit would silence it.
-    if (fstat(STDERR_FILENO, &st) != 0 || !S_ISREG(st.st_mode))
-        limit(RLIMIT_FSIZE, 0);
+#ifdef SANITIZED
+    struct stat st;
+    if (fstat(STDERR_FILENO, &st) == 0 && S_ISREG(st.st_mode))
+        return; // it would silence the reports
+#endif
+    limit(RLIMIT_FSIZE, 0);
 }
 
 static void give_way(void)
@@ -97,11 +111,18 @@ static void give_way(void)
     const struct sched_param none = { 0 };
     sched_setscheduler(0, SCHED_BATCH, &none);
     setpriority(PRIO_PROCESS, 0, NICE);
+    // All of this is a courtesy: where it is refused, we work without.
     const int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
-    if (fd < 0 || write(fd, OOM_SCORE, strlen(OOM_SCORE)) < 0)
-        log_warn("worker", "oom_score_adj: %s", strerror(errno));
+    (void)!write(fd, OOM_SCORE, strlen(OOM_SCORE));
     if (fd >= 0)
         close(fd);
+}
+
+// glibc's would write to standard error.
+void __assert_fail(const char *assertion, const char *file, unsigned line, const char *function)
+{
+    log_error("assert", "%s:%u: %s: %s", file, line, function, assertion);
+    abort();
 }
 
 // A freshly forked child.  Does not return.
@@ -121,6 +142,7 @@ static void work(int fd, pid_t zygote, int64_t memory)
     limit(RLIMIT_CORE, 0);
     limit_files();
     limit_memory(memory);
+    log_set_level(LOG_DEBUG); // the server decides what is kept
     const int rc = remote_serve(WORKER_FD, av_signature(), av_run);
     _exit(rc < 0);
 }
@@ -137,12 +159,8 @@ static size_t ended_next;
 static void reap(void)
 {
     int status;
-    for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
+    for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;)
         ended[ended_next++ % ENDED_MAX] = (struct ended){ pid, status };
-        if (WIFSIGNALED(status) && WTERMSIG(status) != SIGKILL)
-            log_warn("worker", "process %d died of signal %d (%s)", (int)pid, WTERMSIG(status),
-                     strsignal(WTERMSIG(status)));
-    }
 }
 
 static bool tell_status(pid_t pid)
@@ -219,15 +237,24 @@ static int arrange_signals(void)
     return signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
-// Nobody speaks to us by these; a library that prints must not disturb the server.
-static void close_standard_streams(void)
+// What is read from it now on is nothing, what is written to it goes nowhere.
+static bool silence(int stream)
 {
-    const int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-    if (null < 0)
-        return;
-    dup2(null, STDIN_FILENO);
-    dup2(null, STDOUT_FILENO);
-    close(null);
+    const int null = open("/dev/null", (stream == STDIN_FILENO ? O_RDONLY : O_WRONLY) | O_CLOEXEC);
+    const bool ok = null >= 0 && dup2(null, stream) >= 0;
+    if (null >= 0)
+        close(null);
+    return ok;
+}
+
+// Until the libraries were tried, what a loader says of them may be read by somebody.
+static bool silence_errors(void)
+{
+#ifdef SANITIZED
+    return true;
+#else
+    return silence(STDERR_FILENO);
+#endif
 }
 
 static bool say_hello(void)
@@ -263,9 +290,8 @@ int main(int argc, char **argv)
     if (signals < 0)
         return 1;
     setpgid(0, 0);
-    close_standard_streams();
     mallopt(M_ARENA_MAX, ARENAS);
-    if (!say_hello())
+    if (!silence(STDIN_FILENO) || !silence(STDOUT_FILENO) || !say_hello() || !silence_errors())
         return 1;
     serve_requests(signals, memory);
     return 0;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// One thread only.  A CANCEL may stand before any message that is waited for, and
+// One thread serves; only lines of the log come from any thread, between two
+// messages.  A CANCEL may stand before any message that is waited for, and
 // does not end the waiting: every READ that was sent is answered, so when a job
 // is over, for whatever reason, the stream is in step for the next one.
 //
@@ -10,10 +11,12 @@
 #include "codec/av/remote.h"
 
 #include <malloc.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/bytes.h"
 #include "base/err.h"
+#include "base/log.h"
 #include "codec/av/av.h"
 #include "codec/wire.h"
 
@@ -28,6 +31,8 @@ struct remote {
     struct io io;
     int fd;
     struct wire_message in;
+    pthread_mutex_t sending; // one message at a time; checks who holds it
+    int lines_left;          // that this job may log; protected by sending
     uint32_t next_id;
     int64_t appended; // bytes, by this job
     bool cancelled;
@@ -37,6 +42,42 @@ struct remote {
 static struct remote *remote_of(struct io *io)
 {
     return container_of(io, struct remote, io);
+}
+
+// Whose lines the log takes; set while remote_serve runs.
+static struct remote *speaker;
+
+static int send_message(struct remote *r, enum wire_type type, const void *a, size_t na,
+                        const void *b, size_t nb)
+{
+    lock(&r->sending);
+    const int rc = wire_send(r->fd, type, a, na, b, nb);
+    unlock(&r->sending);
+    return rc;
+}
+
+// A line too many is lost, and one that is written while a message is being sent by
+// the same thread: it stands in an assertion of ours.
+static void log_to_wire(enum log_level level, const char *area, const char *text)
+{
+    struct remote *const r = speaker;
+    char line[1 + WIRE_LINE_MAX] = { (char)level };
+    snprintf(line + 1, sizeof line - 1, "%s: %s", area, text);
+    if (pthread_mutex_lock(&r->sending) != 0)
+        return;
+    if (r->lines_left > 0) {
+        r->lines_left--;
+        // That nobody hears it, the job finds out by itself.
+        (void)!wire_send(r->fd, WIRE_LOG, line, 1 + strlen(line + 1), NULL, 0);
+    }
+    unlock(&r->sending);
+}
+
+static void allow_lines(struct remote *r, int n)
+{
+    lock(&r->sending);
+    r->lines_left = n;
+    unlock(&r->sending);
 }
 
 static int broken(struct remote *r, int err)
@@ -81,7 +122,7 @@ static int ask(struct remote *r, struct flight *f, int64_t offset)
     put_be32(&b, f->id);
     put_be64(&b, (uint64_t)(offset + f->at));
     put_be32(&b, (uint32_t)f->n);
-    const int rc = wire_send(r->fd, WIRE_READ, b.data, b.len, NULL, 0);
+    const int rc = send_message(r, WIRE_READ, b.data, b.len, NULL, 0);
     buf_finish(&b);
     return rc < 0 ? broken(r, rc) : 0;
 }
@@ -159,7 +200,7 @@ static int remote_append(struct io *io, const void *bytes, size_t n)
         if (remote_cancelled(io))
             return r->broken ? r->broken : -E_CANCELLED;
         const size_t take = n < WIRE_APPEND_MAX ? n : WIRE_APPEND_MAX;
-        const int rc = wire_send(r->fd, WIRE_APPEND, p, take, NULL, 0);
+        const int rc = send_message(r, WIRE_APPEND, p, take, NULL, 0);
         if (rc < 0)
             return broken(r, rc);
         r->appended += (int64_t)take;
@@ -177,7 +218,7 @@ static int send_done(struct remote *r, struct job_stats *stats)
     buf_init(&b, 100);
     stats->bytes = r->appended;
     job_stats_pack(stats, &b);
-    const int rc = wire_send(r->fd, WIRE_DONE, b.data, b.len, NULL, 0);
+    const int rc = send_message(r, WIRE_DONE, b.data, b.len, NULL, 0);
     buf_finish(&b);
     return rc;
 }
@@ -186,7 +227,7 @@ static int send_fail(struct remote *r, int err, const char *detail)
 {
     const uint32_t code = err < 0 && err > -E_COUNT ? (uint32_t)-err : E_INTERNAL;
     const uint8_t be[4] = { 0, 0, (uint8_t)(code >> 8), (uint8_t)code };
-    return wire_send(r->fd, WIRE_FAIL, be, sizeof be, detail, strnlen(detail, DETAIL_MAX));
+    return send_message(r, WIRE_FAIL, be, sizeof be, detail, strnlen(detail, DETAIL_MAX));
 }
 
 static int serve_job(struct remote *r, remote_run *run)
@@ -199,7 +240,9 @@ static int serve_job(struct remote *r, remote_run *run)
         r->io.size = job.source_size;
         r->appended = 0;
         r->cancelled = false;
+        allow_lines(r, WIRE_LINES_MAX);
         err = run(&job, &r->io, &stats, detail, sizeof detail);
+        allow_lines(r, 0);
     } else {
         copy_string(detail, sizeof detail, "the job cannot be read");
     }
@@ -230,6 +273,15 @@ static int serve(struct remote *r, remote_run *run)
     }
 }
 
+static void init_sending(pthread_mutex_t *m)
+{
+    pthread_mutexattr_t attr;
+    pthread_mutexattr_init(&attr);
+    pthread_mutexattr_settype(&attr, PTHREAD_MUTEX_ERRORCHECK);
+    pthread_mutex_init(m, &attr);
+    pthread_mutexattr_destroy(&attr);
+}
+
 int remote_serve(int fd, const char *signature, remote_run *run)
 {
     struct remote r = {
@@ -237,9 +289,14 @@ int remote_serve(int fd, const char *signature, remote_run *run)
         .fd = fd,
     };
     wire_message_init(&r.in);
+    init_sending(&r.sending);
+    speaker = &r;
+    log_set_sink(log_to_wire);
     int rc = say_hello(fd, signature);
     if (rc == 0)
         rc = serve(&r, run);
+    log_set_sink(NULL);
+    pthread_mutex_destroy(&r.sending);
     wire_message_finish(&r.in);
     return rc == -E_WORKER ? 0 : rc;
 }

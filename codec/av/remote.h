@@ -16,7 +16,8 @@ typedef int remote_run(const struct job *job, struct io *io, struct job_stats *s
                        size_t cap);
 
 // Says hello and serves jobs, one after another on the calling thread, until the
-// peer closes (0) or breaks the protocol (a negative enum err).
+// peer closes (0) or breaks the protocol (a negative enum err).  Meanwhile lines of
+// the log go to the peer: the first WIRE_LINES_MAX of each job.  Once per process.
 int remote_serve(int fd, const char *signature, remote_run *run);
 
 #endif

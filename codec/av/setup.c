@@ -50,21 +50,17 @@ static char signature[176];
 
 // ---- libav's messages
 
-static void drop_line(void *context, int level, const char *fmt, va_list ap)
-{
-    (void)context, (void)level, (void)fmt, (void)ap;
-}
-
-// Called by any thread.
+// Called by any thread.  What libav says of a damaged source is no news to anybody
+// but us: what comes of it, the job's answer tells.
 static void log_libav(void *context, int level, const char *fmt, va_list ap)
 {
     char line[512];
     int prefix = 1;
-    if (level > AV_LOG_WARNING)
+    if (level > AV_LOG_WARNING || !log_enabled(LOG_DEBUG))
         return;
     av_log_format_line2(context, level, fmt, ap, line, sizeof line, &prefix);
     line[strcspn(line, "\n")] = '\0';
-    log_line(level <= AV_LOG_ERROR ? LOG_ERROR : LOG_WARN, "libav", "%s", line);
+    log_debug("libav", "%s", line);
 }
 
 // ---- what must be there
@@ -172,7 +168,7 @@ static int sign(const struct why *why)
 int av_setup(char *detail, size_t cap)
 {
     const struct why why = { detail, cap };
-    av_log_set_callback(getenv("TIDEMILL_AV_LOG") ? log_libav : drop_line);
+    av_log_set_callback(log_libav);
     av_max_alloc((size_t)ALLOC_MAX);
     int rc = check_names(&why);
     if (rc == 0)

@@ -16,6 +16,7 @@
 #include "base/base.h"
 #include "base/bytes.h"
 #include "base/err.h"
+#include "base/log.h"
 #include "codec/av/remote.h"
 #include "codec/wire.h"
 
@@ -30,7 +31,16 @@ struct server {
 
 // ---- the worker: what the run does is the job's limit of streams
 
-enum { READ_AT_END = 1, READ_ALL, APPEND_BIG, FAIL, FAIL_STRANGELY, READ_TWICE, WAIT_FOR_CANCEL };
+enum {
+    READ_AT_END = 1,
+    READ_ALL,
+    APPEND_BIG,
+    FAIL,
+    FAIL_STRANGELY,
+    READ_TWICE,
+    WAIT_FOR_CANCEL,
+    LOG_MUCH
+};
 
 static int read_at_end(struct io *io)
 {
@@ -79,6 +89,24 @@ static int wait_for_cancel(struct io *io)
     return -E_CANCELLED;
 }
 
+static void *log_one(void *arg)
+{
+    (void)arg;
+    log_info("test", "from a thread");
+    return NULL;
+}
+
+// The first line by another thread, as a decoder's would be, the second too long.
+static int log_much(void)
+{
+    char big[1000];
+    memset(big, 'x', sizeof big);
+    pthread_join(thread_start("log", log_one, NULL), NULL);
+    for (int i = 0; i < 2 * WIRE_LINES_MAX; i++)
+        log_warn("test", "%.*s", (int)sizeof big, big);
+    return -E_CORRUPT;
+}
+
 static int run(const struct job *job, struct io *io, struct job_stats *stats, char *detail,
                size_t cap)
 {
@@ -98,6 +126,8 @@ static int run(const struct job *job, struct io *io, struct job_stats *stats, ch
         return read_twice(io);
     case WAIT_FOR_CANCEL:
         return wait_for_cancel(io);
+    case LOG_MUCH:
+        return log_much();
     default:
         return 77;
     }
@@ -197,7 +227,7 @@ static int setup(void **state)
     wire_message_init(&s->m);
     s->thread = thread_start("remote", serve, s);
     expect(s, WIRE_HELLO, 10);
-    assert_memory_equal(s->m.payload.data, "\0\0\0\1libs 1", 10);
+    assert_memory_equal(s->m.payload.data, "\0\0\0\2libs 1", 10);
     *state = s;
     return 0;
 }
@@ -290,6 +320,23 @@ static void test_failed_read(void **state)
     expect_done(s, 0);
 }
 
+static void test_log(void **state)
+{
+    struct server *s = *state;
+    for (int k = 0; k < 2; k++) {
+        send_job(s, LOG_MUCH);
+        expect(s, WIRE_LOG, 1 + strlen("test: from a thread"));
+        assert_memory_equal(s->m.payload.data, "\2test: from a thread", s->m.payload.len);
+        for (int i = 1; i < WIRE_LINES_MAX; i++) {
+            expect(s, WIRE_LOG, WIRE_LINE_MAX);
+            assert_memory_equal(s->m.payload.data, "\1test: xxx", 10);
+        }
+        expect_fail(s, E_CORRUPT, "");
+        if (k == 0) // and not while the worker ends, perhaps
+            log_error("test", "between jobs nothing may be said");
+    }
+}
+
 static void test_cancel(void **state)
 {
     struct server *s = *state;
@@ -377,7 +424,7 @@ int main(void)
         TEST(test_jobs),         TEST(test_flights),    TEST(test_failed_read),
         TEST(test_cancel),       TEST(test_breaches),   TEST(test_short_answer),
         TEST(test_unknown_code), TEST(test_job_in_job), TEST(test_no_job),
-        TEST(test_peer_gone),
+        TEST(test_peer_gone),    TEST(test_log),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -87,6 +87,9 @@ enum behaviour {
     OBEY_READ, // as OBEY, but on any error of a read
     DONE_GARBAGE,
     DONE_EXIT,
+    LOG_ALL, // that it may
+    LOG_TOO_MUCH,
+    LOG_BAD_LEVEL,
 };
 
 static void copy(struct wire_message *m, int64_t size)
@@ -118,6 +121,14 @@ static void copy_backwards(struct wire_message *m)
         say(WIRE_APPEND, "x", 1);
     }
     say_done(4);
+}
+
+static void log_lines(int n, uint8_t level)
+{
+    const uint8_t line[] = { level, 'a', '\n', 'b', 0xff };
+    for (int i = 0; i < n; i++)
+        say(WIRE_LOG, line, sizeof line);
+    say_done(0);
 }
 
 static void chatter(void)
@@ -222,6 +233,15 @@ static void behave(struct wire_message *m, int behaviour, int64_t size)
     case DONE_EXIT:
         say_done(0);
         _exit(0);
+    case LOG_ALL:
+        log_lines(WIRE_LINES_MAX, LOG_ERROR);
+        break;
+    case LOG_TOO_MUCH:
+        log_lines(WIRE_LINES_MAX + 1, LOG_DEBUG);
+        break;
+    case LOG_BAD_LEVEL:
+        log_lines(1, LOG_DEBUG + 1);
+        break;
     }
 }
 
@@ -231,9 +251,9 @@ static void fake_worker(int start)
     wire_message_init(&m);
     if (start == START_SILENT)
         _exit(0);
-    const char *hello = start == START_SIGNATURE        ? "\0\0\0\1fake 2.0"
+    const char *hello = start == START_SIGNATURE        ? "\0\0\0\2fake 2.0"
                         : start == START_WORKER_VERSION ? "\0\0\0\7fake 1.0"
-                                                        : "\0\0\0\1fake 1.0";
+                                                        : "\0\0\0\2fake 1.0";
     say(WIRE_HELLO, hello, 12);
     for (;;) {
         if (wire_receive(3, &m, INT64_MAX) < 0)
@@ -510,6 +530,10 @@ static void test_misbehaviour(void **state)
         { EXIT_MID_MESSAGE, -E_WORKER, false },
         { CHATTER, -E_LIMITS, false }, // and takes no notice of the cancellation
         { DONE_GARBAGE, 0, false },
+        { LOG_TOO_MUCH, -E_PROTOCOL, false },
+        { LOG_BAD_LEVEL, -E_PROTOCOL, false },
+        { LOG_ALL, 0, true },
+        { LOG_ALL, 0, true }, // each job has as many
         { COPY, 0, true },
     };
     for (size_t i = 0; i < countof(cases); i++) {
@@ -533,6 +557,39 @@ static void test_detail_is_harmless(void **state)
     struct world *w = *state;
     assert_int_equal(run(w, FAIL_CORRUPT), -E_CORRUPT);
     assert_string_equal(w->detail, "frame??[2J? is broken");
+}
+
+static int lines;
+static char last_line[200];
+
+static void keep_line(enum log_level level, const char *area, const char *text)
+{
+    lines++;
+    snprintf(last_line, sizeof last_line, "%d %s %s", (int)level, area, text);
+}
+
+// What a worker logs looks like what it is, and is no error of ours.
+static void test_log(void **state)
+{
+    struct world *w = *state;
+    int pid, end = 0;
+    lines = 0;
+    log_set_sink(keep_line);
+    log_set_level(LOG_WARN);
+    const int rc = run(w, LOG_ALL);
+    log_set_level(LOG_ERROR);
+    log_set_sink(NULL);
+    assert_int_equal(rc, 0);
+    assert_int_equal(lines, WIRE_LINES_MAX);
+    assert_int_equal(sscanf(last_line, "1 worker process %d: a?b?%n", &pid, &end), 1);
+    assert_int_equal(end, strlen(last_line));
+}
+
+static void test_crash_is_told(void **state)
+{
+    struct world *w = *state;
+    assert_int_equal(run(w, CRASH), -E_WORKER);
+    assert_string_equal(w->detail, "the worker died of signal 11 (Segmentation fault)");
 }
 
 static void test_deadline(void **state)
@@ -699,6 +756,8 @@ int main(int argc, char **argv)
         TEST(test_copy),
         TEST(test_misbehaviour),
         TEST(test_detail_is_harmless),
+        TEST(test_log),
+        TEST(test_crash_is_told),
         TEST(test_deadline),
         TEST(test_soft_cancel),
         TEST(test_hard_cancel),
