@@ -27,12 +27,14 @@
 
 static int open_encoder(AVCodecContext **out, AVCodecContext *ctx, const struct why *why)
 {
-    const int rc = avcodec_open2(ctx, ctx->codec, NULL);
+    const AVCodec *const codec = ctx->codec; // not there after a failure
+    const int rc = avcodec_open2(ctx, codec, NULL);
     if (rc < 0) {
         char doing[40];
-        snprintf(doing, sizeof doing, "opening %s", ctx->codec->name);
+        snprintf(doing, sizeof doing, "opening %s", codec->name);
         avcodec_free_context(&ctx);
-        return fail_libav(why, -E_INTERNAL, rc, doing);
+        // The settings were tried; what x264 has no words for is that it found no memory.
+        return fail_libav(why, rc == AVERROR_EXTERNAL ? -E_NO_MEMORY : -E_INTERNAL, rc, doing);
     }
     *out = ctx;
     return 0;
