@@ -10,33 +10,48 @@
 
 #include "base/log.h"
 
-static void *or_abort(void *p)
+static void (*end_without)(void);
+
+void on_no_memory(void (*end)(void))
 {
-    if (!p) {
+    end_without = end;
+}
+
+static void no_memory(void)
+{
+    if (end_without) {
         log_error("memory", "there is none");
-        abort();
+        end_without();
     }
+    fputs("tidemill: out of memory\n", stderr);
+    abort();
+}
+
+static void *or_end(void *p)
+{
+    if (!p)
+        no_memory();
     return p;
 }
 
 void *xmalloc(size_t n)
 {
-    return or_abort(malloc(n ? n : 1));
+    return or_end(malloc(n ? n : 1));
 }
 
 void *xcalloc(size_t count, size_t size)
 {
-    return or_abort(calloc(count ? count : 1, size ? size : 1));
+    return or_end(calloc(count ? count : 1, size ? size : 1));
 }
 
 void *xrealloc(void *p, size_t n)
 {
-    return or_abort(realloc(p, n ? n : 1));
+    return or_end(realloc(p, n ? n : 1));
 }
 
 char *xstrdup(const char *s)
 {
-    return or_abort(strdup(s));
+    return or_end(strdup(s));
 }
 
 char *xasprintf(const char *fmt, ...)
@@ -46,7 +61,7 @@ char *xasprintf(const char *fmt, ...)
     char *s = NULL;
     const int n = vasprintf(&s, fmt, args);
     va_end(args);
-    return or_abort(n < 0 ? NULL : s);
+    return or_end(n < 0 ? NULL : s);
 }
 
 bool copy_string(char *dst, size_t cap, const char *src)
@@ -88,6 +103,8 @@ pthread_t thread_start(const char *name, void *(*run)(void *), void *arg)
     pthread_t t;
     const int rc = pthread_create(&t, NULL, run, arg);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (rc == EAGAIN)
+        no_memory();
     assert(rc == 0);
     pthread_setname_np(t, name);
     return t;

@@ -31,12 +31,16 @@
 #define MIB (1024 * KIB)
 #define GIB (1024 * MIB)
 
-// These abort when there is no memory; the result goes back with free().
+// These end the process when there is no memory; the result goes back with free().
 void *xmalloc(size_t n);
 void *xcalloc(size_t count, size_t size);
 void *xrealloc(void *p, size_t n);
 char *xstrdup(const char *s);
 char *xasprintf(const char *fmt, ...) PRINTF_LIKE(1, 2);
+
+// What ends the process then, and when there is none for a thread; it does not return.
+// Set while there is one thread; NULL: abort.
+void on_no_memory(void (*end)(void));
 
 // Copies src into dst of size cap, always terminated; false when it was cut.
 bool copy_string(char *dst, size_t cap, const char *src);

@@ -12,10 +12,10 @@
 
 #include "cache/object.h"
 
-#include <stdatomic.h>
 #include <string.h>
 
 #include "base/err.h"
+#include "base/stat.h"
 
 #define FIRST_CAP 1024
 #define DETAIL_MAX 200
@@ -24,6 +24,7 @@ struct object {
     // constant after create
     struct key key;
     size_t max;
+    struct object_budget *budget; // borrowed
 
     atomic_int refs;
 
@@ -34,6 +35,8 @@ struct object {
     enum object_state state;
     uint8_t *data;
     size_t len, cap;
+    size_t reserve;  // bytes that are counted at least while it is made
+    int64_t counted; // in the budget
     uint64_t checksum;
     int error;
     char *detail;
@@ -59,7 +62,36 @@ static void unlock_object(const struct object *o)
     unlock((pthread_mutex_t *)&o->lock);
 }
 
-struct object *object_create(const struct key *key, size_t max)
+void object_budget_add(struct object_budget *b, int64_t bytes)
+{
+    atomic_fetch_add_explicit(&b->used, bytes, memory_order_relaxed);
+    stat_add(STAT_cache_in_use_bytes, bytes);
+}
+
+// What an object in the making counts that has room for cap bytes.
+static int64_t while_made(const struct object *o, size_t cap)
+{
+    return (int64_t)(cap > o->reserve ? cap : o->reserve) + OBJECT_COST;
+}
+
+// Counts o as that many bytes; false when it may not have them.
+static bool count(struct object *o, int64_t bytes, bool may_fail)
+{
+    struct object_budget *const b = o->budget;
+    const int64_t more = bytes - o->counted;
+    if (!b || more == 0)
+        return true;
+    object_budget_add(b, more);
+    if (may_fail && more > 0 && atomic_load_explicit(&b->used, memory_order_relaxed) > b->max) {
+        object_budget_add(b, -more);
+        stat_add(STAT_cache_refused_total, 1);
+        return false;
+    }
+    o->counted = bytes;
+    return true;
+}
+
+struct object *object_create(const struct key *key, size_t max, struct object_budget *budget)
 {
     struct object *o = xcalloc(1, sizeof *o);
     o->key = *key;
@@ -69,6 +101,9 @@ struct object *object_create(const struct key *key, size_t max)
     assert(rc == 0);
     cond_init(&o->changed);
     list_init(&o->waiters);
+    o->budget = budget;
+    o->reserve = max < (size_t)OBJECT_RESERVE ? max : (size_t)OBJECT_RESERVE;
+    count(o, while_made(o, 0), false);
     return o;
 }
 
@@ -86,6 +121,7 @@ void object_unref(struct object **op)
     if (!o || atomic_fetch_sub_explicit(&o->refs, 1, memory_order_acq_rel) > 1)
         return;
     assert(o->readers == 0 && list_empty(&o->waiters));
+    count(o, 0, false);
     pthread_cond_destroy(&o->changed);
     pthread_mutex_destroy(&o->lock);
     free(o->data);
@@ -186,14 +222,30 @@ static int grow(struct object *o, size_t n)
     size_t cap = o->cap > o->max / 2 ? o->max : 2 * o->cap;
     if (cap < FIRST_CAP)
         cap = FIRST_CAP < o->max ? FIRST_CAP : o->max;
+    if (cap > o->reserve && need <= o->reserve)
+        cap = o->reserve;
     if (cap < need)
         cap = need;
+    if (!count(o, while_made(o, cap), true))
+        return -E_NO_MEMORY;
     uint8_t *p = realloc(o->data, cap);
     if (!p)
         return -E_NO_MEMORY;
     o->data = p;
     o->cap = cap;
     return 0;
+}
+
+int object_expect(struct object *o, size_t n)
+{
+    lock_object(o);
+    const size_t before = o->reserve;
+    o->reserve = n < before ? before : n < o->max ? n : o->max;
+    const bool counted = count(o, while_made(o, o->cap), true);
+    if (!counted)
+        o->reserve = before;
+    unlock_object(o);
+    return counted ? 0 : -E_NO_MEMORY;
 }
 
 static int append(struct object *o, const void *bytes, size_t n)
@@ -252,6 +304,7 @@ void object_commit(struct object *o)
         o->data = p;
         o->cap = o->len;
     }
+    count(o, (int64_t)o->cap + OBJECT_COST, false);
     end(o, OBJECT_WHOLE);
 }
 
@@ -263,6 +316,10 @@ void object_fail(struct object *o, int code, const char *detail)
         o->detail = xmalloc(DETAIL_MAX);
         copy_string(o->detail, DETAIL_MAX, detail);
     }
+    free(o->data);
+    o->data = NULL;
+    o->len = o->cap = 0;
+    count(o, 0, false);
     end(o, OBJECT_FAILED);
 }
 
@@ -313,6 +370,14 @@ enum object_state object_state(const struct object *o)
     const enum object_state state = o->state;
     unlock_object(o);
     return state;
+}
+
+int64_t object_counted(const struct object *o)
+{
+    lock_object(o);
+    const int64_t n = o->counted;
+    unlock_object(o);
+    return n;
 }
 
 size_t object_size(const struct object *o)

@@ -10,11 +10,16 @@
 // leaves, the object is abandoned: object_abandoned() turns true for ever, the
 // maker's on_abandon is called, and the store takes the key for absent.
 //
+// Bytes are counted in the budget of objects in use.  One in the making counts as
+// OBJECT_RESERVE at least, or what object_expect said, so that what was let in has room
+// to grow; what grows beyond and finds none, fails.
+//
 // Each object has its own lock; nothing is called back under it.
 
 #ifndef CACHE_OBJECT_H
 #define CACHE_OBJECT_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -34,9 +39,20 @@ struct object_waiter {
     void (*wake)(struct object_waiter *w); // any thread, no lock held, must not block
 };
 
-// A new object in the making, with one reference and no reader.
-// max is the ceiling of its bytes.
-struct object *object_create(const struct key *key, size_t max);
+#define OBJECT_COST 512 // what one costs beside its bytes
+#define OBJECT_RESERVE (256 * KIB)
+
+struct object_budget {
+    _Atomic int64_t used;
+    int64_t max; // constant
+};
+
+// Adds to what is used (also negative numbers), whatever max says.
+void object_budget_add(struct object_budget *b, int64_t bytes);
+
+// A new object in the making, with one reference and no reader.  max is the ceiling
+// of its bytes; the budget outlives it (NULL: it is not counted).
+struct object *object_create(const struct key *key, size_t max, struct object_budget *budget);
 struct object *object_ref(struct object *o);
 void object_unref(struct object **o); // NULL is fine; nulls *o
 
@@ -48,15 +64,20 @@ const struct key *object_key(const struct object *o);
 // returns, call is not running and will not run, so arg may go: hold no lock
 // there that call takes.  (Ending the object from within call is fine.)
 void object_on_abandon(struct object *o, void (*call)(void *arg), void *arg);
-// 0; -E_LIMITS past the ceiling; -E_NO_MEMORY; -E_CANCELLED when abandoned.
+// 0; -E_LIMITS past the ceiling; -E_NO_MEMORY, past the budget too; -E_CANCELLED when
+// abandoned.
 // The object stays in the making: the maker still has to end it.
 int object_append(struct object *o, const void *bytes, size_t n) MUST_USE;
+// Says how many bytes will come, about; they count from now on.  0, or -E_NO_MEMORY when
+// the budget does not have them.
+int object_expect(struct object *o, size_t n) MUST_USE;
 // Ends it well.  checksum of the bytes is kept with it.
 void object_commit(struct object *o);
 // The bytes so far (NULL: none), for the maker alone: they stand still until it
 // appends again or ends the object.
 const uint8_t *object_made(const struct object *o, size_t *n);
 // Ends it badly: code is an enum err, detail one line for people (copied, may be NULL).
+// Its bytes are gone.
 void object_fail(struct object *o, int code, const char *detail);
 bool object_abandoned(const struct object *o);
 // Four numbers of the maker's for its readers; nobody here looks at them.
@@ -69,6 +90,7 @@ void object_join(struct object *o);
 bool object_try_join(struct object *o) MUST_USE;
 void object_leave(struct object *o);
 int object_readers(const struct object *o);
+int64_t object_counted(const struct object *o); // in the budget; constant when whole
 
 enum object_state object_state(const struct object *o);
 size_t object_size(const struct object *o); // bytes so far

@@ -3,7 +3,8 @@
 // A table from keys to entries.  An entry is in one of three conditions:
 //   making  its object has no end yet; only its maker or an opener that finds
 //           it abandoned takes it out;
-//   held    whole, counted in the budget, and known to the policy;
+//   held    whole; while it has no reader, it is kept: counted in the budget of the
+//           kept ones, and known to the policy;
 //   failed  on the list of failures, oldest first, which has a ceiling of its
 //           own, so that a storm of bad keys cannot push good bytes out.
 //
@@ -27,24 +28,27 @@
 
 struct entry {
     struct keymap_node node;
-    struct policy_entry rank; // in the policy while held
+    struct policy_entry rank; // in the policy while kept
     struct list link;         // in failures, or on a list local to a function
     struct object *object;    // a reference
     int64_t expires_ms;       // STORE_FOREVER while making
     bool held;
+    bool kept;
     bool failed;
 };
 
 struct store {
     // constant after create
-    int64_t budget;
+    int64_t budget; // of the kept
     size_t object_max;
     struct policy *policy; // called under lock
+
+    struct object_budget in_use;
 
     pthread_mutex_t lock;
     // protected by lock
     struct keymap table;
-    int64_t held_bytes;
+    int64_t kept_bytes;
     struct list failures;
     int failure_count;
 };
@@ -56,20 +60,36 @@ static struct entry *entry_of(struct keymap_node *n)
 
 // ---- leaving the table
 
+// From one budget to the other, with the first reader and after the last.
+static void count_kept(struct store *s, struct entry *e, bool kept)
+{
+    const int64_t bytes = kept ? e->rank.bytes : -e->rank.bytes;
+    e->kept = kept;
+    s->kept_bytes += bytes;
+    object_budget_add(&s->in_use, -bytes);
+    stat_add(STAT_cache_memory_bytes, bytes);
+}
+
+static void keep(struct store *s, struct entry *e)
+{
+    if (e->held && !e->kept && object_readers(e->object) == 0) {
+        s->policy->add(s->policy, &e->rank);
+        count_kept(s, e, true);
+    }
+}
+
 static void release(struct store *s, struct entry *e)
 {
-    s->policy->remove(s->policy, &e->rank);
-    s->held_bytes -= e->rank.bytes;
-    e->held = false;
-    stat_add(STAT_cache_memory_bytes, -e->rank.bytes);
-    stat_add(STAT_cache_memory_objects, -1);
+    if (e->kept) {
+        s->policy->remove(s->policy, &e->rank);
+        count_kept(s, e, false);
+    }
 }
 
 static void detach(struct store *s, struct entry *e, struct list *dead)
 {
     keymap_remove(&s->table, &e->node);
-    if (e->held)
-        release(s, e);
+    release(s, e);
     if (e->failed)
         s->failure_count--;
     list_remove(&e->link);
@@ -78,6 +98,7 @@ static void detach(struct store *s, struct entry *e, struct list *dead)
 
 static void bury_entry(struct entry *e)
 {
+    stat_add(STAT_cache_memory_objects, -(int64_t)e->held);
     object_unref(&e->object);
     free(e);
 }
@@ -91,24 +112,13 @@ static void bury(struct list *dead)
 
 // ---- making room
 
-// Evicts until at most bytes are held.  Objects with readers are put aside and
-// come back as the ones used last, which they are.
-static void trim(struct store *s, int64_t bytes, struct list *dead)
+// Evicts until the kept objects are within their budget.
+static void trim(struct store *s, struct list *dead)
 {
-    struct list busy;
-    list_init(&busy);
-    for (struct policy_entry *r; s->held_bytes > bytes && (r = s->policy->victim(s->policy));) {
-        struct entry *e = container_of(r, struct entry, rank);
-        if (object_readers(e->object) == 0) {
-            detach(s, e, dead);
-            stat_add(STAT_cache_evictions_memory_total, 1);
-        } else {
-            s->policy->remove(s->policy, r);
-            list_push_back(&busy, &e->link);
-        }
+    for (struct policy_entry *r; s->kept_bytes > s->budget && (r = s->policy->victim(s->policy));) {
+        detach(s, container_of(r, struct entry, rank), dead);
+        stat_add(STAT_cache_evictions_memory_total, 1);
     }
-    for (struct list *l; (l = list_pop(&busy));)
-        s->policy->add(s->policy, &container_of(l, struct entry, link)->rank);
 }
 
 // ---- opening
@@ -117,7 +127,7 @@ static struct object *insert(struct store *s, const struct key *key)
 {
     struct entry *e = xcalloc(1, sizeof *e);
     e->node.key = *key;
-    e->object = object_create(key, s->object_max);
+    e->object = object_create(key, s->object_max, &s->in_use);
     e->expires_ms = STORE_FOREVER;
     list_init(&e->link);
     keymap_add(&s->table, &e->node);
@@ -137,8 +147,7 @@ static enum store_verdict find(struct store *s, const struct key *key, int64_t n
         return STORE_MAKE;
     }
     *out = object_ref(e->object);
-    if (e->held)
-        s->policy->touch(s->policy, &e->rank);
+    release(s, e);
     return object_state(e->object) == OBJECT_MAKING ? STORE_JOIN : STORE_HIT;
 }
 
@@ -170,23 +179,6 @@ bool store_peek(struct store *s, const struct key *key, int64_t now_ms, struct o
     return open_or_find(s, key, now_ms, out, false) != STORE_MAKE;
 }
 
-void store_close(struct store *s, struct object **o)
-{
-    if (!*o)
-        return;
-    struct list dead;
-    list_init(&dead);
-    object_leave(*o);
-    // It may have been this reader that kept us above the budget.
-    lock(&s->lock);
-    trim(s, s->budget, &dead);
-    unlock(&s->lock);
-    bury(&dead);
-    object_unref(o);
-}
-
-// ---- ending
-
 // Its entry, unless it was dropped or replaced.
 static struct entry *entry_for(struct store *s, const struct object *o)
 {
@@ -194,20 +186,37 @@ static struct entry *entry_for(struct store *s, const struct object *o)
     return e && e->object == o ? e : NULL;
 }
 
+void store_close(struct store *s, struct object **o)
+{
+    if (!*o)
+        return;
+    struct list dead;
+    list_init(&dead);
+    object_leave(*o);
+    lock(&s->lock);
+    struct entry *const e = entry_for(s, *o);
+    if (e)
+        keep(s, e);
+    trim(s, &dead);
+    unlock(&s->lock);
+    bury(&dead);
+    object_unref(o);
+}
+
+// ---- ending
+
 static void hold(struct store *s, struct entry *e, int64_t expires_ms, struct list *dead)
 {
-    e->rank.bytes = (int64_t)object_size(e->object) + STORE_ENTRY_COST;
+    e->rank.bytes = object_counted(e->object);
     if (e->rank.bytes > s->budget) {
         detach(s, e, dead);
         return;
     }
     e->expires_ms = expires_ms;
     e->held = true;
-    s->held_bytes += e->rank.bytes;
-    s->policy->add(s->policy, &e->rank);
-    stat_add(STAT_cache_memory_bytes, e->rank.bytes);
     stat_add(STAT_cache_memory_objects, 1);
-    trim(s, s->budget, dead);
+    keep(s, e); // its last reader may have left since
+    trim(s, dead);
 }
 
 static void remember(struct store *s, struct entry *e, int64_t forget_ms, struct list *dead)
@@ -272,24 +281,21 @@ bool store_drop(struct store *s, const struct key *key)
     return e != NULL;
 }
 
-int64_t store_trim(struct store *s, int64_t bytes)
+bool store_full(struct store *s)
 {
-    struct list dead;
-    list_init(&dead);
-    lock(&s->lock);
-    trim(s, bytes, &dead);
-    const int64_t held = s->held_bytes;
-    unlock(&s->lock);
-    bury(&dead);
-    return held;
+    const bool full = atomic_load_explicit(&s->in_use.used, memory_order_relaxed) > s->in_use.max;
+    if (full)
+        stat_add(STAT_cache_refused_total, 1);
+    return full;
 }
 
 // ---- life
 
-struct store *store_create(int64_t budget, size_t object_max, struct policy *policy)
+struct store *store_create(int64_t kept, int64_t in_use, size_t object_max, struct policy *policy)
 {
     struct store *s = xcalloc(1, sizeof *s);
-    s->budget = budget;
+    s->budget = kept;
+    s->in_use.max = in_use;
     s->object_max = object_max;
     s->policy = policy;
     const int rc = pthread_mutex_init(&s->lock, NULL);

@@ -9,12 +9,19 @@
 // Locks: store.lock, then object.lock.  Under store.lock there is bookkeeping
 // only: no I/O, no waking of readers, no freeing of bytes.
 //
+// Two budgets: of objects that are kept, which go when they do not fit, the coldest
+// first; and of those in use: being made, read, or held by others.  An object goes from
+// one to the other with its readers.  A hit is never refused: its bytes are there.  But
+// nothing new is to be made while the objects in use exceed their budget (store_full),
+// and one in the making cannot grow then.
+//
 // Counted here: hits_memory, joins, evictions_memory and the memory gauges.  Not
 // misses: whether nobody had an object shows only when the lower tiers were asked.
 
 #ifndef CACHE_STORE_H
 #define CACHE_STORE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -32,16 +39,12 @@ enum store_verdict {
 
 #define STORE_FOREVER INT64_MAX
 
-// What an object in the table costs beside its bytes; counted in the budget, so
-// that empty objects are bounded too.
-#define STORE_ENTRY_COST 512
-
 // At most so many failures are remembered; then the oldest is forgotten.
 #define STORE_FAILURES_MAX 4096
 
-// budget: bytes of whole objects held; object_max: ceiling of one object.
-// Owns the policy.
-struct store *store_create(int64_t budget, size_t object_max, struct policy *policy);
+// kept, in_use: the budgets, in bytes; object_max: ceiling of one object.  Owns the
+// policy, which sees the kept objects.
+struct store *store_create(int64_t kept, int64_t in_use, size_t object_max, struct policy *policy);
 void store_destroy(struct store *s); // NULL is fine; no object may be open
 
 // Looks key up at the monotonic time now_ms.  Never blocks.  *out must be NULL;
@@ -65,8 +68,8 @@ void store_fail(struct store *s, struct object *o, int code, const char *detail,
 // Forgets a key; readers keep what they hold.  True if it was there.
 bool store_drop(struct store *s, const struct key *key);
 
-// Evicts until at most bytes are held; objects with readers are skipped.
-// Returns what is held.
-int64_t store_trim(struct store *s, int64_t bytes);
+// Whether the objects in use have all their memory: what was opened to be made now
+// should be failed instead.
+bool store_full(struct store *s);
 
 #endif

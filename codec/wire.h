@@ -90,8 +90,8 @@ int wire_out_flush(int fd, struct wire_out *o);
 
 // ---- the zygote
 // The worker program is started with its control socket (SOCK_SEQPACKET) as
-// descriptor 3 and its limit of memory in bytes, as decimal text, as argv[1].  It
-// loads the libraries, says struct zygote_hello, and forks a worker for each
+// descriptor 3 and the most memory of a worker in bytes, as decimal text, as argv[1].
+// It loads the libraries, says struct zygote_hello, and forks a worker for each
 // ZYGOTE_FORK that has the worker's end of a socketpair attached.  It answers with
 // struct zygote_reply, and a pidfd attached when ok.  ZYGOTE_STATUS asks how a worker
 // ended, which must be dead by then.  It ends when the control socket is closed, and
@@ -102,7 +102,8 @@ enum zygote_kind { ZYGOTE_FORK = 'F', ZYGOTE_STATUS = 'S' };
 
 struct zygote_request {
     int32_t kind;
-    int32_t pid; // ZYGOTE_STATUS
+    int32_t pid;    // ZYGOTE_STATUS
+    int64_t memory; // ZYGOTE_FORK: bytes, at most those of argv[1]
 };
 
 struct zygote_hello {
@@ -116,6 +117,9 @@ struct zygote_reply {
     int32_t pid;
     int32_t error; // errno; of ZYGOTE_STATUS what waitpid said
 };
+
+// How a worker exits that found no memory: it is not a crash.
+#define WORKER_NO_MEMORY 3
 
 // One message of a seqpacket socket, with or without (-1) a descriptor.  0 or
 // -E_WORKER.  zygote_receive wants exactly n bytes; a descriptor that came along is

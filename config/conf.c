@@ -19,6 +19,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "config/machine.h"
+#include "config/memory.h"
 #include "config/param.h"
 #include "config/place.h"
 #include "config/text.h"
@@ -487,16 +488,10 @@ static int clamp(int64_t v, int64_t least, int64_t most)
 static int resolve(struct conf *c, char *const environment[], const struct complaint *to)
 {
     const int cores = machine_cores("");
-    const int64_t memory = machine_memory("");
     if (c->http_threads == 0)
         c->http_threads = clamp(cores / 2, 2, param_of("http.threads")->max);
-    if (c->workers_count == 0)
-        c->workers_count = clamp(cores, 1, param_of("workers.count")->max);
-    if (c->cache_memory == 0)
-        c->cache_memory = memory / 8;
-    if (c->cache_source_blocks == 0)
-        c->cache_source_blocks = memory / 16;
-    return resolve_folder(c, environment, to);
+    const int rc = memory_share_out(c, cores, machine_memory(""), to);
+    return rc < 0 ? rc : resolve_folder(c, environment, to);
 }
 
 // ---- whole

@@ -204,7 +204,8 @@ char *param_print_number(const struct param *p, int64_t v, char out[QUANTITY_TEX
 
 int param_set_number(struct conf *c, const struct param *p, int64_t v, const struct from *from)
 {
-    if (v < p->min || v > p->max) {
+    const bool automatic = v == 0 && strcmp(p->def, "0") == 0;
+    if (!automatic && (v < p->min || v > p->max)) {
         char min[QUANTITY_TEXT], max[QUANTITY_TEXT];
         return complain(from, "out of range; it goes from %s to %s",
                         param_print_number(p, p->min, min), param_print_number(p, p->max, max));

@@ -2,12 +2,14 @@
 
 #include "server/admin.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "base/base.h"
 #include "base/err.h"
 #include "base/stat.h"
 #include "cache/tier.h"
+#include "config/memory.h"
 #include "server/edge.h"
 #include "server/sched.h"
 
@@ -16,6 +18,27 @@ static int print_live(struct edge *e, struct buf *out)
     (void)e;
     buf_puts(out, "ok\n");
     return 200;
+}
+
+static void print_share(struct buf *out, const char *name, int64_t share, int64_t used)
+{
+    buf_printf(out, ",\n    \"%s\": { \"share\": %" PRId64 ", \"used\": %" PRId64 " }", name, share,
+               used);
+}
+
+static void print_memory(struct edge *e, struct buf *out)
+{
+    const struct conf *const c = e->conf;
+    buf_printf(out, "  \"memory\": {\n    \"ceiling\": %" PRId64, c->memory);
+    print_share(out, "workers", memory_workers(c), sched_memory(e->sched));
+    print_share(out, "cache.memory", c->cache_memory, stat_get(STAT_cache_memory_bytes));
+    print_share(out, "cache.in_use", c->cache_in_use, stat_get(STAT_cache_in_use_bytes));
+    print_share(out, "cache.source_blocks", c->cache_source_blocks,
+                stat_get(STAT_source_block_bytes));
+    print_share(out, "cache.indexes", c->cache_indexes, stat_get(STAT_index_bytes));
+    print_share(out, "connections", c->http_connections * MEMORY_CONNECTION,
+                stat_get(STAT_http_connections) * MEMORY_CONNECTION);
+    buf_puts(out, "\n  },\n");
 }
 
 // Redis and origins that fail make us slower, not unready.
@@ -31,6 +54,7 @@ static int print_status(struct edge *e, struct buf *out)
 {
     buf_printf(out, "{\n  \"version\": \"%s\",\n  \"workers\": %d,\n  \"queued\": %d,\n",
                TIDEMILL_VERSION, sched_workers(e->sched), sched_queued(e->sched));
+    print_memory(e, out);
     buf_puts(out, "  \"signature\": \"");
     reply_put_json(out, e->signature);
     buf_puts(out, "\",\n  \"tiers\": [\"memory\"");
@@ -43,7 +67,7 @@ static int print_status(struct edge *e, struct buf *out)
 
 static int print_metrics(struct edge *e, struct buf *out)
 {
-    (void)e;
+    stat_set(STAT_workers_memory_bytes, sched_memory(e->sched));
     stat_print(out);
     return 200;
 }

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// A chained table and one list from the newest to the oldest use.  An asset
-// that is pushed out lives on until its last reference goes.
+// A chained table and one list from the newest to the oldest use.  Who is not in the
+// table, is no more.
 
 #include "server/assets.h"
 
 #include <string.h>
 
 #include "base/base.h"
+#include "base/err.h"
+#include "base/stat.h"
 
 #define BUCKETS 4096
 
@@ -51,30 +53,29 @@ static struct asset *find(struct assets *t, const struct key *version)
     return a;
 }
 
-// Takes the table's reference away; the asset when that was the last one.
-static struct asset *drop(struct assets *t, struct asset *a)
+static void drop(struct assets *t, struct asset *a)
 {
     struct asset **at = bucket_of(t, &a->version);
     while (*at != a)
         at = &(*at)->chain;
     *at = a->chain;
-    a->chain = NULL;
     use_list_remove(t, a);
     t->bytes -= a->memory;
-    return --a->refs == 0 ? a : NULL;
+    stat_add(STAT_index_bytes, -(int64_t)a->memory);
 }
 
-// Takes assets out, from the oldest, until the budget holds; but not keep.
-// Those that nobody else holds come back as a chain.
-static struct asset *shrink(struct assets *t, const struct asset *keep)
+// Takes assets out that nobody holds, from the oldest, until there is room for more
+// bytes.  They come back as a chain.
+static struct asset *shrink(struct assets *t, size_t more)
 {
     struct asset *gone = NULL;
-    while (t->bytes > t->budget && t->oldest != keep) {
-        struct asset *const a = drop(t, t->oldest);
-        if (a) {
-            a->chain = gone;
-            gone = a;
-        }
+    for (struct asset *a = t->oldest, *newer; a && t->bytes + more > t->budget; a = newer) {
+        newer = a->newer;
+        if (a->refs > 1)
+            continue;
+        drop(t, a);
+        a->chain = gone;
+        gone = a;
     }
     return gone;
 }
@@ -102,8 +103,10 @@ void assets_destroy(struct assets *t)
     if (!t)
         return;
     while (t->oldest) {
-        struct asset *const a = drop(t, t->oldest);
-        assert(a); // somebody still holds one
+        struct asset *const a = t->oldest;
+        assert(a->refs == 1);
+        drop(t, a);
+        a->chain = NULL;
         destroy(a);
     }
     pthread_mutex_destroy(&t->lock);
@@ -129,25 +132,37 @@ static struct asset *create(const struct key *version, struct media *media, cons
     return a;
 }
 
-struct asset *assets_add(struct assets *t, const struct key *version, struct media *media,
-                         const struct plan *plan)
+static void insert(struct assets *t, struct asset *a)
 {
-    struct asset *fresh = create(version, media, plan);
+    a->chain = *bucket_of(t, &a->version);
+    *bucket_of(t, &a->version) = a;
+    use_list_push(t, a);
+    t->bytes += a->memory;
+    stat_add(STAT_index_bytes, (int64_t)a->memory);
+}
+
+int assets_add(struct assets *t, const struct key *version, struct media *media,
+               const struct plan *plan, struct asset **out)
+{
+    struct asset *const fresh = create(version, media, plan);
+    struct asset *gone = NULL;
+    int err = 0;
     lock(&t->lock);
-    struct asset *const there = find(t, version);
-    if (!there) {
-        fresh->chain = *bucket_of(t, version);
-        *bucket_of(t, version) = fresh;
-        use_list_push(t, fresh);
-        t->bytes += fresh->memory;
+    *out = find(t, version);
+    if (!*out) {
+        gone = shrink(t, fresh->memory);
+        if (fresh->memory > t->budget)
+            err = -E_LIMITS;
+        else if (t->bytes + fresh->memory > t->budget)
+            err = -E_BUSY;
+        else
+            insert(t, *out = fresh);
     }
-    struct asset *const out = shrink(t, there ? there : fresh);
     unlock(&t->lock);
-    destroy(out);
-    if (!there)
-        return fresh;
-    destroy(fresh);
-    return there;
+    destroy(gone);
+    if (*out != fresh)
+        destroy(fresh);
+    return err;
 }
 
 void asset_unref(struct assets *t, struct asset **a)
@@ -155,8 +170,8 @@ void asset_unref(struct assets *t, struct asset **a)
     if (!*a)
         return;
     lock(&t->lock);
-    struct asset *const last = --(*a)->refs == 0 ? *a : NULL;
+    const int left = --(*a)->refs;
     unlock(&t->lock);
+    assert(left > 0); // the table's
     *a = NULL;
-    destroy(last);
 }

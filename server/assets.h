@@ -2,7 +2,7 @@
 //
 // assets - the unpacked indexes and plans of the assets in use, so that making a
 // segment does not unpack an index again.  Bounded by bytes, least recently
-// used first out.
+// used first out, but for those in use: when these leave no room, nothing is added.
 
 #ifndef SERVER_ASSETS_H
 #define SERVER_ASSETS_H
@@ -32,9 +32,10 @@ void assets_destroy(struct assets *t); // NULL is fine; all references given bac
 // A reference, or NULL.
 struct asset *assets_find(struct assets *t, const struct key *version);
 
-// Takes media (also when the asset is already there, which is then returned).
-struct asset *assets_add(struct assets *t, const struct key *version, struct media *media,
-                         const struct plan *plan);
+// Takes media, in any case.  0 and a reference in *out (to what is there already, if it
+// is); -E_LIMITS when it would not even fit alone, -E_BUSY when it does not now.
+int assets_add(struct assets *t, const struct key *version, struct media *media,
+               const struct plan *plan, struct asset **out);
 
 void asset_unref(struct assets *t, struct asset **a); // NULL is fine; nulls *a
 

@@ -11,6 +11,7 @@
 #include "cache/spill.h"
 #include "cache/store.h"
 #include "cache/tier.h"
+#include "config/memory.h"
 #include "server/assets.h"
 #include "server/deadlines.h"
 #include "server/making.h"
@@ -19,7 +20,6 @@
 #include "server/tasks.h"
 #include "server/worker.h"
 
-#define LOOKUP_THREADS 4
 #define PLAN_THREADS 4
 #define FOLDER_THREADS 4
 
@@ -54,12 +54,6 @@ static bool open_tiers(struct edge *e, char *why, size_t cap)
     return true;
 }
 
-// Bytes for unpacked indexes: a part of what the memory tier has, on top of it.
-static size_t assets_budget(const struct conf *conf)
-{
-    return (size_t)(conf->cache_memory / 8 + 16 * MIB);
-}
-
 // What a player relies on are the header bytes, not the versions: those are in
 // the names of objects, but not in recipes, so that a fleet may be mixed.
 static const char *signature_headers(const char *signature)
@@ -80,11 +74,11 @@ static bool build(struct edge *e, char *why, size_t cap)
     origin_http_global_init();
     if (!open_tiers(e, why, cap) || !open_origins(e, why, cap))
         return false;
-    e->store =
-        store_create(e->conf->cache_memory, (size_t)e->conf->cache_object, policy_lru_create());
+    e->store = store_create(e->conf->cache_memory, e->conf->cache_in_use,
+                            (size_t)e->conf->cache_object, policy_lru_create());
     e->sources = source_cache_create(e->conf);
-    e->assets = assets_create(assets_budget(e->conf));
-    e->lookup = tasks_create("lookup", LOOKUP_THREADS);
+    e->assets = assets_create((size_t)e->conf->cache_indexes);
+    e->lookup = tasks_create("lookup", MEMORY_LOOKUPS);
     e->plan = tasks_create("plan", PLAN_THREADS);
     e->deadlines = deadlines_create(e->conf->http_answer_wait);
     e->sched = sched_create(e->conf, e->zygote, why, cap);

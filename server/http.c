@@ -66,6 +66,7 @@
 #include "base/stat.h"
 #include "cache/object.h"
 #include "config/conf.h"
+#include "config/memory.h"
 #include "server/gate.h"
 #include "server/listen.h"
 #include "server/watch.h"
@@ -73,6 +74,7 @@
 // A request's header, its cookies a second time (libmicrohttpd copies them), and
 // then the answer's header: what 4 KB of cookies in a browser's request need.
 #define CONNECTION_MEMORY ((size_t)(14 * KIB))
+_Static_assert(CONNECTION_MEMORY + 2 * KIB <= MEMORY_CONNECTION, "what is counted of one");
 // A streamed chunk is built in the connection's memory; this buffer is for
 // HTTP/1.0 only, which never streams.
 #define BLOCK 1024

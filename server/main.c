@@ -13,6 +13,7 @@
 #include "cache/origin.h"
 #include "cache/tier.h"
 #include "config/conf.h"
+#include "config/memory.h"
 #include "server/admin.h"
 #include "server/edge.h"
 #include "server/gzip.h"
@@ -71,6 +72,8 @@ static void raise_limits(void)
 static void announce(const struct conf *conf, const struct http *viewers, const struct http *admin)
 {
     const char *const at = http_address(viewers);
+    char shares[600];
+    log_info("main", "memory: %s", memory_describe(conf, shares, sizeof shares));
     for (int i = 0; i < conf->origin_count; i++)
         log_info("main", "serving %s as %s", conf->origins[i].base, conf->origins[i].prefix);
     if (admin)
@@ -144,12 +147,15 @@ static int serve(const struct conf *conf)
 
 static int act(const struct options *o, const struct conf *conf)
 {
+    char shares[600];
     switch (o->action) {
     case ACTION_CHECK:
         printf("the configuration is good\n");
         return EXIT_CODE_OK;
     case ACTION_PRINT:
+        // Beside the file, so that this can be read as one.
         conf_print(conf, stdout);
+        fprintf(stderr, "memory: %s\n", memory_describe(conf, shares, sizeof shares));
         return EXIT_CODE_OK;
     case ACTION_PROBE:
         return probe_command(conf, o->probe_file);

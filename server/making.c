@@ -42,7 +42,8 @@
 #include "server/sched.h"
 #include "server/tasks.h"
 
-#define BACK_MAX 64 // sync samples we go back when decoding does not get clean
+#define PART_MEMORY (320 * MIB) // of 1080p, with its share of the decoder's pictures
+#define BACK_MAX 64             // sync samples we go back when decoding does not get clean
 
 enum step_end {
     STEP_NEXT, // go on with the next step
@@ -368,9 +369,8 @@ static int take_index(struct making *m)
         err = plan_make(&plan, m->edge->conf, media, m->route.asset,
                         source_version(m->source)->validator, m->edge->headers);
     if (err == 0)
-        m->asset = assets_add(m->edge->assets, &m->version, media, &plan);
-    else
-        media_destroy(media);
+        return assets_add(m->edge->assets, &m->version, media, &plan, &m->asset);
+    media_destroy(media);
     return err;
 }
 
@@ -398,6 +398,8 @@ static enum step_end step_index(struct making *m)
     }
     const int err = take_index(m);
     store_close(e->store, &m->index);
+    if (err == -E_BUSY || err == -E_LIMITS)
+        return done(m, err, "there is no room for the source's index (cache.indexes)");
     return err < 0 ? done(m, err, "the index cannot be used") : STEP_NEXT;
 }
 
@@ -573,6 +575,16 @@ static void work_done(struct work *w, int code, const char *detail)
     end_made(m);
 }
 
+// Bytes of a segment, by what its playlist promises.
+static size_t expected(const struct making *m)
+{
+    if (m->probe || m->route.kind != ROUTE_SEGMENT)
+        return 0;
+    const struct segtab *const t = &m->plan->table;
+    const int64_t us = segtab_start_us(t, m->route.n + 1) - segtab_start_us(t, m->route.n);
+    return (size_t)muldiv_ceil(m->rendition->bandwidth, us, 8000000);
+}
+
 // Once: from then on the deadline may look at it at any time.
 static void describe_work(struct making *m)
 {
@@ -585,6 +597,7 @@ static void describe_work(struct making *m)
         .version = m->version,
         .origin = m->origin,
         .client = m->client,
+        .expected = expected(m),
         .begins = tell_times,
         .done = work_done,
     };
@@ -629,11 +642,14 @@ static enum step_end step_probe(struct making *m)
     return submit(m);
 }
 
-// As many encoders as there are idle workers, each of which stands for a core.
+// As many encoders as there are idle workers, each of which stands for a core, and
+// memory for them.
 static int parts_at_once(const struct making *m)
 {
-    const int set = m->edge->conf->workers_parts;
-    const int most = set ? set : sched_idle(m->edge->sched);
+    const struct conf *const conf = m->edge->conf;
+    const int idle = sched_idle(m->edge->sched);
+    const int64_t fit = conf->workers_memory / PART_MEMORY;
+    const int most = conf->workers_parts ? conf->workers_parts : fit < idle ? (int)fit : idle;
     return most < 1 ? 1 : most < JOB_PARTS_MAX ? most : JOB_PARTS_MAX;
 }
 
@@ -795,8 +811,19 @@ static void launch(struct making *m)
     enqueue(m);
 }
 
+// True when o was failed, because there is no memory for it.
+static bool refuse(struct edge *e, struct object *o)
+{
+    if (!store_full(e->store))
+        return false;
+    store_fail(e->store, o, -E_BUSY, "too many objects are being made or read", clock_ms());
+    return true;
+}
+
 static void start_probe(const struct making *parent, struct object *o)
 {
+    if (refuse(parent->edge, o))
+        return;
     count_up(INT_MAX); // its parent was let in
     struct making *m = create(parent->edge, &parent->route, o);
     m->probe = true;
@@ -821,6 +848,8 @@ struct key making_key(const struct edge *e, const struct route *r, enum want wan
 void making_start(struct edge *e, const struct route *r, enum want want, const char *after,
                   uint32_t client, struct object *o)
 {
+    if (refuse(e, o))
+        return;
     if (!count_up(e->conf->http_makings)) {
         store_fail(e->store, o, -E_BUSY, "too many objects are being made", clock_ms());
         return;

@@ -141,7 +141,7 @@ static void print_plan(const struct media *m, const struct plan *p)
 static int run_probe(const struct conf *conf, struct zygote *z, struct file *f, int64_t size,
                      char *why, size_t cap)
 {
-    struct worker *w = worker_start(z, why, cap);
+    struct worker *w = worker_start(z, conf->workers_memory, why, cap);
     if (!w)
         return -E_WORKER;
     struct job job;

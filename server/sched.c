@@ -11,6 +11,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/err.h"
 #include "base/log.h"
@@ -19,6 +20,7 @@
 #include "cache/source.h"
 #include "codec/plan.h"
 #include "config/conf.h"
+#include "config/memory.h"
 #include "server/worker.h"
 
 #define CLIENT_BUCKETS 1024 // clients that fall together share a share
@@ -225,6 +227,12 @@ static void withdraw(struct sched *s, struct work *w)
 
 // ---- workers
 
+static int64_t memory_of(const struct slot *slot)
+{
+    const struct conf *const conf = slot->sched->conf;
+    return slot->probes ? memory_of_prober(conf) : conf->workers_memory;
+}
+
 static int ensure_worker(struct slot *slot, char *detail, size_t cap)
 {
     const bool worn = slot->jobs >= slot->sched->conf->workers_jobs;
@@ -232,7 +240,7 @@ static int ensure_worker(struct slot *slot, char *detail, size_t cap)
         return 0;
     slot->jobs = 0;
     struct worker *old = slot->worker;
-    struct worker *const fresh = worker_start(slot->sched->zygote, detail, cap);
+    struct worker *const fresh = worker_start(slot->sched->zygote, memory_of(slot), detail, cap);
     lock(&slot->sched->lock);
     slot->worker = fresh;
     copy_string(slot->sched->trouble, sizeof slot->sched->trouble, fresh ? "" : detail);
@@ -495,9 +503,14 @@ static void drive_one(struct slot *slot, struct work *w)
 {
     struct sched *const s = slot->sched;
     char detail[256] = "";
-    int err = -E_CANCELLED;
+    int err;
     w->started_us = clock_us();
-    if (!cancel_is_set(w->cancel)) {
+    if (cancel_is_set(w->cancel)) {
+        err = -E_CANCELLED;
+    } else if (object_expect(w->object, w->expected) < 0) {
+        err = -E_BUSY; // now, while nothing was sent of it
+        copy_string(detail, sizeof detail, "too many objects are being made or read");
+    } else {
         stat_add(STAT_jobs_running, 1);
         err = run_work(slot, w, detail, sizeof detail);
         stat_add(STAT_jobs_running, -1);
@@ -625,7 +638,7 @@ static bool start_slots(struct sched *s, char *why, size_t cap)
         struct slot *const slot = &s->slots[i];
         slot->sched = s;
         slot->probes = i >= s->conf->workers_count;
-        slot->worker = worker_start(s->zygote, why, cap);
+        slot->worker = worker_start(s->zygote, memory_of(slot), why, cap);
         if (!slot->worker)
             return false;
         slot->thread = thread_start(slot->probes ? "probe" : "worker", drive, slot);
@@ -783,4 +796,31 @@ int sched_queued(struct sched *s)
     const int n = s->media.count + s->probes.count;
     unlock(&s->lock);
     return n;
+}
+
+// What a process has resident and does not share with its kin, nor with a file.
+static int64_t own_memory(pid_t pid)
+{
+    char name[40], line[80];
+    long long resident = 0, shared = 0;
+    snprintf(name, sizeof name, "/proc/%d/statm", (int)pid);
+    FILE *f = fopen(name, "re");
+    if (f && fgets(line, sizeof line, f))
+        (void)!sscanf(line, "%*d %lld %lld", &resident, &shared);
+    if (f)
+        fclose(f);
+    return (resident - shared) * sysconf(_SC_PAGESIZE);
+}
+
+int64_t sched_memory(struct sched *s)
+{
+    int64_t sum = 0;
+    for (int i = 0; i < s->slot_count; i++) {
+        lock(&s->lock);
+        const struct worker *const w = s->slots[i].worker;
+        const pid_t pid = w ? worker_pid(w) : 0;
+        unlock(&s->lock);
+        sum += pid ? own_memory(pid) : 0;
+    }
+    return sum;
 }

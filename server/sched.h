@@ -57,6 +57,7 @@ struct work {
     struct key version;    // of the source, for the refusal of poison
     int origin;            // its number in conf->origins
     uint32_t client;       // hash of who asked first
+    size_t expected;       // bytes of the answer, at most or so; 0 when nobody knows
     // Called before the first byte is appended, from the driver's thread.
     void (*begins)(struct work *w);
     // Called once, from a driver's thread, one of threads, from sched_cancel's caller
@@ -116,5 +117,7 @@ int sched_workers(struct sched *s);
 int sched_queued(struct sched *s);
 // Workers that would have nothing to do now, not counting those for probes.
 int sched_idle(struct sched *s);
+// Bytes of memory that the workers have for themselves now.  Reads /proc.
+int64_t sched_memory(struct sched *s);
 
 #endif

@@ -245,9 +245,10 @@ static bool revive(struct zygote *z, char *why, size_t cap)
 
 // Asks for one worker that serves fd: 0 and the reply, with its pidfd; or -E_WORKER
 // when there is no zygote (any more).
-static int request_fork(struct zygote *z, int fd, struct zygote_reply *reply, int *pidfd)
+static int request_fork(struct zygote *z, int fd, int64_t memory, struct zygote_reply *reply,
+                        int *pidfd)
 {
-    const struct zygote_request request = { .kind = ZYGOTE_FORK };
+    const struct zygote_request request = { .kind = ZYGOTE_FORK, .memory = memory };
     int rc = z->control < 0 ? -E_WORKER : zygote_send(z->control, &request, sizeof request, fd);
     if (rc == 0)
         rc = zygote_receive(z->control, reply, sizeof *reply, pidfd);
@@ -281,13 +282,14 @@ static bool was_killed(int status)
     return WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
 }
 
-static bool fork_worker(struct zygote *z, int fd, struct worker *w, char *why, size_t cap)
+static bool fork_worker(struct zygote *z, int fd, int64_t memory, struct worker *w, char *why,
+                        size_t cap)
 {
     struct zygote_reply reply = { 0 };
     lock(&z->lock);
-    int rc = request_fork(z, fd, &reply, &w->pidfd);
+    int rc = request_fork(z, fd, memory, &reply, &w->pidfd);
     if (rc < 0 && revive(z, why, cap))
-        rc = request_fork(z, fd, &reply, &w->pidfd);
+        rc = request_fork(z, fd, memory, &reply, &w->pidfd);
     unlock(&z->lock);
     if (rc < 0)
         return false;
@@ -312,7 +314,7 @@ static bool greet(struct worker *w, const char *signature, char *why, size_t cap
     return false;
 }
 
-struct worker *worker_start(struct zygote *z, char *why, size_t cap)
+struct worker *worker_start(struct zygote *z, int64_t memory, char *why, size_t cap)
 {
     int pair[2];
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) {
@@ -330,7 +332,7 @@ struct worker *worker_start(struct zygote *z, char *why, size_t cap)
     bool ok = w->kick >= 0;
     if (!ok)
         snprintf(why, cap, "no descriptor for a worker: %s", strerror(errno));
-    ok = ok && fork_worker(z, pair[1], w, why, cap);
+    ok = ok && fork_worker(z, pair[1], memory, w, why, cap);
     close(pair[1]);
     ok = ok && greet(w, z->text, why, cap);
     if (!ok) {
@@ -369,6 +371,11 @@ bool worker_alive(const struct worker *w)
     // Between jobs a worker has nothing to say: what can be received is its end, or
     // the beginning of a forged answer to the next job.
     return w->alive && !process_ended(w->pidfd, 0) && !wire_pending(w->fd);
+}
+
+pid_t worker_pid(const struct worker *w)
+{
+    return w->pid;
 }
 
 void worker_kick(struct worker *w)
@@ -418,6 +425,14 @@ static int breach(struct run *r, const char *what)
     return -E_PROTOCOL;
 }
 
+static int starved(struct run *r)
+{
+    if (r->err)
+        return r->err;
+    say(r, "the worker had no memory left (workers.memory)");
+    return -E_NO_MEMORY;
+}
+
 static int gone(struct run *r)
 {
     // One that we killed ourselves is no news.  Else: it closes its socket before it
@@ -426,6 +441,8 @@ static int gone(struct run *r)
     const int status = alone ? end_of(r->w->zygote, r->w->pid) : 0;
     const bool killed = was_killed(status);
     kill_worker(r->w);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == WORKER_NO_MEMORY)
+        return starved(r);
     stat_add(killed ? STAT_workers_lost_total : STAT_workers_crashed_total, 1);
     if (r->err)
         return r->err;

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "codec/job.h"
 #include "config/conf.h"
@@ -32,10 +33,10 @@ const char *zygote_signature(const struct zygote *z);
 // any more.  NULL is fine.
 void zygote_stop(struct zygote *z);
 
-// Forks a worker and checks its greeting.  A zygote that died is started anew.
-// Blocks for milliseconds, seconds at worst.  Any thread.  NULL and one line in why
-// on failure.
-struct worker *worker_start(struct zygote *z, char *why, size_t cap);
+// Forks a worker that may allocate memory bytes (at most conf->workers_memory), and
+// checks its greeting.  A zygote that died is started anew.  Blocks for milliseconds,
+// seconds at worst.  Any thread.  NULL and one line in why on failure.
+struct worker *worker_start(struct zygote *z, int64_t memory, char *why, size_t cap);
 
 // Kills it if it lives; *w becomes NULL.  NULL is fine.
 void worker_stop(struct worker **w);
@@ -59,6 +60,7 @@ struct worker_calls {
 //     the worker is told, and killed if it goes on for conf->workers_cancel;
 //   -E_CHANGED  a read came short;
 //   -E_LIMITS   an answer above conf->cache_object;
+//   -E_NO_MEMORY  it found none, whether it lives or not;
 //   -E_TIMEOUT  the deadline passed, the worker is killed;
 //   -E_KILLED   somebody else killed it (SIGKILL), which says nothing of the job;
 //   -E_WORKER   it died by itself; -E_PROTOCOL: it broke the protocol and is killed.
@@ -69,6 +71,9 @@ int worker_run(struct worker *w, const struct job *job, const struct worker_call
 // False after a crash, a kill or a breach of the protocol: stop it and start another.
 // Not while it runs a job.
 bool worker_alive(const struct worker *w);
+
+// The process, for who wants to look at it.
+pid_t worker_pid(const struct worker *w);
 
 // Makes worker_run look at cancelled() now.  Any thread.
 void worker_kick(struct worker *w);

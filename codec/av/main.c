@@ -19,6 +19,10 @@
 //
 // A worker may write no file, and gives way to the server in CPU time and when memory
 // runs out.
+//
+// Its memory is what it may allocate (RLIMIT_DATA) beyond what it was born with, which
+// all share; an allocation too many fails, and its job with it.  Addresses as such are
+// limited too, as a second wall: shared mappings are no data to the kernel.
 
 #include <errno.h>
 #include <fcntl.h>
@@ -47,6 +51,8 @@
 #define NICE 10
 #define ARENAS 2 // of malloc: each reserves 64 MiB of address space
 #define DESCRIPTORS 16
+#define STACK ((size_t)(2 * MIB))
+#define ADDRESSES (1 * GIB) // for libraries, and what is reserved and never used
 #define ENDED_MAX 256
 #define OOM_SCORE "900" // of 1000: the kernel takes a worker rather than the server
 
@@ -84,6 +90,19 @@ static void limit(__rlimit_resource_t what, int64_t most)
         _exit(1);
 }
 
+#ifndef SANITIZED
+// Bytes of data that we were born with; 0 when nobody says.
+static int64_t inherited(void)
+{
+    long long pages = 0;
+    FILE *f = fopen("/proc/self/statm", "re");
+    const bool known = f && fscanf(f, "%*d %*d %*d %*d %*d %lld", &pages) == 1;
+    if (f)
+        fclose(f);
+    return known ? pages * sysconf(_SC_PAGESIZE) : 0;
+}
+#endif
+
 static void limit_memory(int64_t memory)
 {
 #ifdef SANITIZED
@@ -91,7 +110,8 @@ static void limit_memory(int64_t memory)
     most = memory;
     thread_start("memory", watch_memory, &most);
 #else
-    limit(RLIMIT_AS, memory);
+    limit(RLIMIT_DATA, memory + inherited());
+    limit(RLIMIT_AS, memory + ADDRESSES);
 #endif
 }
 
@@ -125,6 +145,11 @@ void __assert_fail(const char *assertion, const char *file, unsigned line, const
     abort();
 }
 
+static void end_without_memory(void)
+{
+    _exit(WORKER_NO_MEMORY);
+}
+
 // A freshly forked child.  Does not return.
 static void work(int fd, pid_t zygote, int64_t memory)
 {
@@ -141,6 +166,7 @@ static void work(int fd, pid_t zygote, int64_t memory)
     give_way();
     limit(RLIMIT_CORE, 0);
     limit_files();
+    on_no_memory(end_without_memory);
     limit_memory(memory);
     log_set_level(LOG_DEBUG); // the server decides what is kept
     const int rc = remote_serve(WORKER_FD, av_signature(), av_run);
@@ -192,7 +218,7 @@ static bool fork_worker(int fd, int64_t memory)
     return rc == 0;
 }
 
-static bool serve_request(int64_t memory)
+static bool serve_request(int64_t most)
 {
     struct zygote_request request;
     int fd;
@@ -200,7 +226,7 @@ static bool serve_request(int64_t memory)
         return false;
     bool alive = false;
     if (request.kind == ZYGOTE_FORK)
-        alive = fork_worker(fd, memory);
+        alive = fork_worker(fd, request.memory < most ? request.memory : most);
     else if (request.kind == ZYGOTE_STATUS)
         alive = tell_status(request.pid);
     if (fd >= 0)
@@ -208,7 +234,7 @@ static bool serve_request(int64_t memory)
     return alive;
 }
 
-static void serve_requests(int signals, int64_t memory)
+static void serve_requests(int signals, int64_t most)
 {
     for (bool alive = true; alive;) {
         struct pollfd p[] = { { .fd = ZYGOTE_FD, .events = POLLIN },
@@ -219,7 +245,7 @@ static void serve_requests(int signals, int64_t memory)
         if (p[1].revents && read(signals, &info, sizeof info) > 0)
             reap();
         if (p[0].revents)
-            alive = serve_request(memory);
+            alive = serve_request(most);
     }
 }
 
@@ -257,6 +283,16 @@ static bool silence_errors(void)
 #endif
 }
 
+// What threads may use of their stacks, not what they do, counts as their memory.
+static void size_stacks(void)
+{
+    pthread_attr_t attr;
+    pthread_attr_init(&attr);
+    pthread_attr_setstacksize(&attr, STACK);
+    pthread_setattr_default_np(&attr);
+    pthread_attr_destroy(&attr);
+}
+
 static bool say_hello(void)
 {
     struct zygote_hello hello = { .version = WIRE_VERSION };
@@ -291,6 +327,7 @@ int main(int argc, char **argv)
         return 1;
     setpgid(0, 0);
     mallopt(M_ARENA_MAX, ARENAS);
+    size_stacks();
     if (!silence(STDIN_FILENO) || !silence(STDOUT_FILENO) || !say_hello() || !silence_errors())
         return 1;
     serve_requests(signals, memory);

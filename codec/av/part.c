@@ -110,7 +110,8 @@ static int encode(struct part *p, const AVFrame *frame)
     p->us += clock_us() - start;
     if (taken < 0 || rc >= 0 || rc == AVERROR(EAGAIN) || rc == AVERROR_EOF)
         return taken;
-    return fail_libav(&p->why, -E_INTERNAL, rc, "encoding");
+    // What x264 has no words for is that it found no memory.
+    return fail_libav(&p->why, rc == AVERROR_EXTERNAL ? -E_NO_MEMORY : -E_INTERNAL, rc, "encoding");
 }
 
 // The stream seems to go on behind the part.

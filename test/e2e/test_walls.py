@@ -9,9 +9,9 @@ import subprocess
 import pytest
 
 from edge import BUILD, Playlist
-from peers import until
+from peers import fetch, until
 
-LINES_MAX = 16  # that one job may log
+MIB = 1 << 20
 
 # Sanitizer builds keep standard error for their reports.
 plain_build = pytest.mark.skipif("SANITIZED" in os.environ, reason="sanitizers write to standard error")
@@ -100,16 +100,33 @@ def worker_lines(edge):
 
 
 def test_what_libav_says(start, damaged):
-    """It is heard when somebody wants to know, in its worker's name, and not without end."""
+    """It is heard when somebody wants to know, in its worker's name."""
     edge = start(damaged, env={"TIDEMILL_LOG_LEVEL": "debug", "TIDEMILL_CACHE_NEGATIVE": "0s"})
     folder = next(f for _, f, _ in Playlist(edge, "damaged.mp4").renditions())
     for _ in range(3):
         edge.get(folder + "1.m4s")
     said = [line for line in worker_lines(edge) if " libav: " in line]
     assert said and all(" debug worker: process " in line for line in said), said[:3]
+
+
+@plain_build
+def test_memory(start, clip, media_dir):
+    """A job that needs more than its worker may have fails, is no crime of its source, and hurts nobody."""
+    edge = start(media_dir, env={"TIDEMILL_WORKERS_MEMORY": "80MiB", "TIDEMILL_WORKERS_COUNT": "1"})
+    for pid in edge.worker_pids():
+        data, addresses = (int(limits(pid)[name][1]) for name in ("Max data size", "Max address space"))
+        assert 40 * MIB <= data < 80 * MIB + 64 * MIB and addresses <= 80 * MIB + 1024 * MIB
+    small, large = clip("tiny.mp4"), clip("hd.mp4")
+    for _, folder, _ in Playlist(edge, large).renditions():
+        status, fields, body, whole = fetch(edge, folder + "0.m4s")
+        if status == 504:
+            assert b'"E_NO_MEMORY"' in body and fields["retry-after"]
+        assert status in (200, 504)
+        assert not (status == 200 and whole and "1080p" in folder), "that was enough"
+    make_one_of_all(edge, small)
     m = edge.metrics()
-    jobs = sum(m[n] for n in ("jobs_failed_total", "encodes_video_total", "probes_total", "inits_total"))
-    assert len(worker_lines(edge)) <= jobs * LINES_MAX + m["workers_started_total"]
+    assert m["sources_poisoned_total"] == m["workers_crashed_total"] == 0
+    assert m["workers_memory_bytes"] < (80 + 40) * MIB + 2 * 16 * MIB  # and what they were born with
 
 
 def test_nobody_wants_to_know(start, damaged):

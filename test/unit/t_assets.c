@@ -8,6 +8,8 @@
 #include <cmocka.h>
 
 #include "base/base.h"
+#include "base/err.h"
+#include "base/stat.h"
 #include "server/assets.h"
 #include "test/unit/media_tools.h"
 
@@ -27,7 +29,8 @@ static struct asset *add(struct assets *t, int i)
 {
     static const struct plan plan = { .count = 3 };
     const struct key v = version(i);
-    struct asset *const a = assets_add(t, &v, index_of(2), &plan);
+    struct asset *a = NULL;
+    assert_int_equal(assets_add(t, &v, index_of(2), &plan, &a), 0);
     assert_true(key_equal(&a->version, &v));
     assert_int_equal(a->plan.count, 3);
     assert_int_equal(a->media->video.sample_count, 24);
@@ -44,13 +47,30 @@ static bool is_there(struct assets *t, int i)
     return there;
 }
 
-// Room for three of what add makes.
-static struct assets *small_table(void)
+// What one takes that add makes.
+static size_t one(void)
 {
     struct media *const m = index_of(2);
-    const size_t one = sizeof(struct asset) + media_memory(m);
+    const size_t n = sizeof(struct asset) + media_memory(m);
     media_destroy(m);
-    return assets_create(3 * one + one / 2);
+    return n;
+}
+
+static struct assets *table_for(size_t n)
+{
+    return assets_create(n * one() + one() / 2);
+}
+
+static int try_to_add(struct assets *t, int i)
+{
+    static const struct plan plan = { .count = 3 };
+    const struct key v = version(i);
+    struct asset *a = NULL;
+    const int err = assets_add(t, &v, index_of(2), &plan, &a);
+    assert_int_equal(a == NULL, err < 0);
+    if (a)
+        asset_unref(t, &a);
+    return err;
 }
 
 static void found_again(void **state)
@@ -85,7 +105,7 @@ static void the_same_version_twice(void **state)
 static void the_oldest_use_goes_first(void **state)
 {
     (void)state;
-    struct assets *t = small_table();
+    struct assets *t = table_for(3);
     for (int i = 0; i < 3; i++) {
         struct asset *a = add(t, i);
         asset_unref(t, &a);
@@ -100,37 +120,34 @@ static void the_oldest_use_goes_first(void **state)
     assets_destroy(t);
 }
 
-// Somebody plans by it still.
-static void pushed_out_while_in_use(void **state)
+// Somebody plans by them still: they stay, and count.
+static void in_use(void **state)
 {
     (void)state;
-    struct assets *t = small_table();
-    struct asset *used = add(t, 0);
-    for (int i = 1; i < 5; i++) {
-        struct asset *a = add(t, i);
-        asset_unref(t, &a);
-    }
-    assert_false(is_there(t, 0));
-    assert_int_equal(used->media->video.sample_count, 24);
-    // Its version comes again, as another one.
-    struct asset *again = add(t, 0);
-    assert_ptr_not_equal(used, again);
-    asset_unref(t, &used);
-    assert_true(is_there(t, 0));
-    asset_unref(t, &again);
+    const int64_t before = stat_get(STAT_index_bytes);
+    struct assets *t = table_for(3);
+    struct asset *used[3];
+    for (int i = 0; i < 3; i++)
+        used[i] = add(t, i);
+    assert_int_equal(try_to_add(t, 3), -E_BUSY);
+    assert_int_equal(stat_get(STAT_index_bytes) - before, 3 * one());
+    assert_int_equal(try_to_add(t, 1), 0); // it is there
+    asset_unref(t, &used[1]);
+    assert_int_equal(try_to_add(t, 3), 0);
+    assert_true(is_there(t, 0) && is_there(t, 2) && is_there(t, 3));
+    assert_false(is_there(t, 1));
+    asset_unref(t, &used[0]);
+    asset_unref(t, &used[2]);
     assets_destroy(t);
+    assert_int_equal(stat_get(STAT_index_bytes), before);
 }
 
-static void one_above_the_budget(void **state)
+static void never_any_room(void **state)
 {
     (void)state;
-    struct assets *t = assets_create(1);
-    struct asset *a = add(t, 0);
-    asset_unref(t, &a);
-    a = add(t, 1); // it alone stays
+    struct assets *t = assets_create(one() - 1);
+    assert_int_equal(try_to_add(t, 0), -E_LIMITS);
     assert_false(is_there(t, 0));
-    assert_true(is_there(t, 1));
-    asset_unref(t, &a);
     assets_destroy(t);
 }
 
@@ -152,7 +169,7 @@ static void *visit(void *arg)
 static void many_threads(void **state)
 {
     (void)state;
-    struct assets *t = small_table();
+    struct assets *t = table_for(5); // each thread has one, and one is looked at
     pthread_t threads[4];
     for (int i = 0; i < 4; i++)
         threads[i] = thread_start("visitor", visit, t);
@@ -161,7 +178,7 @@ static void many_threads(void **state)
     int there = 0;
     for (int i = 0; i < 8; i++)
         there += is_there(t, i);
-    assert_int_equal(there, 3);
+    assert_int_equal(there, 5);
     assets_destroy(t);
 }
 
@@ -171,8 +188,8 @@ int main(void)
         cmocka_unit_test(found_again),
         cmocka_unit_test(the_same_version_twice),
         cmocka_unit_test(the_oldest_use_goes_first),
-        cmocka_unit_test(pushed_out_while_in_use),
-        cmocka_unit_test(one_above_the_budget),
+        cmocka_unit_test(in_use),
+        cmocka_unit_test(never_any_room),
         cmocka_unit_test(many_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

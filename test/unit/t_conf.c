@@ -14,6 +14,7 @@
 
 #include "base/base.h"
 #include "base/err.h"
+#include "config/memory.h"
 
 #define ORIGIN "\"origins\": [{\"prefix\": \"/\", \"base\": \"/\"}]"
 
@@ -48,7 +49,8 @@ static const struct {
     { "{\"listn\": 1}", "1:2: listn: unknown key; did you mean listen?" },
     { "{\n \"cache\": {\n  \"memroy\": 1}}",
       "3:3: cache.memroy: unknown key; did you mean cache.memory?" },
-    { "{\"memory\": 1}", "1:2: memory: unknown key; did you mean cache.memory?" },
+    { "{\"redis\": {\"memory\": 1}}", "1:12: redis.memory: unknown key; did you mean memory?" },
+    { "{\"memory\": \"1MiB\"}", "1:2: memory: out of range; it goes from 16MiB to 1024TiB" },
     { "{\"http\": {\"listen\": 1}}", "1:11: http.listen: unknown key; did you mean listen?" },
     { "{\"orgins\": \"/\"}", "1:2: orgins: unknown key; did you mean origins?" },
     { "{\"zebra\": 1}", "1:2: zebra: unknown key; tidemill --help-config lists them all" },
@@ -254,7 +256,8 @@ static void test_defaults(void **state)
     assert_string_equal(c->listen, "127.0.0.1:8080");
     assert_string_equal(c->cache_dir, "/home/u/.cache/tidemill");
     assert_true(c->cache_disk == 10 * GIB);
-    assert_true(c->cache_memory > 0 && c->cache_source_blocks == c->cache_memory / 2);
+    assert_true(c->memory > 0 && memory_total(c) <= c->memory);
+    assert_true(c->cache_memory > 0 && c->workers_memory > 0 && c->http_connections > 0);
     assert_true(c->http_threads >= 2);
     assert_true(c->workers_count >= 1);
     assert_int_equal(c->rung_count, 5);

@@ -55,7 +55,7 @@ static uint8_t pattern[BODY];
 static struct object *whole_object(size_t n)
 {
     const struct key k = key_of("whole", 5);
-    struct object *const o = object_create(&k, BODY);
+    struct object *const o = object_create(&k, BODY, NULL);
     assert_int_equal(object_append(o, pattern, n), 0);
     object_commit(o);
     return o;
@@ -210,7 +210,7 @@ static void wait_for(const int *counter, int n)
 static struct object *make(void)
 {
     const struct key k = key_of("made", 4);
-    return seen.made = object_create(&k, BODY);
+    return seen.made = object_create(&k, BODY, NULL);
 }
 
 static void append(struct object *o, size_t from, size_t n)

@@ -17,7 +17,7 @@ static const struct key key = { "0123456789abcdef" };
 
 static struct object *created(size_t max)
 {
-    return object_create(&key, max);
+    return object_create(&key, max, NULL);
 }
 
 static void a_body_grows_and_is_kept(void **state)
@@ -98,6 +98,55 @@ static void the_ceiling_holds_and_loses_nothing(void **state)
     assert_int_equal(object_read(o, 0, out, sizeof out), 10);
     assert_memory_equal(out, "1234567890", 10);
     object_unref(&o);
+}
+
+// What it counts in its budget: as much as it may become soon, then what it is.
+static void it_is_counted(void **state)
+{
+    (void)state;
+    enum { COST = OBJECT_COST, RESERVE = (int)OBJECT_RESERVE, MORE = RESERVE / 2 };
+    static uint8_t bytes[RESERVE];
+    struct object_budget b = { .max = 3 * RESERVE };
+    const struct key k = key_of("x", 1);
+    struct object *o = object_create(&k, SIZE_MAX, &b);
+    assert_int_equal(b.used, RESERVE + COST);
+    assert_int_equal(object_append(o, bytes, RESERVE), 0);
+    assert_int_equal(b.used, RESERVE + COST);
+    assert_int_equal(object_append(o, bytes, MORE), 0); // doubles
+    assert_int_equal(b.used, 2 * RESERVE + COST);
+    assert_int_equal(object_append(o, bytes, RESERVE), -E_NO_MEMORY);
+    assert_int_equal(b.used, 2 * RESERVE + COST);
+    object_commit(o);
+    assert_int_equal(b.used, RESERVE + MORE + COST);
+    assert_int_equal(object_counted(o), b.used);
+
+    struct object *failed = object_create(&k, 1000, &b);
+    assert_int_equal(b.used, RESERVE + MORE + COST + 1000 + COST); // its ceiling is less
+    assert_int_equal(object_append(failed, bytes, 1000), 0);
+    object_fail(failed, E_IO, "why");
+    assert_int_equal(b.used, RESERVE + MORE + COST);
+    assert_int_equal(object_size(failed), 0);
+    object_unref(&failed);
+    object_unref(&o);
+    assert_int_equal(b.used, 0);
+
+    // Who says what will come, has room for that and takes no more.
+    o = object_create(&k, SIZE_MAX, &b);
+    assert_int_equal(object_expect(o, 3 * RESERVE), -E_NO_MEMORY);
+    assert_int_equal(b.used, RESERVE + COST);
+    assert_int_equal(object_expect(o, 0), 0);
+    assert_int_equal(object_expect(o, 2 * RESERVE + MORE), 0);
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(object_append(o, bytes, MORE), 0);
+    assert_int_equal(b.used, 2 * RESERVE + MORE + COST);
+    object_commit(o);
+    assert_int_equal(b.used, 2 * RESERVE + MORE + COST);
+    object_unref(&o);
+    o = object_create(&k, 1000, &b); // more than it may become is not counted
+    assert_int_equal(object_expect(o, 3 * RESERVE), 0);
+    assert_int_equal(b.used, 1000 + COST);
+    object_unref(&o);
+    assert_int_equal(b.used, 0);
 }
 
 static void a_failure_says_why(void **state)
@@ -477,6 +526,7 @@ int main(void)
         cmocka_unit_test(an_empty_body_is_whole),
         cmocka_unit_test(reads_are_clipped),
         cmocka_unit_test(the_ceiling_holds_and_loses_nothing),
+        cmocka_unit_test(it_is_counted),
         cmocka_unit_test(a_failure_says_why),
         cmocka_unit_test(marks_are_carried),
         cmocka_unit_test(waiters_are_woken_once_per_registration),

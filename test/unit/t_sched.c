@@ -268,7 +268,7 @@ static void prepare(struct errand *t, char name, uint32_t client, const char *sc
     unlock(&world.lock);
     t->job = (struct job){ .kind = JOB_PROBE, .limits = { 1000, 1, 1000, 1000 } };
     t->job.source_size = SIZE;
-    t->object = object_create(&key, 100000);
+    t->object = object_create(&key, 100000, NULL);
     object_join(t->object);
     t->work = (struct work){
         .job = &t->job,

@@ -64,7 +64,7 @@ static void wait_until_entered(struct gate *g, int n)
 static void offer(struct spill *s, int i)
 {
     const struct key k = key_of(&i, sizeof i);
-    struct object *o = object_create(&k, 100);
+    struct object *o = object_create(&k, 100, NULL);
     assert_int_equal(object_append(o, &i, sizeof i), 0);
     object_commit(o);
     spill_offer(s, o);

@@ -17,11 +17,22 @@
 #include "cache/policy.h"
 
 // A body of BODY bytes takes ROOM in the budget.
-enum { BODY = 1000, ROOM = BODY + STORE_ENTRY_COST };
+enum { BODY = 1000, ROOM = BODY + OBJECT_COST };
 
 static struct store *created(int64_t budget)
 {
-    return store_create(budget, 100000, policy_lru_create());
+    return store_create(budget, INT64_MAX, 100000, policy_lru_create());
+}
+
+// Bytes that are kept, and in use, by the one store of a test.
+static int64_t kept(void)
+{
+    return stat_get(STAT_cache_memory_bytes);
+}
+
+static int64_t in_use(void)
+{
+    return stat_get(STAT_cache_in_use_bytes);
 }
 
 static struct key name(int i)
@@ -179,16 +190,16 @@ static void the_budget_holds(void **state)
     const struct key k = name(0);
     assert_true(store_drop(s, &k));
     assert_false(store_drop(s, &k));
-    assert_int_equal(store_trim(s, INT64_MAX), 2 * ROOM);
-    assert_int_equal(store_trim(s, ROOM), ROOM);
-    assert_true(has(s, 2));
-    assert_int_equal(stat_get(STAT_cache_memory_objects) - objects, 1);
+    assert_int_equal(kept(), 2 * ROOM);
+    assert_int_equal(stat_get(STAT_cache_memory_objects) - objects, 2);
     store_destroy(s);
     assert_int_equal(stat_get(STAT_cache_memory_bytes), bytes);
     assert_int_equal(stat_get(STAT_cache_memory_objects), objects);
+    assert_int_equal(in_use(), 0);
 }
 
-static void what_is_read_is_not_evicted(void **state)
+// An object is counted once: in use from its first reader on, kept after its last.
+static void what_is_read_is_in_use(void **state)
 {
     (void)state;
     struct store *s = created(2 * ROOM);
@@ -197,19 +208,77 @@ static void what_is_read_is_not_evicted(void **state)
         assert_int_equal(open_at(s, i, 0, &read[i]), STORE_MAKE);
         commit(s, read[i], BODY, STORE_FOREVER);
     }
-    // Above the budget, as all are read; the next without readers goes at once.
-    assert_int_equal(store_trim(s, 0), 3 * ROOM);
-    put(s, 3, BODY);
-    assert_false(has(s, 3));
-    for (int i = 0; i < 3; i++)
+    assert_int_equal(in_use(), 3 * ROOM);
+    assert_int_equal(kept(), 0);
+    put(s, 3, BODY); // finds room beside them
+    assert_int_equal(kept(), ROOM);
+    for (int i = 0; i < 4; i++)
         assert_true(has(s, i));
     store_close(s, &read[1]);
-    assert_false(has(s, 1));
-    assert_int_equal(store_trim(s, INT64_MAX), 2 * ROOM);
-    store_close(s, &read[0]);
+    assert_int_equal(kept(), 2 * ROOM);
+    store_close(s, &read[0]); // the third to be kept: the coldest goes
+    assert_int_equal(kept(), 2 * ROOM);
+    assert_int_equal(in_use(), ROOM);
+    assert_false(has(s, 3));
     assert_true(has(s, 0));
+    struct object *again = NULL;
+    assert_int_equal(open_at(s, 0, 0, &again), STORE_HIT);
+    assert_int_equal(in_use(), 2 * ROOM);
+    assert_int_equal(kept(), ROOM);
+    store_close(s, &again);
     store_close(s, &read[2]);
-    assert_int_equal(store_trim(s, 0), 0);
+    assert_int_equal(kept(), 2 * ROOM);
+    assert_int_equal(in_use(), 0);
+    store_destroy(s);
+    assert_int_equal(kept(), 0);
+    assert_int_equal(in_use(), 0);
+}
+
+// What left the table while somebody held it is counted until that one is done.
+static void who_holds_it_uses_it(void **state)
+{
+    (void)state;
+    struct store *s = created(1 << 20);
+    struct object *o = NULL;
+    const struct key k = name(1);
+    put(s, 1, BODY);
+    assert_int_equal(open_at(s, 1, 0, &o), STORE_HIT);
+    struct object *writers = object_ref(o);
+    store_close(s, &o);
+    assert_int_equal(kept(), ROOM); // once only
+    assert_int_equal(in_use(), 0);
+    assert_true(store_drop(s, &k));
+    assert_int_equal(kept(), 0);
+    assert_int_equal(in_use(), ROOM);
+    object_unref(&writers);
+    assert_int_equal(in_use(), 0);
+    store_destroy(s);
+}
+
+static void a_full_store_says_so(void **state)
+{
+    (void)state;
+    enum { MANY = 100000, N = 5 };
+    const int64_t refused = stat_get(STAT_cache_refused_total);
+    struct store *s = store_create(1 << 20, N * (MANY + OBJECT_COST), MANY, policy_lru_create());
+    struct object *read[N + 1] = { 0 };
+    for (int i = 0; i < N; i++) {
+        // In the making they count as much as they may become.
+        assert_int_equal(open_at(s, i, 0, &read[i]), STORE_MAKE);
+        assert_false(store_full(s));
+    }
+    assert_int_equal(open_at(s, N, 0, &read[N]), STORE_MAKE);
+    assert_true(store_full(s));
+    assert_int_equal(stat_get(STAT_cache_refused_total) - refused, 1);
+    store_fail(s, read[N], E_BUSY, NULL, 0);
+    store_close(s, &read[N]);
+    assert_false(store_full(s));
+    for (int i = 0; i < N; i++)
+        commit(s, read[i], MANY, STORE_FOREVER); // there is room for each
+    assert_int_equal(in_use(), N * (MANY + OBJECT_COST));
+    for (int i = 0; i < N; i++)
+        store_close(s, &read[i]);
+    assert_int_equal(in_use(), 0);
     store_destroy(s);
 }
 
@@ -274,7 +343,7 @@ static void an_abandoned_end_is_not_kept(void **state)
             store_commit(s, maker, STORE_FOREVER);
         else
             store_fail(s, maker, E_CANCELLED, NULL, STORE_FOREVER);
-        assert_int_equal(store_trim(s, INT64_MAX), 0);
+        assert_int_equal(kept(), 0);
         assert_false(has(s, 1));
         object_unref(&maker);
         store_destroy(s);
@@ -394,7 +463,9 @@ int main(void)
         cmocka_unit_test(things_expire),
         cmocka_unit_test(a_failure_that_is_not_remembered_meets_nobody),
         cmocka_unit_test(the_budget_holds),
-        cmocka_unit_test(what_is_read_is_not_evicted),
+        cmocka_unit_test(what_is_read_is_in_use),
+        cmocka_unit_test(who_holds_it_uses_it),
+        cmocka_unit_test(a_full_store_says_so),
         cmocka_unit_test(too_large_is_served_but_not_kept),
         cmocka_unit_test(the_abandoned_is_replaced),
         cmocka_unit_test(an_abandoned_end_is_not_kept),

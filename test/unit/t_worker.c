@@ -90,6 +90,7 @@ enum behaviour {
     LOG_ALL, // that it may
     LOG_TOO_MUCH,
     LOG_BAD_LEVEL,
+    STARVE,
 };
 
 static void copy(struct wire_message *m, int64_t size)
@@ -242,6 +243,8 @@ static void behave(struct wire_message *m, int behaviour, int64_t size)
     case LOG_BAD_LEVEL:
         log_lines(1, LOG_DEBUG + 1);
         break;
+    case STARVE:
+        _exit(WORKER_NO_MEMORY);
     }
 }
 
@@ -393,7 +396,7 @@ static int setup(void **state)
     char why[300];
     buf_init(&w->out, 10000000);
     w->zygote = start_zygote(START_WELL, why, sizeof why);
-    w->worker = w->zygote ? worker_start(w->zygote, why, sizeof why) : NULL;
+    w->worker = w->zygote ? worker_start(w->zygote, conf.workers_memory, why, sizeof why) : NULL;
     *state = w;
     return w->worker ? 0 : -1;
 }
@@ -412,7 +415,7 @@ static void fresh_worker(struct world *w)
 {
     char why[300];
     worker_stop(&w->worker);
-    w->worker = worker_start(w->zygote, why, sizeof why);
+    w->worker = worker_start(w->zygote, conf.workers_memory, why, sizeof why);
     assert_non_null(w->worker);
 }
 
@@ -443,7 +446,7 @@ static void test_start(void **state)
         assert_int_equal(z != NULL, cases[i].starts);
         if (z) {
             assert_string_equal(zygote_signature(z), SIGNATURE);
-            assert_null(worker_start(z, why, sizeof why));
+            assert_null(worker_start(z, conf.workers_memory, why, sizeof why));
         }
         if (!strstr(why, cases[i].why))
             fail_msg("case %zu: %s", i, why);
@@ -476,7 +479,7 @@ static void test_revive(void **state)
     struct world w = { 0 };
     buf_init(&w.out, 10000000);
     for (int i = 0; i < 3; i++) {
-        w.worker = worker_start(z, why, sizeof why);
+        w.worker = worker_start(z, conf.workers_memory, why, sizeof why);
         assert_non_null(w.worker);
         assert_int_equal(run(&w, COPY), 0);
         worker_stop(&w.worker);
@@ -530,6 +533,7 @@ static void test_misbehaviour(void **state)
         { EXIT_MID_MESSAGE, -E_WORKER, false },
         { CHATTER, -E_LIMITS, false }, // and takes no notice of the cancellation
         { DONE_GARBAGE, 0, false },
+        { STARVE, -E_NO_MEMORY, false },
         { LOG_TOO_MUCH, -E_PROTOCOL, false },
         { LOG_BAD_LEVEL, -E_PROTOCOL, false },
         { LOG_ALL, 0, true },
@@ -717,7 +721,7 @@ static int setup_real(void **state)
     w->zygote = zygote_start(&conf, why, sizeof why);
     if (!w->zygote)
         print_error("%s\n", why);
-    w->worker = w->zygote ? worker_start(w->zygote, why, sizeof why) : NULL;
+    w->worker = w->zygote ? worker_start(w->zygote, conf.workers_memory, why, sizeof why) : NULL;
     return w->worker ? 0 : -1;
 }
 
