@@ -98,11 +98,22 @@ static void print_media(const struct media *m, size_t index_bytes)
                             : "variable rate: each frame shows the nearest source frame");
 }
 
+// All segments but the last have as many frames; one alone has those of the asset.
+static void print_segments(const struct segtab *t)
+{
+    const int64_t last = t->frames - segtab_frame(t, t->count - 1);
+    const int64_t each = t->count > 1 ? t->per : last;
+    printf("segments      %d of %" PRId64 " frames", t->count, each);
+    if (last != each)
+        printf(", the last of %" PRId64, last);
+    printf(" (parts of %" PRId64 ")", t->part < each ? t->part : each);
+}
+
 static void print_table(const struct plan *p)
 {
     const struct segtab *const t = &p->table;
-    printf("segments      %d of %" PRId64 " frames (parts of %" PRId64 "), target duration %d s\n",
-           t->count, t->per, t->part, p->target_duration);
+    print_segments(t);
+    printf(", target duration %d s\n", p->target_duration);
     printf("  cuts        ");
     const int shown = t->count < 12 ? t->count : 12;
     for (int k = 0; k <= shown; k++)

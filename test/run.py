@@ -17,6 +17,20 @@ UNIT_SECONDS = 300
 RESULT = re.compile(r"(ok|not ok) \d+ (?:- |# SKIP )(.*)")
 
 
+def know_sanitizers():
+    """Tells tests and what they start how BUILD was made (build/flags): what holds for
+    plain builds only is left out, and what ThreadSanitizer cannot see is not reported."""
+    try:
+        with open(os.path.join(BUILD, "flags")) as f:
+            flags = f.read().split()
+    except FileNotFoundError:
+        return
+    if "-DSANITIZED" in flags:
+        os.environ["SANITIZED"] = "1"
+    if "-fsanitize=thread" in flags:
+        os.environ.setdefault("TSAN_OPTIONS", "suppressions=" + os.path.join(HERE, "tsan.supp"))
+
+
 def run_program(program):
     """Its exit status (None: too slow), standard output and standard error."""
     env = dict(os.environ, CMOCKA_MESSAGE_OUTPUT="TAP")
@@ -86,6 +100,7 @@ def pytest(is_long):
 
 
 def main(args):
+    know_sanitizers()
     results = [unit(p) for p in args if p != "--long"]
     results.append(pytest("--long" in args))
     passed, failed = (sum(n) for n in zip(*results))

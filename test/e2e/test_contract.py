@@ -776,6 +776,18 @@ def run(*args, env=None):
     return p.returncode, p.stdout, p.stderr
 
 
+@pytest.mark.parametrize("name, says", [
+    ("brief.mp4", "segments      1 of 75 frames (parts of 50), target duration 3 s"),
+    ("tiny.mp4", "segments      4 of 100 frames, the last of 25 (parts of 50), target duration 4 s"),
+    ("four.mp4", "segments      1 of 100 frames (parts of 50), target duration 4 s"),
+    ("one.mp4", "segments      1 of 1 frames (parts of 1), target duration 1 s"),
+])
+def test_probe(clip, media_dir, name, says):
+    status, out, err = run("probe", os.path.join(media_dir, clip(name)))
+    assert status == 0, err
+    assert says in out.splitlines(), out
+
+
 @pytest.mark.parametrize("text, where, says", [
     ('{"listen": "127.0.0.1:0", "lisen": 1}', "1:27", r"lisen: .*listen"),
     ('{\n  "cache": {\n    "memory": "64 parsecs"\n  }\n}', "3:5", r"cache\.memory: "),

@@ -677,7 +677,7 @@ def bombs(media_dir):
 
 @pytest.mark.parametrize("name", ["bomb.mp4", "liar.mp4", "bomb.mkv"])
 def test_bomb(start, bombs, name):
-    assert os.path.getsize(os.path.join(bombs, name)) < 400_000
+    assert os.path.getsize(os.path.join(bombs, name)) < 200_000
     edge = start(bombs)
     a = edge.get(f"/{name}/master.m3u8")
     assert a.status == 422 and a.json["code"] in ("E_LIMITS", "E_CORRUPT"), a
