@@ -29,22 +29,22 @@ static int share_out(struct conf *c, int cores, int64_t machine, char *why, size
 static const struct row {
     int64_t memory;
     int cores;
-    int workers, each;
+    int workers, probers, each;
     int kept, in_use, blocks, indexes;
     int server, object, connections;
 } rows[] = {
     // a small container: one worker, that can do small pictures
-    { 256, 1, 1, 78, 26, 13, 6, 6, 70, 2, 512 },
-    { 256, 2, 1, 78, 26, 13, 6, 6, 70, 2, 512 },
-    { 256, 64, 1, 78, 26, 13, 6, 6, 70, 2, 512 },
+    { 256, 1, 1, 1, 78, 26, 13, 6, 6, 70, 2, 512 },
+    { 256, 2, 1, 1, 78, 26, 13, 6, 6, 70, 2, 512 },
+    { 256, 64, 1, 1, 78, 26, 13, 6, 6, 70, 2, 512 },
     // 1080p by each of two workers; more cores get no more of them
-    { 2048, 1, 1, 802, 267, 133, 66, 66, 182, 16, 4096 },
-    { 2048, 2, 2, 478, 265, 132, 66, 66, 193, 16, 4096 },
-    { 2048, 64, 2, 478, 265, 132, 66, 66, 193, 16, 4096 },
+    { 2048, 1, 1, 1, 802, 267, 133, 66, 66, 182, 16, 4096 },
+    { 2048, 2, 2, 1, 478, 265, 132, 66, 66, 193, 16, 4096 },
+    { 2048, 64, 2, 1, 478, 265, 132, 66, 66, 193, 16, 4096 },
     // plenty: what workers do not need stays with the system's page cache
-    { 24576, 1, 1, 1536, 3477, 1738, 869, 869, 438, 64, 8192 },
-    { 24576, 2, 2, 1536, 3475, 1737, 868, 868, 449, 64, 8192 },
-    { 24576, 64, 37, 409, 3416, 1708, 854, 854, 834, 64, 8192 },
+    { 24576, 1, 1, 4, 1536, 3472, 1736, 868, 868, 471, 64, 8192 },
+    { 24576, 2, 2, 4, 1536, 3470, 1735, 867, 867, 482, 64, 8192 },
+    { 24576, 64, 35, 4, 415, 3414, 1707, 853, 853, 845, 64, 8192 },
 };
 
 static void the_shares(void **state)
@@ -55,13 +55,14 @@ static void the_shares(void **state)
         char why[800], got[600], want[600];
         struct conf c = defaults;
         assert_int_equal(share_out(&c, r->cores, r->memory * MIB, why, sizeof why), 0);
-        snprintf(got, sizeof got, "%d of %d, %d %d %d %d, %d, %d %d", c.workers_count,
-                 (int)(c.workers_memory / MIB), (int)(c.cache_memory / MIB),
+        snprintf(got, sizeof got, "%d and %d of %d, %d %d %d %d, %d, %d %d", c.workers_count,
+                 c.workers_probes, (int)(c.workers_memory / MIB), (int)(c.cache_memory / MIB),
                  (int)(c.cache_in_use / MIB), (int)(c.cache_source_blocks / MIB),
                  (int)(c.cache_indexes / MIB), (int)(memory_server(&c) / MIB),
                  (int)(c.cache_object / MIB), c.http_connections);
-        snprintf(want, sizeof want, "%d of %d, %d %d %d %d, %d, %d %d", r->workers, r->each,
-                 r->kept, r->in_use, r->blocks, r->indexes, r->server, r->object, r->connections);
+        snprintf(want, sizeof want, "%d and %d of %d, %d %d %d %d, %d, %d %d", r->workers,
+                 r->probers, r->each, r->kept, r->in_use, r->blocks, r->indexes, r->server,
+                 r->object, r->connections);
         if (strcmp(got, want) != 0)
             fail_msg("%d MiB, %d cores: %s, not %s", (int)r->memory, r->cores, got, want);
         assert_true(c.memory == r->memory * MIB);
@@ -91,7 +92,8 @@ static void set_by_hand(void **state)
     assert_int_equal(c.workers_count, 4);
     assert_true(c.workers_memory == 200 * MIB);
     assert_true(memory_of_prober(&c) == 100 * MIB);
-    assert_true(memory_workers(&c) == 900 * MIB);
+    assert_int_equal(c.workers_probes, 3);
+    assert_true(memory_workers(&c) == 1100 * MIB);
 
     // What came of it, set by hand, is what it was.
     struct conf again = c;
