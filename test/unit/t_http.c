@@ -65,7 +65,7 @@ static struct object *whole_object(size_t n)
 static struct object *huge_object(void)
 {
     const struct key k = key_of("huge", 4);
-    struct object *const o = object_create(&k, HUGE_BODY);
+    struct object *const o = object_create(&k, HUGE_BODY, NULL);
     for (size_t n = 0; n < HUGE_BODY; n += BODY)
         assert_int_equal(object_append(o, pattern, BODY), 0);
     object_commit(o);
