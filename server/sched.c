@@ -161,6 +161,7 @@ static void become_ready(struct sched *s, struct work *w)
 {
     w->state = WORK_READY;
     queue_of(s, w)->ready++;
+    stat_add(STAT_jobs_ready, 1);
     pthread_cond_broadcast(&s->more);
 }
 
@@ -211,6 +212,7 @@ static void unqueue(struct sched *s, struct work *w)
     q->count--;
     stat_add(STAT_jobs_queued, -1);
     q->ready -= w->state == WORK_READY;
+    stat_add(STAT_jobs_ready, w->state == WORK_READY ? -1 : 0);
     if (w->state != WORK_COLD)
         s->feeds[w->origin].held -= w->bytes;
     w->state = WORK_OUT;

@@ -902,7 +902,7 @@ static void who_is_late_is_told(void **state)
     wait_for_stat(STAT_jobs_running, 1);
     begin(&behind, METHOD_GET, paths[1]);
     step(&behind);
-    wait_for_stat(STAT_jobs_queued, 1);
+    wait_for_stat(STAT_jobs_ready, 1); // else it is its bytes that it waits for
     begin(&probing, METHOD_GET, "/p.mp4/master.m3u8");
     step(&probing);
     wait_for_stat(STAT_jobs_running, 2);
