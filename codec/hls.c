@@ -105,6 +105,12 @@ static int64_t start_us(const struct plan *p, const struct rendition *r, int k)
                     : segtab_audio_start_us(&p->table, k, r->a.sample_rate);
 }
 
+// A difference of rounded starts, so that any run of them adds up.
+int64_t hls_segment_us(const struct plan *p, const struct rendition *r, int k)
+{
+    return start_us(p, r, k + 1) - start_us(p, r, k);
+}
+
 int hls_media(struct buf *out, const struct plan *p, const struct rendition *r)
 {
     buf_printf(out,
@@ -113,8 +119,7 @@ int hls_media(struct buf *out, const struct plan *p, const struct rendition *r)
                "#EXT-X-MAP:URI=\"init.mp4\"\n",
                p->target_duration);
     for (int k = 0; k < p->table.count && !out->failed; k++) {
-        // Differences of rounded starts, so that any run of them adds up.
-        const int64_t us = start_us(p, r, k + 1) - start_us(p, r, k);
+        const int64_t us = hls_segment_us(p, r, k);
         buf_printf(out, "#EXTINF:%" PRId64 ".%06" PRId64 ",\n%d.m4s\n", us / 1000000, us % 1000000,
                    k);
     }

@@ -14,4 +14,7 @@ int hls_master(struct buf *out, const struct media *m, const struct plan *p);
 // index.m3u8 of one rendition: URIs are "init.mp4" and "{n}.m4s".
 int hls_media(struct buf *out, const struct plan *p, const struct rendition *r);
 
+// How long segment k of r is by its EXTINF, in microseconds.
+int64_t hls_segment_us(const struct plan *p, const struct rendition *r, int k);
+
 #endif

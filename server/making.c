@@ -460,8 +460,7 @@ static enum step_end step_list(struct making *m)
 // Counts what a segment promised against what it is.
 static void check_bandwidth(const struct making *m)
 {
-    const struct segtab *const t = &m->plan->table;
-    const int64_t us = segtab_start_us(t, m->route.n + 1) - segtab_start_us(t, m->route.n);
+    const int64_t us = hls_segment_us(m->plan, m->rendition, m->route.n);
     const int64_t bits = (int64_t)object_size(m->object) * 8;
     if (us > 0 && muldiv_ceil(bits, 1000000, us) > m->rendition->bandwidth) {
         stat_add(STAT_bandwidth_exceeded_total, 1);

@@ -204,11 +204,12 @@ static void sums(void **state)
             struct buf b;
             buf_init(&b, MIB);
             assert_int_equal(hls_media(&b, &p, r), 0);
-            long sum = 0;
+            int64_t sum = 0;
             int count = 0;
             for (char *s = text_of(&b); (s = strstr(s, "#EXTINF:")); s += 8, count++) {
                 long seconds, micros;
                 assert_int_equal(sscanf(s, "#EXTINF:%ld.%6ld,", &seconds, &micros), 2);
+                assert_int_equal(hls_segment_us(&p, r, count), seconds * 1000000 + micros);
                 sum += seconds * 1000000 + micros;
                 assert_true(seconds + (micros >= 500000) <= p.target_duration);
             }
