@@ -220,12 +220,32 @@ static void audio_renditions(void **state)
         assert_int_equal(r->a.quality, 100);
         const int64_t nominal = r->a.channels == 2 ? 128000 : 72000;
         assert_in_range(r->bandwidth, nominal * 8 / 5, nominal * 8 / 5 + 60000);
+        assert_in_range(r->average, nominal, nominal * 5 / 4);
         media_destroy(m);
     }
     struct media nothing = { .fps = { 25, 1 }, .frames = 1 };
     struct plan p;
     const struct conf conf = settings();
     assert_int_equal(plan_of(&p, &conf, &nothing), -E_UNSUPPORTED);
+}
+
+// The more bits a quality takes, the more are promised.
+static void audio_qualities(void **state)
+{
+    (void)state;
+    struct media *m = make_media(0, 300);
+    assert_int_equal(media_finish(m), 0);
+    int64_t before = 0;
+    for (int quality = 60; quality <= 150; quality += 10) {
+        struct conf conf = settings();
+        struct plan p;
+        conf.media_audio_quality = quality;
+        assert_int_equal(plan_of(&p, &conf, m), 0);
+        const struct rendition *r = &p.renditions[p.count - 1];
+        assert_in_range(r->average, before + 1, r->bandwidth);
+        before = r->average;
+    }
+    media_destroy(m);
 }
 
 // ---- recipes
@@ -683,6 +703,7 @@ int main(void)
         cmocka_unit_test(rung_rates),
         cmocka_unit_test(colours),
         cmocka_unit_test(audio_renditions),
+        cmocka_unit_test(audio_qualities),
         cmocka_unit_test(every_field_counts),
         cmocka_unit_test(open_gops),
         cmocka_unit_test(further_back),
