@@ -140,6 +140,7 @@ static void pack_audio(struct buf *out, const struct job *j)
     put_v(out, (uint64_t)j->first);
     put_v(out, (uint64_t)j->frames);
     put_v(out, (uint64_t)j->end);
+    put_v(out, (uint64_t)j->bits);
     put_v(out, (uint64_t)j->sequence);
 }
 
@@ -326,6 +327,7 @@ static void get_audio(struct reader *r, struct job *j)
     j->first = get_in(r, 0, TIME_MAX / 1024);
     j->frames = get_in(r, 1, JOB_FRAMES_MAX);
     j->end = get_in(r, 0, TIME_MAX);
+    j->bits = get_in(r, 0, TIME_MAX);
     j->sequence = get_in(r, 1, INT32_MAX);
     if (!media_has_audio(j->media) || !samples_rise(j->samples, j->sample_count))
         r->bad = true;

@@ -84,8 +84,9 @@ struct job {
 
     // AUDIO: AAC frames [first, first + frames) are put out; sequence as above.
     int64_t frames;
-    int64_t end; // source content past this time is silence: the asset's duration in
-                 // samples of a.sample_rate
+    int64_t end;  // source content past this time is silence: the asset's duration in
+                  // samples of a.sample_rate
+    int64_t bits; // all these frames together at most; what has more is coded more coarsely
 };
 
 struct job_stats {

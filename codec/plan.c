@@ -38,13 +38,17 @@ static void promise_video(struct rendition *r, const struct segtab *t)
     r->average = r->v.maxrate * 7 / 10 + container;
 }
 
-static void promise_audio(struct rendition *r, const struct segtab *t)
+static int64_t audio_container(const struct rendition *r, const struct segtab *t)
 {
-    const int64_t nominal = r->a.channels > 1 ? 128000 : 72000;
     const struct rational rate = { r->a.sample_rate, AUDIO_FRAME };
     const int64_t last = segtab_audio_frame(t, t->count, r->a.sample_rate) -
                          segtab_audio_frame(t, t->count - 1, r->a.sample_rate);
-    const int64_t container = container_rate(rate, (struct rational){ last * rate.den, rate.num });
+    return container_rate(rate, (struct rational){ last * rate.den, rate.num });
+}
+
+static void promise_audio(struct rendition *r, const struct segtab *t)
+{
+    const int64_t nominal = r->a.channels > 1 ? 128000 : 72000, container = audio_container(r, t);
     // 1.6 was measured for qualities up to 118.
     const int quality = r->a.quality > 118 ? r->a.quality : 118;
     r->bandwidth = nominal * 8 / 5 * quality / 118 + container;
@@ -114,6 +118,12 @@ bool plan_fits(const struct plan *p, const struct media *m)
         if (p->renditions[i].video ? !media_has_video(m) : !media_has_audio(m))
             return false;
     return true;
+}
+
+int64_t plan_audio_maxrate(const struct plan *p, const struct rendition *r)
+{
+    const int64_t rate = r->bandwidth - audio_container(r, &p->table);
+    return rate > 0 ? rate : 0; // a record may promise anything
 }
 
 const struct rendition *plan_find(const struct plan *p, const char *name)

@@ -32,7 +32,8 @@ struct rendition {
     // brings it to half by the end at worst; so, with P the seconds of the shortest part,
     //   video  1.05 x (maxrate + max(0, init - 1/2) x bufsize / P) + 2000 + container
     //          (P < 1 s: there may be no time for that: init x bufsize / P)
-    //   audio  1.6 x nominal, the spread of constant quality, + container.
+    //   audio  1.6 x nominal, the spread of constant quality on most sounds, + container;
+    //          a segment that would exceed it is coded more coarsely (codec/av/audio.c).
     int64_t bandwidth;
     int64_t average;   // bits per second expected; a guess until something is made
     struct key recipe; // hash of everything a player relies on
@@ -74,6 +75,10 @@ bool plan_fits(const struct plan *p, const struct media *m);
 
 // The rendition of that name, or NULL.
 const struct rendition *plan_find(const struct plan *p, const char *name);
+
+// Bits per second that the AAC frames of no segment of r, an audio rendition, may exceed:
+// what its bandwidth leaves beside the container.
+int64_t plan_audio_maxrate(const struct plan *p, const struct rendition *r);
 
 // Why passthrough of the source's own video is or is not possible: one sentence.
 void plan_passthrough_reason(const struct media *m, const struct plan *p, char *out, size_t cap);

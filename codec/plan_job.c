@@ -158,13 +158,15 @@ static bool sounds(const struct audio_track *a, int64_t t, int end)
     return end > 0 && a->samples[end - 1].pts + a->samples[end - 1].duration > t;
 }
 
-static int fill_audio(struct job *job, const struct plan *p, const struct media *m, int k, int back)
+static int fill_audio(struct job *job, const struct plan *p, const struct rendition *r,
+                      const struct media *m, int k, int back)
 {
     const struct audio_track *a = &m->audio;
     const int64_t out = job->a.sample_rate, in = a->sample_rate;
     job->first = segtab_audio_frame(&p->table, k, (int)out);
     job->frames = segtab_audio_frame(&p->table, k + 1, (int)out) - job->first;
     job->end = muldiv_ceil(p->table.frames, p->table.fps.den * out, p->table.fps.num);
+    job->bits = muldiv_floor(plan_audio_maxrate(p, r), job->frames * AUDIO_FRAME, out);
 
     // In output samples, then in source samples.  A resampler is exact only when
     // it restarts where both rates meet: every in / gcd source samples.
@@ -209,7 +211,7 @@ int plan_segment_job(const struct plan *p, const struct rendition *r, const stru
         return fill_video(job, p, m, k, back);
     }
     assert(media_has_audio(m) && m->audio.samples);
-    return fill_audio(job, p, m, k, back);
+    return fill_audio(job, p, r, m, k, back);
 }
 
 void plan_job_range(const struct job *job, int64_t *offset, int64_t *n)

@@ -16,6 +16,9 @@
 // (Two things it never forgets: the thresholds of its last short block, and bands
 // it once had too few bits for.  On music with attacks that moves how finely some
 // packets are coded against a continuous encode, never how blocks join.)
+// A segment of more bits than its BANDWIDTH allows (dense clicks, square waves) is encoded
+// again at a coarser quality, and again, until it fits.  How coarse is a function of the
+// same samples; only the noise differs from that of its neighbours, never how blocks join.
 // The priming frame is dropped: AAC frame i holds samples [1024 i, 1024 (i + 1)).
 
 #include "codec/av/av.h"
@@ -34,8 +37,10 @@
 #define PRE_ROLL 32                 // AAC frames; the first packet of an encoder is priming
 #define POST_ROLL 2                 // AAC frames
 #define FRAMES_MAX 4096             // of one segment
+#define CODED_MAX (64 * MIB)        // the same, in bytes
 #define FRAME_INDEX_MAX (1LL << 32) // keeps sample numbers in 63 bits
 #define FRAGMENT_SECONDS 2
+#define COARSER 8    // steps of quality below the usual, each 0.7 of the one above
 #define FILTER 64    // input samples on either side that the resampler may look at
 #define LOUDEST 4.0f // what a decoder may say, full scale being 1
 
@@ -61,9 +66,11 @@ struct audio {
 
     AVCodecContext *encoder;
     AVPacket *packet;
+    struct buf coded; // the segment's packets, one after another
+    uint32_t sizes[FRAMES_MAX];
+    int64_t taken; // packets in it
+
     struct out out;
-    int64_t taken; // packets put out
-    int64_t cut_every;
 };
 
 static int canvas_create(struct canvas *c, int64_t at, int64_t n, const struct why *why)
@@ -274,12 +281,11 @@ static int take_packet(struct audio *a)
         return 0;
     if (a->packet->pts != (a->job->first + a->taken) * AUDIO_FRAME)
         return fail_with(a->why, -E_INTERNAL, "the encoder lost frame %lld", (long long)frame);
-    buf_append(&a->out.data, a->packet->data, (size_t)a->packet->size);
-    int rc = out_sample(&a->out, AUDIO_FRAME, 0, true);
-    a->taken++;
-    if (rc == 0 && (a->taken % a->cut_every == 0 || a->taken == a->job->frames))
-        rc = out_cut(&a->out);
-    return rc;
+    if (buf_append(&a->coded, a->packet->data, (size_t)a->packet->size) < 0)
+        return fail_with(a->why, buf_error(&a->coded), "a segment above %lld bytes",
+                         (long long)CODED_MAX);
+    a->sizes[a->taken++] = (uint32_t)a->packet->size;
+    return 0;
 }
 
 static bool done(const struct audio *a)
@@ -319,17 +325,50 @@ static int encode(struct audio *a, int64_t offset)
     return rc < 0 ? fail_libav(a->why, -E_INTERNAL, rc, "encoding") : take_packets(a);
 }
 
-static int encode_all(struct audio *a, struct io *io)
+// Encodes all frames, unless they turn out to have more than that many bits: 1 or 0.
+static int encode_within(struct audio *a, struct io *io, int quality, int64_t bits)
 {
-    int rc = encode_open_audio(&a->encoder, &a->job->a, a->why);
+    buf_clear(&a->coded);
+    a->taken = 0;
+    avcodec_free_context(&a->encoder);
+    int rc = encode_open_audio(&a->encoder, &a->job->a, quality, a->why);
     for (int64_t at = 0; rc == 0 && at < a->sound.n && !done(a); at += AUDIO_FRAME) {
         if (io->cancelled(io))
             return fail_with(a->why, -E_CANCELLED, "cancelled");
         rc = encode(a, at);
         a->stats->frames_encoded++;
+        if (rc == 0 && (int64_t)a->coded.len * 8 > bits)
+            return 0;
     }
     if (rc == 0 && !done(a))
         rc = fail_with(a->why, -E_INTERNAL, "the encoder gave %lld frames", (long long)a->taken);
+    return rc < 0 ? rc : 1;
+}
+
+// What does not fit at the coarsest quality either is left as it is.
+static int encode_all(struct audio *a, struct io *io)
+{
+    int rc = 0, quality = a->job->a.quality;
+    for (int i = 0; rc == 0 && i <= COARSER; i++) {
+        rc = encode_within(a, io, quality, i < COARSER ? a->job->bits : INT64_MAX);
+        quality = quality * 7 / 10 > 1 ? quality * 7 / 10 : 1;
+    }
+    return rc < 0 ? rc : 0;
+}
+
+// ---- putting out
+
+static int write_all(struct audio *a)
+{
+    const int64_t cut_every = muldiv_round(FRAGMENT_SECONDS, a->job->a.sample_rate, AUDIO_FRAME);
+    const uint8_t *packet = a->coded.data;
+    int rc = 0;
+    for (int64_t i = 0; rc == 0 && i < a->taken; packet += a->sizes[i++]) {
+        buf_append(&a->out.data, packet, a->sizes[i]);
+        rc = out_sample(&a->out, AUDIO_FRAME, 0, true);
+        if (rc == 0 && ((i + 1) % cut_every == 0 || i + 1 == a->taken))
+            rc = out_cut(&a->out);
+    }
     return rc;
 }
 
@@ -361,12 +400,12 @@ static void close_all(struct audio *a)
     decoder_close(&a->decoder);
     canvas_finish(&a->source);
     canvas_finish(&a->sound);
+    buf_finish(&a->coded);
     out_finish(&a->out);
 }
 
 static int run(struct audio *a, struct io *io)
 {
-    a->cut_every = muldiv_round(FRAGMENT_SECONDS, a->job->a.sample_rate, AUDIO_FRAME);
     a->frame = av_frame_alloc();
     a->mixed = av_frame_alloc();
     a->packet = av_packet_alloc();
@@ -378,7 +417,7 @@ static int run(struct audio *a, struct io *io)
     const int64_t start = clock_us();
     rc = encode_all(a, io);
     a->stats->encode_us = clock_us() - start;
-    return rc;
+    return rc < 0 ? rc : write_all(a);
 }
 
 int av_audio(const struct job *job, struct io *io, struct job_stats *stats, char *detail,
@@ -389,6 +428,7 @@ int av_audio(const struct job *job, struct io *io, struct job_stats *stats, char
     if (rc < 0)
         return rc;
     struct audio a = { .job = job, .why = &why, .stats = stats };
+    buf_init(&a.coded, CODED_MAX);
     out_init(&a.out, io, job->sequence, job->first * AUDIO_FRAME, &why);
     a.out.track = (struct fmp4_track){ .timescale = (uint32_t)job->a.sample_rate };
     rc = run(&a, io);

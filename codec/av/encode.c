@@ -133,9 +133,10 @@ int encode_open_video(AVCodecContext **out, const struct video_settings *v, cons
     return open_encoder(out, ctx, why);
 }
 
-int encode_open_audio(AVCodecContext **out, const struct audio_settings *a, const struct why *why)
+int encode_open_audio(AVCodecContext **out, const struct audio_settings *a, int quality,
+                      const struct why *why)
 {
-    if (a->channels < 1 || a->channels > 2)
+    if (a->channels < 1 || a->channels > 2 || quality < 1)
         return fail_with(why, -E_PROTOCOL, "audio settings out of range");
     AVCodecContext *ctx = create_encoder("aac", why);
     if (!ctx)
@@ -144,8 +145,10 @@ int encode_open_audio(AVCodecContext **out, const struct audio_settings *a, cons
     ctx->sample_rate = a->sample_rate;
     ctx->sample_fmt = AV_SAMPLE_FMT_FLTP;
     ctx->time_base = (AVRational){ 1, a->sample_rate };
-    ctx->bit_rate = AUDIO_NOMINAL * a->channels;
-    ctx->global_quality = a->quality; // the encoder's lambda, unscaled
+    // The encoder's lambda, unscaled.  It derives bandwidth and thresholds from the product
+    // of the two: half the quality alone would leave of mono nothing above 4 kHz.
+    ctx->global_quality = quality;
+    ctx->bit_rate = (int64_t)AUDIO_NOMINAL * a->channels * a->quality / quality;
     ctx->flags |= AV_CODEC_FLAG_QSCALE | AV_CODEC_FLAG_GLOBAL_HEADER | AV_CODEC_FLAG_BITEXACT;
     ctx->thread_count = 1;
     set_option(ctx, "aac_pns", "0");

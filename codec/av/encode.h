@@ -16,8 +16,10 @@
 // Opens an encoder for one part of a video; to be freed with avcodec_free_context.
 int encode_open_video(AVCodecContext **out, const struct video_settings *v, const struct why *why);
 
-// Opens an encoder for a stretch of audio; the same.
-int encode_open_audio(AVCodecContext **out, const struct audio_settings *a, const struct why *why);
+// Opens an encoder for a stretch of audio; the same.  quality: that of the settings, or
+// less, down to 1: the same audio bandwidth with more noise, and far below it a narrower one.
+int encode_open_audio(AVCodecContext **out, const struct audio_settings *a, int quality,
+                      const struct why *why);
 
 // The track that such an encoder makes.  config (to be finished) receives the
 // bytes that t borrows.

@@ -34,7 +34,7 @@ int av_init_segment(const struct job *job, struct io *io, char *detail, size_t c
     const struct why why = { detail, cap };
     AVCodecContext *encoder = NULL;
     int rc = job->video ? encode_open_video(&encoder, &job->v, &why)
-                        : encode_open_audio(&encoder, &job->a, &why);
+                        : encode_open_audio(&encoder, &job->a, job->a.quality, &why);
     if (rc == 0)
         rc = write_init(encoder, job, io, &why);
     avcodec_free_context(&encoder);

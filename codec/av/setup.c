@@ -22,7 +22,7 @@
 
 // Raised by one whenever our own code makes other bytes of the same order, so that what
 // an older program left in a cache is not taken for what this one would make.
-#define OWN_VERSION 2
+#define OWN_VERSION 3
 
 // The largest buffer libav may ask for at once; a 16384x16384 picture of 10 bits fits.
 #define ALLOC_MAX (1 * GIB)
@@ -134,7 +134,7 @@ static int sign_video(struct buf *headers, int *build, const struct why *why)
 static int sign_audio(struct buf *headers, const struct why *why)
 {
     AVCodecContext *encoder = NULL;
-    const int rc = encode_open_audio(&encoder, &AUDIO, why);
+    const int rc = encode_open_audio(&encoder, &AUDIO, AUDIO.quality, why);
     if (rc == 0)
         buf_append(headers, encoder->extradata, (size_t)encoder->extradata_size);
     avcodec_free_context(&encoder);

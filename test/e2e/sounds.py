@@ -61,6 +61,12 @@ def castanets(n, rate, channel):
     return numpy.resize(bar, n)
 
 
+def bursts(n, rate, channel):
+    """Noise at full scale that dies away, every 30 ms: a machine gun, or too much applause."""
+    noise = numpy.random.default_rng(channel).uniform(-1, 1, n)
+    return noise * numpy.exp(-numpy.arange(n) / rate % 0.03 * 250)
+
+
 def beeps(every):
     """50 ms of 2 kHz every so many seconds, from 0."""
     def signal(n, rate, channel):

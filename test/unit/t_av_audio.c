@@ -20,7 +20,7 @@
 #define SECONDS 8
 #define WARM_UP 4 // packets of the source decoded before the first that counts
 
-enum signal { SWEEP, NOISE, TONE, CLICKS, RARE_CLICKS, DULL_CLICKS };
+enum signal { SWEEP, NOISE, TONE, CLICKS, RARE_CLICKS, DULL_CLICKS, DENSE_CLICKS, NOW_AND_THEN };
 
 static const struct setup {
     const char *name;
@@ -87,6 +87,12 @@ static float raw_sound(const struct setup *u, double t, int channel, uint32_t *r
         return 0.3f * noise(random);
     case TONE:
         return (float)(0.4 * sine(997 * t + 0.1 * channel));
+    case NOW_AND_THEN: // dense clicks from the middle of a segment on to the end of the next
+        if (part_of(t, 4) < 1.6)
+            return (float)(0.2 * sine(300 * t));
+        // fall through
+    case DENSE_CLICKS:
+        return decay(part_of(t + 0.01 * channel, 0.03), 250) * noise(random);
     default: {
         const double since = part_of(t + 0.05 * channel, u->signal == RARE_CLICKS ? 3.1 : 0.31);
         return 0.8f * decay(since, u->signal == DULL_CLICKS ? 20 : 90) * noise(random);
@@ -153,6 +159,12 @@ static struct media *make_media(const struct setup *u, const struct clip *c)
     return m;
 }
 
+// What these settings promise, as codec/plan.c does.
+static int64_t maxrate(const struct setup *u)
+{
+    return (u->channels > 1 ? 128000 : 72000) * 8 / 5 * (u->quality > 118 ? u->quality : 118) / 118;
+}
+
 // The job for AAC frames [first, first + frames).
 static void make_job(struct job *j, const struct setup *u, const struct clip *c, struct media *m,
                      int64_t first, int64_t frames)
@@ -160,6 +172,7 @@ static void make_job(struct job *j, const struct setup *u, const struct clip *c,
     *j = (struct job){ .kind = JOB_AUDIO, .media = m, .first = first, .frames = frames };
     j->a = (struct audio_settings){ u->rate, u->channels, u->quality };
     j->end = (int64_t)SECONDS * u->rate;
+    j->bits = maxrate(u) * frames * 1024 / u->rate;
     j->sequence = 1;
     const int64_t begin = (first - 31) * 1024 * u->source_rate / u->rate - 1024;
     const int64_t end = (first + frames + 3) * 1024 * u->source_rate / u->rate + 1024;
@@ -173,7 +186,8 @@ static void make_job(struct job *j, const struct setup *u, const struct clip *c,
     j->sample_count = hi - lo;
 }
 
-static void run(const struct job *j, const struct clip *c, struct memory *io)
+// Returns how many frames were encoded for it.
+static int64_t run(const struct job *j, const struct clip *c, struct memory *io)
 {
     struct job_stats stats;
     char detail[DETAIL_MAX] = "";
@@ -183,6 +197,7 @@ static void run(const struct job *j, const struct clip *c, struct memory *io)
         fail_msg("%s: %s", err_name(rc), detail);
     assert_int_equal(stats.bytes, io->out.len);
     assert_int_equal(stats.samples_read, j->sample_count);
+    return stats.frames_encoded;
 }
 
 // ---- the reference: everything at once, by other code
@@ -289,7 +304,8 @@ static struct pcm whole_sound(const struct setup *u, const struct clip *c)
 }
 
 // One continuous encode; the clip's packet i + 1 is AAC frame i.
-static void encode_whole(const struct setup *u, const struct pcm *sound, struct clip *out)
+static void encode_whole(const struct setup *u, int quality, const struct pcm *sound,
+                         struct clip *out)
 {
     const struct audio_settings a = { u->rate, u->channels, u->quality };
     char detail[DETAIL_MAX];
@@ -298,7 +314,7 @@ static void encode_whole(const struct setup *u, const struct pcm *sound, struct 
     AVFrame *f = av_frame_alloc();
     AVPacket *p = av_packet_alloc();
     clip_init(out);
-    assert_int_equal(encode_open_audio(&e, &a, &why), 0);
+    assert_int_equal(encode_open_audio(&e, &a, quality, &why), 0);
     for (int64_t at = 0; at + 1024 <= sound->n; at += 1024) {
         f->format = AV_SAMPLE_FMT_FLTP;
         f->nb_samples = 1024;
@@ -328,6 +344,15 @@ static bool same_packet(const struct clip *whole, int64_t frame, const struct co
 
 // ---- tests
 
+// Packets of l, a segment from AAC frame first on, that are not those of whole.
+static int64_t differing(const struct clip *whole, int64_t first, const struct coded_list *l)
+{
+    int64_t n = 0;
+    for (int i = 0; i < l->count; i++)
+        n += !same_packet(whole, first + i, &l->v[i]);
+    return n;
+}
+
 static int64_t compare_segment(const struct setup *u, const struct clip *c, struct media *m,
                                const struct clip *whole, int64_t first, int64_t frames)
 {
@@ -335,16 +360,14 @@ static int64_t compare_segment(const struct setup *u, const struct clip *c, stru
     struct memory io;
     struct coded_list l;
     struct fmp4_summary sum;
-    int64_t differ = 0;
     make_job(&j, u, c, m, first, frames);
-    run(&j, c, &io);
+    assert_in_range(run(&j, c, &io), 1, frames + 34); // once, with pre-roll and post-roll
     assert_int_equal(fmp4_check(io.out.data, io.out.len, &sum), 0);
     assert_int_equal(sum.start, first * 1024);
     assert_int_equal(sum.samples, frames);
     assert_int_equal(sum.duration, frames * 1024);
     read_segment(&io.out, &l);
-    for (int i = 0; i < l.count; i++)
-        differ += !same_packet(whole, first + i, &l.v[i]);
+    const int64_t differ = differing(whole, first, &l);
     free(l.v);
     buf_finish(&io.out);
     return differ;
@@ -359,7 +382,7 @@ static void test_segments_equal_continuous(void **state)
         make_clip(u, &c);
         struct media *m = make_media(u, &c);
         struct pcm sound = whole_sound(u, &c);
-        encode_whole(u, &sound, &whole);
+        encode_whole(u, u->quality, &sound, &whole);
         const struct segtab t =
             segtab_make((struct rational){ 30000, 1001 }, SECONDS * 30000 / 1001, 2000);
         int64_t differ = 0, bytes = whole.samples[whole.count - 1].offset;
@@ -405,7 +428,7 @@ static void take_headers(const struct setup *u, struct clip *c)
     const struct audio_settings a = { u->rate, u->channels, u->quality };
     const struct why why = { NULL, 0 };
     AVCodecContext *e = NULL;
-    assert_int_equal(encode_open_audio(&e, &a, &why), 0);
+    assert_int_equal(encode_open_audio(&e, &a, u->quality, &why), 0);
     clip_headers(c, e);
     avcodec_free_context(&e);
 }
@@ -440,7 +463,7 @@ static void test_borders_are_not_heard(void **state)
         make_clip(u, &c);
         struct media *m = make_media(u, &c);
         struct pcm sound = whole_sound(u, &c);
-        encode_whole(u, &sound, &whole);
+        encode_whole(u, u->quality, &sound, &whole);
         join_segments(u, &c, m, &t, &joined);
         take_headers(u, &whole);
         take_headers(u, &joined);
@@ -462,6 +485,146 @@ static void test_borders_are_not_heard(void **state)
         clip_finish(&joined);
         free(m);
     }
+}
+
+// ---- sounds that would exceed the promise
+
+#define STEPS 6 // of those that there are; none here needs more
+
+// One sound, encoded at once at the qualities that there are for its settings.
+struct qualities {
+    struct clip coded[STEPS];
+    struct pcm heard[STEPS];
+};
+
+static void encode_qualities(const struct setup *u, const struct pcm *sound, struct qualities *q)
+{
+    int quality = u->quality;
+    for (int i = 0; i < STEPS; i++, quality = quality * 7 / 10) {
+        encode_whole(u, quality, sound, &q->coded[i]);
+        take_headers(u, &q->coded[i]);
+        q->heard[i] = decode_whole(u, &q->coded[i], 0);
+    }
+}
+
+static void finish_qualities(struct qualities *q)
+{
+    for (int i = 0; i < STEPS; i++) {
+        clip_finish(&q->coded[i]);
+        pcm_finish(&q->heard[i]);
+    }
+}
+
+static int64_t bits_of(const struct coded_list *l)
+{
+    int64_t bytes = 0;
+    for (int i = 0; i < l->count; i++)
+        bytes += (int64_t)l->v[i].size;
+    return bytes * 8;
+}
+
+// Makes a segment twice, checks that it has the bits it may have and wastes few, and
+// returns the quality it was made at.
+static int quality_of_segment(const struct setup *u, const struct clip *c, struct media *m,
+                              const struct qualities *q, int64_t first, int64_t frames)
+{
+    struct job j;
+    struct memory io, again;
+    struct coded_list l;
+    make_job(&j, u, c, m, first, frames);
+    const int64_t effort = run(&j, c, &io);
+    assert_int_equal(run(&j, c, &again), effort);
+    assert_int_equal(io.out.len, again.out.len);
+    assert_memory_equal(io.out.data, again.out.data, io.out.len);
+    read_segment(&io.out, &l);
+    assert_int_equal(l.count, frames);
+    const int64_t bits = bits_of(&l);
+    assert_in_range(bits, 1, j.bits);
+    int at = 0;
+    while (at < STEPS && differing(&q->coded[at], first, &l) > 0)
+        at++;
+    print_message("%-30s frame %3lld: step %d, %lld of %lld kb/s, %lld frames encoded\n", u->name,
+                  (long long)first, at, (long long)(bits * u->rate / frames / 1024000),
+                  (long long)(maxrate(u) / 1000), (long long)effort);
+    assert_true(at < STEPS);
+    assert_true(at == 0 || bits > j.bits * 6 / 10);
+    free(l.v);
+    buf_finish(&io.out);
+    buf_finish(&again.out);
+    return at;
+}
+
+// Every segment keeps the promise, is a stretch of one continuous encode at a coarser
+// quality, and its borders are not heard: the noise is that of one neighbour or the other.
+static void test_dense_clicks(void **state)
+{
+    (void)state;
+    static const struct setup rows[] = {
+        { "dense clicks 48k stereo", DENSE_CLICKS, 48000, 2, 48000, 2, 100, 0 },
+        { "dense clicks 44.1k mono", DENSE_CLICKS, 44100, 1, 44100, 1, 100, 0 },
+        { "dense clicks, best quality", DENSE_CLICKS, 44100, 2, 44100, 2, 150, 0 },
+        { "now and then 48k stereo", NOW_AND_THEN, 48000, 2, 48000, 2, 100, 0 },
+        { "now and then 44.1k mono", NOW_AND_THEN, 44100, 1, 44100, 1, 100, 0 },
+    };
+    for (size_t i = 0; i < countof(rows); i++) {
+        const struct setup *u = &rows[i];
+        const struct segtab t = segtab_make((struct rational){ 25, 1 }, SECONDS * 25, 2000);
+        struct clip c, joined;
+        struct qualities q;
+        make_clip(u, &c);
+        struct media *m = make_media(u, &c);
+        struct pcm sound = whole_sound(u, &c);
+        encode_qualities(u, &sound, &q);
+        join_segments(u, &c, m, &t, &joined);
+        take_headers(u, &joined);
+        struct pcm heard = decode_whole(u, &joined, 0);
+        int coarsest = 0;
+        for (int k = 0, before = 0; k < t.count; k++) {
+            const int64_t first = segtab_audio_frame(&t, k, u->rate), at = first * 1024;
+            const int64_t frames = segtab_audio_frame(&t, k + 1, u->rate) - first;
+            const int step = quality_of_segment(u, &c, m, &q, first, frames);
+            const int noisier = step > before ? step : before;
+            coarsest = step > coarsest ? step : coarsest;
+            before = step;
+            if (k > 0 && error(&sound, &heard, at - 2048, at + 2048) >
+                             1.25 * error(&sound, &q.heard[noisier], at - 2048, at + 2048) + 1e-8)
+                fail_msg("%s: border %d is heard", u->name, k);
+        }
+        assert_true(coarsest > 0);
+        pcm_finish(&heard);
+        pcm_finish(&sound);
+        finish_qualities(&q);
+        clip_finish(&c);
+        clip_finish(&joined);
+        free(m);
+    }
+}
+
+// What fits at no quality is left at the coarsest.
+static void test_no_bits_at_all(void **state)
+{
+    (void)state;
+    const struct setup u = { "dense clicks", DENSE_CLICKS, 48000, 2, 48000, 2, 100, 0 };
+    struct clip c, whole;
+    struct job j;
+    struct memory io;
+    struct coded_list l;
+    make_clip(&u, &c);
+    struct media *m = make_media(&u, &c);
+    struct pcm sound = whole_sound(&u, &c);
+    encode_whole(&u, 4, &sound, &whole); // 100 x 0.7^8, rounded down each time
+    make_job(&j, &u, &c, m, 60, 50);
+    j.bits = 0;
+    run(&j, &c, &io);
+    read_segment(&io.out, &l);
+    assert_int_equal(l.count, 50);
+    assert_int_equal(differing(&whole, 60, &l), 0);
+    free(l.v);
+    buf_finish(&io.out);
+    pcm_finish(&sound);
+    clip_finish(&c);
+    clip_finish(&whole);
+    free(m);
 }
 
 static float loudest(const struct pcm *p, int64_t from, int64_t to)
@@ -576,6 +739,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_segments_equal_continuous),
         cmocka_unit_test(test_borders_are_not_heard),
+        cmocka_unit_test(test_dense_clicks),
+        cmocka_unit_test(test_no_bits_at_all),
         cmocka_unit_test(test_silence),
         cmocka_unit_test(test_failures),
     };

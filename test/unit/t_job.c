@@ -84,6 +84,7 @@ static void make_job(struct job *j, enum job_kind kind)
     j->sequence = 17;
     j->frames = 188;
     j->end = 1920000;
+    j->bits = 820000;
     static const struct pick picks[] = { { 0, 1 }, { 512, 2 }, { 5120, 3 } };
     j->pick_count = countof(picks);
     j->picks = xcalloc(countof(picks), sizeof *picks);
@@ -183,7 +184,7 @@ static void test_round_trip(void **state)
             if (kind >= JOB_VIDEO)
                 assert_int_equal(k.first * 1000 + k.sequence, 200017);
             if (kind == JOB_AUDIO)
-                assert_int_equal(k.frames * 10000000 + k.end, 1881920000);
+                assert_int_equal(k.frames * 10000000 + k.end + k.bits, 1882740000);
             job_finish(&j);
             job_finish(&k);
         }
@@ -255,6 +256,7 @@ static void remove_video(struct media *m)
     X(audio_frames, JOB_AUDIO, j->frames = 0) \
     X(audio_frames_beyond, JOB_AUDIO, j->frames = JOB_FRAMES_MAX + 1) \
     X(audio_end, JOB_AUDIO, j->end = -1) \
+    X(audio_bits, JOB_AUDIO, j->bits = -1) \
     X(audio_first, JOB_AUDIO, j->first = INT64_MAX)
 // clang-format on
 

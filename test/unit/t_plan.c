@@ -12,6 +12,7 @@
 
 #include "base/base.h"
 #include "base/err.h"
+#include "codec/fmp4.h"
 #include "codec/grid.h"
 #include "codec/ladder.h"
 #include "codec/level.h"
@@ -221,6 +222,10 @@ static void audio_renditions(void **state)
         const int64_t nominal = r->a.channels == 2 ? 128000 : 72000;
         assert_in_range(r->bandwidth, nominal * 8 / 5, nominal * 8 / 5 + 60000);
         assert_in_range(r->average, nominal, nominal * 5 / 4);
+        assert_int_equal(plan_audio_maxrate(&p, r), nominal * 8 / 5);
+        struct rendition liar = *r;
+        liar.bandwidth = 1;
+        assert_int_equal(plan_audio_maxrate(&p, &liar), 0);
         media_destroy(m);
     }
     struct media nothing = { .fps = { 25, 1 }, .frames = 1 };
@@ -564,6 +569,35 @@ static void too_far_from_a_sync_sample(void **state)
 
 // ---- audio jobs
 
+// A segment whose frames have all the bits that they may have keeps its rendition's
+// BANDWIDTH, container included, and wastes little of it.
+static void check_bits(const struct rendition *r, const struct job *job)
+{
+    const struct fmp4_track track = { .timescale = (uint32_t)job->a.sample_rate };
+    const int64_t bytes = job->bits / 8, each = bytes / job->frames;
+    struct fmp4_sample samples[87]; // two seconds at 44.1 kHz; at other rates they are longer
+    uint8_t *data = xcalloc((size_t)bytes, 1);
+    struct buf b;
+    buf_init(&b, 16 * MIB);
+    fmp4_styp(&b);
+    for (int64_t at = 0; at < job->frames; at += countof(samples)) {
+        const int64_t left = job->frames - at;
+        const int n = left < (int64_t)countof(samples) ? (int)left : (int)countof(samples);
+        for (int i = 0; i < n; i++) // no two alike, but for the same sum
+            samples[i] = (struct fmp4_sample){ (uint32_t)each, AUDIO_FRAME, 0, true };
+        samples[0].size--;
+        samples[n - 1].size++;
+        assert_int_equal(fmp4_fragment(&b, &track, 1, (uint64_t)at * AUDIO_FRAME, samples, n, data,
+                                       (size_t)(each * n)),
+                         0);
+    }
+    const int64_t bits = ((int64_t)b.len + bytes - each * job->frames) * 8;
+    const int64_t most = muldiv_floor(r->bandwidth, job->frames * AUDIO_FRAME, job->a.sample_rate);
+    assert_in_range(bits, most / 2, most);
+    free(data);
+    buf_finish(&b);
+}
+
 static void audio_jobs(void **state)
 {
     (void)state;
@@ -599,6 +633,8 @@ static void audio_jobs(void **state)
             frames += job.frames;
             assert_int_equal(job.end, muldiv_ceil(m->frames, m->fps.den * out, m->fps.num));
             assert_int_equal(job.sequence, k * 64 + 1);
+            assert_int_equal(job.bits, again.bits);
+            check_bits(r, &job);
             assert_int_equal(job.sample_count, again.sample_count);
             assert_true(back.sample_count >= job.sample_count);
 
