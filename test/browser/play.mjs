@@ -3,7 +3,7 @@
 //   node play.mjs '{"player": "hls", "url": ..., "cold": ..., "fps": 25, "frames": 325, "turn": 0}'
 //
 // player: hls, shaka or native (the browser's own).  First it seeks ten times in cold, the
-// same asset at a server that has made nothing of it.  Then it plays twice, in a page each:
+// same asset at a server that has made nothing of it but the beginning.  Then it plays twice, in a page each:
 // eagerly, as people do, while the server makes what it is asked for, at double speed (which
 // drops no frame) unless rate says otherwise; then everything is there, and where the player
 // can be told so in its buffer beforehand, so that nothing but the media can make it wait.
@@ -105,6 +105,7 @@ async function warm(url) {
 
 await withBrowser(async (browser, result) => {
   const cold = await open(browser, result, order.cold);
+  await cold.waitForFunction(() => video.readyState > 1, null, patience); // Shaka goes to its start first
   result.coldSeeks = await seeks(cold);
   result.coldErrors = await cold.evaluate(() => seen.errors);
   await cold.close();
