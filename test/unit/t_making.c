@@ -803,43 +803,62 @@ static int dead_origin(char *url, size_t cap)
     return fd;
 }
 
-static void add_dead_origin(const char *url)
+// Viewers of as many sources of an origin that accepts and says nothing.
+struct dead {
+    int fd;
+    int count;
+    struct viewer *v;
+};
+
+static void add_dead_origin(struct dead *d)
 {
+    char url[60];
+    d->fd = dead_origin(url, sizeof url);
+    close_edge();
     conf->origins[1] = conf->origins[0];
     conf->origins[0] = (struct conf_origin){ xstrdup("/dead/"), xstrdup(url), true };
     conf->origin_count = 2;
+    conf->origin_timeout = 600000;
+    open_edge();
+}
+
+static void view_dead(struct dead *d, int count)
+{
+    d->count = count;
+    d->v = xcalloc((size_t)count, sizeof *d->v);
+    for (int i = 0; i < count; i++) {
+        char path[100];
+        snprintf(path, sizeof path, "/dead/%d.mp4/master.m3u8", i);
+        begin(&d->v[i], METHOD_GET, path);
+        step(&d->v[i]);
+    }
+}
+
+static void dead_finish(struct dead *d)
+{
+    making_wait_all();
+    free(d->v);
+    close(d->fd);
 }
 
 static void a_dead_origin_keeps_nobody_else_waiting(void **state)
 {
     (void)state;
     enum { WAITING = 100 };
-    char url[60];
-    const int fd = dead_origin(url, sizeof url);
-    close_edge();
-    add_dead_origin(url);
-    conf->origin_timeout = 600000;
-    open_edge();
-    struct viewer *const v = xcalloc(WAITING, sizeof *v);
-    for (int i = 0; i < WAITING; i++) {
-        char path[100];
-        snprintf(path, sizeof path, "/dead/%d.mp4/master.m3u8", i);
-        begin(&v[i], METHOD_GET, path);
-        step(&v[i]);
-        assert_true(v[i].parked);
-    }
+    struct dead d;
+    add_dead_origin(&d);
+    view_dead(&d, WAITING);
     free(fetch("/a.mp4/master.m3u8", MISS));
     free(fetch(below("a.mp4", "0.m4s"), NULL));
     // Who leaves is gone at once, though no thread has come to it.
-    leave(&v[WAITING - 1]);
+    leave(&d.v[WAITING - 1]);
     wait_for_stat(STAT_jobs_cancelled_total, 1);
     for (int i = 0; i < WAITING - 1; i++) {
-        assert_int_equal(object_state(v[i].x.object), OBJECT_MAKING);
-        leave(&v[i]);
+        assert_true(d.v[i].parked);
+        assert_int_equal(object_state(d.v[i].x.object), OBJECT_MAKING);
+        leave(&d.v[i]);
     }
-    making_wait_all();
-    free(v);
-    close(fd);
+    dead_finish(&d);
 }
 
 // ---- deadlines
@@ -861,27 +880,14 @@ static void expect_late(struct viewer *v, const char *waited_for)
 static void all_of_a_dead_origin_have_one_limit(void **state)
 {
     (void)state;
-    enum { WAITING = 100 };
-    char url[60];
-    const int fd = dead_origin(url, sizeof url);
-    close_edge();
-    add_dead_origin(url);
-    conf->origin_timeout = 600000;
+    struct dead d;
     conf->http_answer_wait = 100;
-    open_edge();
-    struct viewer *const v = xcalloc(WAITING, sizeof *v);
-    for (int i = 0; i < WAITING; i++) {
-        char path[100];
-        snprintf(path, sizeof path, "/dead/%d.mp4/master.m3u8", i);
-        begin(&v[i], METHOD_GET, path);
-        step(&v[i]);
-    }
-    for (int i = 0; i < WAITING; i++)
-        expect_late(&v[i], "the origin");
+    add_dead_origin(&d);
+    view_dead(&d, 100);
+    for (int i = 0; i < d.count; i++)
+        expect_late(&d.v[i], "the origin");
     assert_int_equal(since(STAT_jobs_cancelled_total), 0);
-    making_wait_all();
-    free(v);
-    close(fd);
+    dead_finish(&d);
 }
 
 // Each where it waits: for an index, with its probe on a worker; for a worker.
