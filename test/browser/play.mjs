@@ -105,7 +105,7 @@ async function warm(url) {
 
 await withBrowser(async (browser, result) => {
   const cold = await open(browser, result, order.cold);
-  await cold.waitForFunction(() => video.readyState > 1, null, patience); // Shaka goes to its start first
+  await cold.evaluate(() => settled);
   result.coldSeeks = await seeks(cold);
   result.coldErrors = await cold.evaluate(() => seen.errors);
   await cold.close();
