@@ -10,7 +10,6 @@
 #include "server/sched.h"
 
 #include <stdio.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "base/err.h"
@@ -21,13 +20,13 @@
 #include "codec/plan.h"
 #include "config/conf.h"
 #include "config/memory.h"
+#include "server/attempt.h"
+#include "server/poison.h"
 #include "server/worker.h"
 
 #define CLIENT_BUCKETS 1024 // clients that fall together share a share
-#define POISON_MAX 1024     // sources remembered; the oldest makes room
-#define CRASHES_MAX 2
-#define RESTART_MS 2000 // a driver without a worker tries again after this
-#define KILLED_MAX 8    // tries of one job while somebody kills its workers
+#define RESTART_MS 2000     // a driver without a worker tries again after this
+#define KILLED_MAX 8        // tries of one job while somebody kills its workers
 
 // One driver and its worker.
 struct slot {
@@ -49,12 +48,6 @@ struct queue {
 struct feed {
     int bringing; // works
     int64_t held; // bytes of works that are bringing or ready
-};
-
-struct poison {
-    struct key version;
-    int crashes;
-    int64_t until_ms; // forgotten then
 };
 
 struct sched {
@@ -79,45 +72,10 @@ struct sched {
     int probing_at[CONF_ORIGINS];       // of each origin
     uint64_t turn;                      // the largest that has started
     uint64_t next_turn[CLIENT_BUCKETS]; // of each client
-    struct poison poison[POISON_MAX];
-    int poison_next;
+    struct poison poison;
     bool stopping;
     char trouble[256]; // why the last worker could not be started; "" if it could
 };
-
-// ---- poison
-
-static struct poison *poison_find(struct sched *s, const struct key *version, int64_t now_ms)
-{
-    for (int i = 0; i < POISON_MAX; i++) {
-        struct poison *const p = &s->poison[i];
-        if (p->crashes && now_ms < p->until_ms && key_equal(&p->version, version))
-            return p;
-    }
-    return NULL;
-}
-
-static bool is_poisoned(struct sched *s, const struct key *version, int64_t now_ms)
-{
-    const struct poison *const p = poison_find(s, version, now_ms);
-    return p && p->crashes >= CRASHES_MAX;
-}
-
-static void note_crash(struct sched *s, const struct key *version)
-{
-    const int64_t now_ms = clock_ms();
-    lock(&s->lock);
-    struct poison *p = poison_find(s, version, now_ms);
-    if (!p) {
-        p = &s->poison[s->poison_next];
-        s->poison_next = (s->poison_next + 1) % POISON_MAX;
-        *p = (struct poison){ .version = *version };
-    }
-    p->until_ms = now_ms + s->conf->workers_poison;
-    if (++p->crashes == CRASHES_MAX)
-        stat_add(STAT_sources_poisoned_total, 1);
-    unlock(&s->lock);
-}
 
 // ---- queue
 
@@ -228,6 +186,15 @@ static void withdraw(struct sched *s, struct work *w)
 }
 
 // ---- workers
+
+static void note_crash(struct sched *s, const struct key *version)
+{
+    lock(&s->lock);
+    const bool refused = poison_note(&s->poison, version, clock_ms(), s->conf->workers_poison);
+    unlock(&s->lock);
+    if (refused)
+        stat_add(STAT_sources_poisoned_total, 1);
+}
 
 static int64_t memory_of(const struct slot *slot)
 {
@@ -392,81 +359,17 @@ static int64_t bytes_to_bring(const struct sched *s, const struct job *job)
     return n < s->bring_max ? n : s->bring_max;
 }
 
-// ---- one run on a worker
-
-struct run {
-    struct work *work;
-    size_t put;   // bytes of the answer that came so far
-    bool differs; // from what was put out before
-};
-
-static int64_t run_read(void *arg, int64_t offset, void *out, int64_t n)
-{
-    struct work *const w = ((struct run *)arg)->work;
-    const int64_t before = clock_us();
-    const int64_t got = source_read(w->source, offset, out, n, w->cancel);
-    w->origin_us += clock_us() - before;
-    return got;
-}
-
-// What a first run already put out must come again from a second one.
-static bool same_again(const struct object *o, size_t at, const uint8_t *bytes, size_t n)
-{
-    uint8_t was[4096];
-    for (size_t done = 0; done < n;) {
-        const size_t step = n - done < sizeof was ? n - done : sizeof was;
-        if (object_read(o, at + done, was, step) != step || memcmp(was, bytes + done, step) != 0)
-            return false;
-        done += step;
-    }
-    return true;
-}
-
-static int run_append(void *arg, const void *bytes, size_t n)
-{
-    struct run *const r = arg;
-    struct object *const o = r->work->object;
-    const size_t have = object_size(o);
-    const size_t old = r->put < have ? (have - r->put < n ? have - r->put : n) : 0;
-    r->differs |= !same_again(o, r->put, bytes, old);
-    if (r->differs)
-        return -E_INTERNAL;
-    if (have == 0)
-        r->work->begins(r->work);
-    r->put += n;
-    return n > old ? object_append(o, (const uint8_t *)bytes + old, n - old) : 0;
-}
-
-static bool run_cancelled(void *arg)
-{
-    return cancel_is_set(((struct run *)arg)->work->cancel);
-}
+// ---- running
 
 static int run_once(struct slot *slot, struct work *w, char *detail, size_t cap)
 {
-    int err = ensure_worker(slot, detail, cap);
+    const struct conf *const conf = slot->sched->conf;
+    const int err = ensure_worker(slot, detail, cap);
     if (err < 0)
         return err;
     slot->jobs++;
-    struct run run = { .work = w };
-    const struct worker_calls calls = {
-        .arg = &run, .read = run_read, .append = run_append, .cancelled = run_cancelled
-    };
-    const struct conf *const conf = slot->sched->conf;
-    const int64_t limit =
-        w->job->kind == JOB_PROBE ? conf->workers_probe_time : conf->workers_job_time;
-    const int64_t origin_us = w->origin_us;
-    err = worker_run(slot->worker, w->job, &calls, clock_ms() + limit, &w->stats, detail, cap);
-    // A second run that puts out less than the first is as wrong as one that differs.
-    if (run.differs || (err == 0 && run.put != object_size(w->object))) {
-        copy_string(detail, cap, "the second run did not repeat the first");
-        return -E_INTERNAL;
-    }
-    if (err == -E_TIMEOUT && w->origin_us - origin_us > limit * 1000 / 2) {
-        copy_string(detail, cap, "most of the job's time went by waiting for the origin");
-        return -E_ORIGIN_TIMEOUT;
-    }
-    return err;
+    const int64_t limit_ms = slot->probes ? conf->workers_probe_time : conf->workers_job_time;
+    return attempt_run(slot->worker, w, limit_ms, detail, cap);
 }
 
 // Whether this work brought its worker down: a crash, a breach, or the watchdog.
@@ -490,7 +393,7 @@ static int run_work(struct slot *slot, struct work *w, char *detail, size_t cap)
         if (brought_down(slot, w, err)) {
             note_crash(s, &w->version);
             log_warn("worker", "%s: worker went down (%s)", source_path(w->source), detail);
-            if (++crashes == CRASHES_MAX) {
+            if (++crashes == POISON_CRASHES) {
                 snprintf(detail, cap, "two workers went down with this source");
                 return -E_POISONED;
             }
@@ -741,7 +644,7 @@ int sched_submit(struct sched *s, struct work *w, struct work **out)
     w->turn = *next_turn(s, w) > s->turn ? *next_turn(s, w) : s->turn;
     if (s->stopping)
         err = -E_STOPPING;
-    else if (is_poisoned(s, &w->version, w->queued_us / 1000))
+    else if (poison_has(&s->poison, &w->version, w->queued_us / 1000))
         err = -E_POISONED;
     else
         err = make_room(s, w, out);
