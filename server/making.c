@@ -41,6 +41,7 @@
 #include "server/records.h"
 #include "server/sched.h"
 #include "server/tasks.h"
+#include "server/verify.h"
 
 #define PART_MEMORY (320 * MIB) // of 1080p, with its share of the decoder's pictures
 #define BACK_MAX 64             // sync samples we go back when decoding does not get clean
@@ -242,16 +243,12 @@ static void end_made(struct making *m)
 
 // ---- the lower tiers
 
-// The checksum of a tier guards against accidents, not against its writer.
+// A segment's place is not known yet.
 static bool acceptable(const struct making *m, const struct buf *body)
 {
     struct fmp4_summary summary;
-    struct media *media = NULL;
-    if (m->probe) {
-        const bool ok = media_unpack(body->data, body->len, &media) == 0;
-        media_destroy(media);
-        return ok;
-    }
+    if (m->probe)
+        return verify_index(body->data, body->len, source_version(m->source)->size);
     if (m->route.kind == ROUTE_SEGMENT)
         return fmp4_check(body->data, body->len, &summary) == 0;
     return body->len > 0;
@@ -457,52 +454,24 @@ static enum step_end step_list(struct making *m)
 
 // ---- media
 
-// Counts what a segment promised against what it is.
-static void check_bandwidth(const struct making *m)
-{
-    const int64_t us = hls_segment_us(m->plan, m->rendition, m->route.n);
-    const int64_t bits = (int64_t)object_size(m->object) * 8;
-    if (us > 0 && muldiv_ceil(bits, 1000000, us) > m->rendition->bandwidth) {
-        stat_add(STAT_bandwidth_exceeded_total, 1);
-        log_warn("plan", "%s %s segment %d: above its BANDWIDTH of %" PRId64, m->route.asset,
-                 m->rendition->name, m->route.n, m->rendition->bandwidth);
-    }
-}
-
-static bool segment_is_right(const struct making *m, const uint8_t *bytes, size_t n)
-{
-    struct fmp4_summary got;
-    if (fmp4_check(bytes, n, &got) < 0 || !got.begins_sync)
-        return false;
-    const struct segtab *const t = &m->plan->table;
-    const int k = m->route.n;
-    if (m->rendition->video) {
-        return got.start == (uint64_t)(segtab_frame(t, k) * t->fps.den) &&
-               got.samples == segtab_frame(t, k + 1) - segtab_frame(t, k);
-    }
-    const int rate = m->rendition->a.sample_rate;
-    const int64_t first = segtab_audio_frame(t, k, rate);
-    return got.start == (uint64_t)(first * AUDIO_FRAME) &&
-           got.samples == segtab_audio_frame(t, k + 1, rate) - first;
-}
-
-static bool index_is_right(const struct making *m, const uint8_t *bytes, size_t n)
-{
-    struct media *media = NULL;
-    const bool ok =
-        media_unpack(bytes, n, &media) == 0 && media->size == source_version(m->source)->size;
-    media_destroy(media);
-    return ok;
-}
-
-// The answer of a worker is hostile until checked.
 static bool work_is_right(const struct making *m)
 {
     size_t n;
     const uint8_t *const bytes = object_made(m->object, &n);
     if (m->probe)
-        return index_is_right(m, bytes, n);
-    return m->route.kind == ROUTE_SEGMENT ? segment_is_right(m, bytes, n) : n > 0;
+        return verify_index(bytes, n, source_version(m->source)->size);
+    return m->route.kind == ROUTE_SEGMENT
+               ? verify_segment(m->plan, m->rendition, m->route.n, bytes, n)
+               : n > 0;
+}
+
+static void check_bandwidth(const struct making *m)
+{
+    if (verify_bandwidth(m->plan, m->rendition, m->route.n, object_size(m->object)))
+        return;
+    stat_add(STAT_bandwidth_exceeded_total, 1);
+    log_warn("plan", "%s %s segment %d: above its BANDWIDTH of %" PRId64, m->route.asset,
+             m->rendition->name, m->route.n, m->rendition->bandwidth);
 }
 
 static void count_work(const struct making *m)

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: BSD-2-Clause
+
+#include "server/verify.h"
+
+#include "codec/fmp4.h"
+#include "codec/hls.h"
+#include "codec/plan.h"
+
+bool verify_index(const uint8_t *bytes, size_t n, int64_t source_size)
+{
+    struct media *media = NULL;
+    const bool ok = media_unpack(bytes, n, &media) == 0 && media->size == source_size;
+    media_destroy(media);
+    return ok;
+}
+
+bool verify_segment(const struct plan *p, const struct rendition *r, int k, const uint8_t *bytes,
+                    size_t n)
+{
+    struct fmp4_summary got;
+    if (fmp4_check(bytes, n, &got) < 0 || !got.begins_sync)
+        return false;
+    const struct segtab *const t = &p->table;
+    if (r->video) {
+        return got.start == (uint64_t)(segtab_frame(t, k) * t->fps.den) &&
+               got.samples == segtab_frame(t, k + 1) - segtab_frame(t, k);
+    }
+    const int rate = r->a.sample_rate;
+    const int64_t first = segtab_audio_frame(t, k, rate);
+    return got.start == (uint64_t)(first * AUDIO_FRAME) &&
+           got.samples == segtab_audio_frame(t, k + 1, rate) - first;
+}
+
+bool verify_bandwidth(const struct plan *p, const struct rendition *r, int k, size_t n)
+{
+    const int64_t us = hls_segment_us(p, r, k);
+    return us == 0 || muldiv_ceil((int64_t)n * 8, 1000000, us) <= r->bandwidth;
+}

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: BSD-2-Clause
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "base/base.h"
+#include "codec/fmp4.h"
+#include "codec/hls.h"
+#include "codec/plan.h"
+#include "server/verify.h"
+#include "test/unit/media_tools.h"
+#include "test/unit/plan_tools.h"
+
+static struct media *media;
+static struct plan plan;
+
+static int setup(void **state)
+{
+    (void)state;
+    const struct conf conf = settings();
+    media = make_media(20, 400);
+    if (media_finish(media) < 0)
+        return -1;
+    const int64_t bytes = media->video.bytes;
+    media->video.bytes = 9000000 / 8 * media->frames / 25; // no rung is left out
+    const int err = plan_make(&plan, &conf, media, "a", "v", "s");
+    media->video.bytes = bytes;
+    return err;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    media_destroy(media);
+    return 0;
+}
+
+// A segment of n samples, one byte each, behind one another.
+static struct buf segment(const struct rendition *r, int64_t start, int n, bool sync)
+{
+    const uint32_t step = r->video ? (uint32_t)plan.table.fps.den : AUDIO_FRAME;
+    const struct fmp4_track track = { .video = r->video, .timescale = 1000 };
+    struct fmp4_sample *samples = xcalloc((size_t)n, sizeof *samples);
+    uint8_t *const data = xcalloc((size_t)n, 1);
+    for (int i = 0; i < n; i++)
+        samples[i] = (struct fmp4_sample){ .size = 1, .duration = step, .sync = sync };
+    struct buf b;
+    buf_init(&b, MIB);
+    fmp4_styp(&b);
+    assert_int_equal(fmp4_fragment(&b, &track, 1, (uint64_t)start, samples, n, data, (size_t)n), 0);
+    free(samples);
+    free(data);
+    return b;
+}
+
+static const struct {
+    const char *rendition;
+    int k;
+    int late, more; // samples
+    bool sync, right;
+} segments[] = {
+    { "360p", 0, 0, 0, true, true },      { "360p", 1, 0, 0, true, true },
+    { "360p", 1, 1, 0, true, false },     { "360p", 1, -1, 0, true, false },
+    { "360p", 1, 0, 1, true, false },     { "360p", 1, 0, -1, true, false },
+    { "360p", 1, 0, 0, false, false },    { "audio-0", 0, 0, 0, true, true },
+    { "audio-0", 1, 0, 0, true, true },   { "audio-0", 1, 1, 0, true, false },
+    { "audio-0", 1, 0, -1, true, false }, { "audio-0", 0, 0, 1, true, false },
+};
+
+static void segments_are_what_was_ordered(void **state)
+{
+    (void)state;
+    const struct segtab *const t = &plan.table;
+    for (size_t i = 0; i < sizeof segments / sizeof *segments; i++) {
+        const struct rendition *const r = plan_find(&plan, segments[i].rendition);
+        const int k = segments[i].k, rate = r->a.sample_rate;
+        const int64_t first = r->video ? segtab_frame(t, k) : segtab_audio_frame(t, k, rate);
+        const int64_t next = r->video ? segtab_frame(t, k + 1) : segtab_audio_frame(t, k + 1, rate);
+        const int64_t step = r->video ? t->fps.den : AUDIO_FRAME;
+        struct buf b = segment(r, (first + segments[i].late) * step,
+                               (int)(next - first) + segments[i].more, segments[i].sync);
+        if (verify_segment(&plan, r, k, b.data, b.len) != segments[i].right)
+            fail_msg("case %zu", i);
+        assert_false(verify_segment(&plan, r, k, b.data, b.len - 1));
+        assert_false(verify_segment(&plan, r, k, b.data, 0));
+        buf_finish(&b);
+    }
+}
+
+// Of sound, whose segments differ in length, each has its own bound.
+static void bandwidth_counts_by_the_playlist(void **state)
+{
+    (void)state;
+    static const char *const names[] = { "360p", "audio-0" };
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        const struct rendition *const r = plan_find(&plan, names[i]);
+        for (int k = 0; k < plan.table.count; k++) {
+            const int64_t bits = r->bandwidth * hls_segment_us(&plan, r, k) / 1000000;
+            assert_true(verify_bandwidth(&plan, r, k, (size_t)(bits / 8)));
+            assert_false(verify_bandwidth(&plan, r, k, (size_t)(bits / 8) + 1));
+        }
+    }
+}
+
+static void an_index_is_of_its_source(void **state)
+{
+    (void)state;
+    struct buf b;
+    buf_init(&b, MIB);
+    assert_int_equal(media_pack(media, &b), 0);
+    assert_true(verify_index(b.data, b.len, media->size));
+    assert_false(verify_index(b.data, b.len, media->size + 1));
+    assert_false(verify_index(b.data, b.len - 1, media->size));
+    buf_finish(&b);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(segments_are_what_was_ordered),
+        cmocka_unit_test(bandwidth_counts_by_the_playlist),
+        cmocka_unit_test(an_index_is_of_its_source),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
