@@ -217,12 +217,12 @@ const uint8_t *part_headers(const struct part *p, size_t *n)
     return p->encoder->extradata;
 }
 
-int part_give(struct part *p, const AVFrame *frame, int ahead)
+int part_give(struct part *p, const AVFrame *frame, int ahead, const struct why *why)
 {
     assert(ahead > 0 && ahead <= PART_AHEAD_MAX);
     AVFrame *copy = av_frame_clone(frame);
     if (!copy)
-        return -E_NO_MEMORY;
+        return fail_with(why, -E_NO_MEMORY, "no memory for a picture");
     p->given++;
     lock(&p->lock);
     while (p->queued >= ahead && !p->ended)
@@ -235,7 +235,7 @@ int part_give(struct part *p, const AVFrame *frame, int ahead)
     }
     unlock(&p->lock);
     av_frame_free(&copy);
-    return err;
+    return err < 0 ? fail_with(why, err, "%s", p->detail) : 0;
 }
 
 bool part_is_fed(const struct part *p)

@@ -147,11 +147,9 @@ static int encode_shown(struct video *v)
     int rc = part_is_due(v) ? begin_part(v) : 0;
     if (rc < 0)
         return rc;
-    rc = part_give(v->parts[v->begun - 1], v->shown, ahead(v));
+    rc = part_give(v->parts[v->begun - 1], v->shown, ahead(v), v->why);
     v->stats->frames_encoded++;
-    // An error of a part is told when its bytes are taken.
-    const int sent = v->sending < v->begun ? send(v, rc < 0) : 0;
-    return sent < 0 ? sent : rc;
+    return rc == 0 && v->sending < v->begun ? send(v, false) : rc;
 }
 
 static int finish_parts(struct video *v)

@@ -435,21 +435,31 @@ void *memalign(size_t alignment, size_t n)
     return p;
 }
 
-// ---- a slow owner of parts
+// ---- between the owner of parts and the parts
 
 static struct buf *slow; // where what is sent shall go; NULL: nobody is slow
+static int spoiled = -1; // the next picture but so many; < 0: none
+
+// The encoder refuses this picture.
+static AVFrame *spoil(const AVFrame *frame)
+{
+    AVFrame *const f = av_frame_clone(frame);
+    assert_non_null(av_frame_new_side_data(f, AV_FRAME_DATA_REGIONS_OF_INTEREST, 1));
+    return f;
+}
 
 // The linker puts this in front of part_give.  Who is slow comes back from it with a
 // part's last picture only when the part has ended and all of it was taken.
-int __real_part_give(struct part *p, const AVFrame *frame, int ahead);
-int __wrap_part_give(struct part *p, const AVFrame *frame, int ahead);
-int __wrap_part_give(struct part *p, const AVFrame *frame, int ahead)
+int __real_part_give(struct part *p, const AVFrame *frame, int ahead, const struct why *why);
+int __wrap_part_give(struct part *p, const AVFrame *frame, int ahead, const struct why *why);
+int __wrap_part_give(struct part *p, const AVFrame *frame, int ahead, const struct why *why)
 {
-    char detail[DETAIL_MAX];
-    const struct why why = { detail, sizeof detail };
-    int rc = __real_part_give(p, frame, ahead);
+    AVFrame *f = spoiled == 0 ? spoil(frame) : NULL;
+    spoiled -= spoiled >= 0;
+    int rc = __real_part_give(p, f ? f : frame, ahead, why);
+    av_frame_free(&f);
     while (rc == 0 && slow && part_is_fed(p))
-        rc = part_take(p, slow, 1000, &why);
+        rc = part_take(p, slow, 1000, why);
     return rc < 0 ? rc : 0;
 }
 
@@ -554,6 +564,30 @@ static void test_quick_parts(void **state)
     assert_memory_equal(slowly.out.data, io.out.data, io.out.len);
     buf_finish(&slowly.out);
     buf_finish(&io.out);
+    free(j.picks);
+    clip_finish(&c);
+    free(m);
+}
+
+// Whichever part fails, and however many are before it, the reason is told.
+static void test_encoder_fails(void **state)
+{
+    (void)state;
+    struct clip c;
+    struct job j;
+    struct memory io;
+    struct job_stats stats;
+    clip_init(&c);
+    make_clip(&SOURCES[3], WIDTH, HEIGHT, 0, FRAMES, draw_number, &c);
+    struct media *m = make_media(CODEC_H264, &c);
+    make_job(&j, &c, m, 0, FRAMES, 20);
+    for (int i = 0; i < 6; i++) {
+        j.parts_at_once = 1 + i / 3;
+        spoiled = 1 + 20 * (i % 3); // the second of a part
+        assert_int_equal(try(&j, &c, &io, &stats), -E_INTERNAL);
+        buf_finish(&io.out);
+    }
+    spoiled = -1;
     free(j.picks);
     clip_finish(&c);
     free(m);
@@ -942,7 +976,7 @@ int main(void)
         cmocka_unit_test(test_damage),           cmocka_unit_test(test_size_changes),
         cmocka_unit_test(test_colours),          cmocka_unit_test(test_plays),
         cmocka_unit_test(test_failures),         cmocka_unit_test(test_reads_are_few),
-        cmocka_unit_test(test_quick_parts),
+        cmocka_unit_test(test_quick_parts),      cmocka_unit_test(test_encoder_fails),
     };
     if (av_setup(detail, sizeof detail) < 0) {
         print_error("%s\n", detail);
