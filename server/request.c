@@ -284,9 +284,10 @@ static void log_access(const struct http_exchange *x, const struct http_outcome 
 {
     const struct request *const q = x->state;
     const int64_t now = clock_us();
+    const int status = o->status ? o->status : 499; // nginx's number for who left unanswered
     const char *const end = o->cut ? " cut" : o->client_gone ? " client-gone" : "";
     log_info("access", "%s %s %s %d %" PRId64 "B first %.1fms all %.1fms %s%s%s%s", x->client,
-             method_name(x->request.method), x->path, o->status, o->body_bytes,
+             method_name(x->request.method), x->path, status, o->body_bytes,
              o->first_us ? (double)(o->first_us - x->start_us) / 1000 : 0.0,
              (double)(now - x->start_us) / 1000, from_names[q->from], end, q->code ? " " : "",
              q->code ? err_name(q->code) : "");

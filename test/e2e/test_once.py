@@ -3,12 +3,14 @@
 import concurrent.futures
 import hashlib
 import random
+import re
 import socket
 
 import pytest
 
 import exact
 from edge import Playlist
+from peers import until
 
 
 def first_video(edge, name):
@@ -61,6 +63,8 @@ def test_last_reader_leaves(start, clip, media_dir):
     m = edge.metrics()
     assert m["encodes_video_total"] == 0 and m["workers_crashed_total"] == 0
     assert m["http_clients_gone_total"] == 1
+    line = re.compile(rf"{re.escape(folder)}1.m4s (499|200) \d+B .*client-gone")
+    until(lambda: any(map(line.search, edge.lines)), "the access line")
     body = edge.ok(folder + "1.m4s")
     assert body == start(media_dir).ok(folder + "1.m4s")
 
