@@ -6,6 +6,7 @@ in brackets are those.
 """
 import hashlib
 import math
+import os
 import subprocess
 
 import numpy
@@ -27,6 +28,14 @@ def table(*rows):
 
 def names(rows, *long):
     return [pytest.param(n, marks=pytest.mark.long) if n in long else n for n in rows]
+
+
+@pytest.fixture
+def sound_dir(media_dir):
+    """Names here are not those of clips.py."""
+    folder = os.path.join(media_dir, "sound")
+    os.makedirs(folder, exist_ok=True)
+    return folder
 
 
 def fetch_sound(edge, name):
@@ -76,10 +85,10 @@ def check_length(playlist, audio, r):
 
 
 @pytest.mark.parametrize("name", names(PLACES, "opus.mkv", "late.mkv", "longer.mkv", "ten-minutes.mkv"))
-def test_place(name, start, media_dir, tmp_path):
+def test_place(name, start, sound_dir, tmp_path):
     r = PLACES[name]
-    path = sounds.make(media_dir, r)
-    playlist, audio, rate = fetch_sound(start(media_dir), name)
+    path = sounds.make(sound_dir, r)
+    playlist, audio, rate = fetch_sound(start(sound_dir), name)
     check_length(playlist, audio, r)
 
     heard = sounds.heard(audio, tmp_path)
@@ -161,10 +170,10 @@ def check_packets(audio, at_once, unlike):
 
 
 @pytest.mark.parametrize("name", BORDERS)
-def test_borders(name, start, media_dir, tmp_path):
+def test_borders(name, start, sound_dir, tmp_path):
     r = BORDERS[name]
-    path = sounds.make(media_dir, r)
-    _, audio, rate = fetch_sound(start(media_dir), name)
+    path = sounds.make(sound_dir, r)
+    _, audio, rate = fetch_sound(start(sound_dir), name)
     heard = sounds.heard(audio, tmp_path)
     right = sounds.source(path, rate, *heard.shape)
     right[:, r["seconds"] * rate:] = 0
@@ -189,9 +198,9 @@ PROMISES = table(
 
 
 @pytest.mark.parametrize("name", PROMISES)
-def test_dense_sound_keeps_its_bandwidth(name, start, media_dir):
-    sounds.make(media_dir, PROMISES[name])
-    edge = start(media_dir)
+def test_dense_sound_keeps_its_bandwidth(name, start, sound_dir):
+    sounds.make(sound_dir, PROMISES[name])
+    edge = start(sound_dir)
     _, audio, _ = fetch_sound(edge, name)
     assert "BANDWIDTH" in audio.attrs
     exact.check_promises(audio)
@@ -226,10 +235,10 @@ def flashes(video, tmp):
 
 
 @pytest.mark.parametrize("name", names(FLASHES, "flash-minutes.mp4"))
-def test_flash_and_beep(name, start, media_dir, tmp_path):
+def test_flash_and_beep(name, start, sound_dir, tmp_path):
     """[25]; the beep at 0 fades in."""
-    sounds.make(media_dir, FLASHES[name])
-    _, [video, audio] = exact.fetch(start(media_dir), name)
+    sounds.make(sound_dir, FLASHES[name])
+    _, [video, audio] = exact.fetch(start(sound_dir), name)
     seen = flashes(video, tmp_path)
     heard = sounds.onsets(sounds.heard(audio, tmp_path)[0], audio.init.timescale)
     assert len(seen) == len(heard)
