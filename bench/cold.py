@@ -19,24 +19,14 @@ usage: bench/cold.py [ROUNDS]
 """
 import http.client
 import os
-import re
 import subprocess
 import sys
 import time
 
-from measure import BUILD, Server, generated, head, real, remuxed, row, rung_url
+from measure import Server, generated, head, real, remuxed, row, rung_url
+from rung import Rung
 
 PRIORITY = ["nice", "-n", "10", "chrt", "-b", "0"]
-
-
-def exact_rate(kilobits):
-    """The bits per second that `tidemill probe` has rounded: a rung's, if there is one."""
-    text = subprocess.run([os.path.join(BUILD, "tidemill"), "-T", "/"], capture_output=True, text=True,
-                          check=True).stdout
-    for m in re.findall(r'"maxrate": (\d+)', text):
-        if round(int(m) / 1000) == kilobits:
-            return int(m)
-    return kilobits * 1000
 
 
 def first_frame(path):
@@ -48,29 +38,13 @@ def first_frame(path):
     return video - file
 
 
-def settings(path, rung):
-    """What `tidemill probe` says of a file and a rung."""
-    text = subprocess.run([os.path.join(BUILD, "tidemill"), "probe", path], capture_output=True, text=True,
-                          check=True).stdout
-    m = re.search(rf"{rung} +(\d+)x(\d+), crf (\d+), at most (\d+) kb/s, avc1\.64..(..)", text)
-    fps = re.search(r"grid +(\d+)/(\d+) frames", text)
-    per = re.search(r"of (\d+) frames \(parts of (\d+)\)", text)
-    return dict(width=m[1], height=m[2], crf=m[3], rate=exact_rate(int(m[4])), level=int(m[5], 16),
-                begin=first_frame(path), fps=int(fps[1]) / int(fps[2]), frames=int(per[1]), part=int(per[2]))
-
-
-def command(path, k, s, threads):
-    start = max(s["begin"] + (k * s["frames"] - 0.5) / s["fps"], 0)
-    keys = "+".join(f"eq(n,{n})" for n in range(0, s["frames"], s["part"]))
+def command(path, begin, rung, k, threads):
+    """ffmpeg making segment k of a file whose video begins at begin."""
+    start = max(begin + (k * rung.frames - 0.5) / rung.fps, 0)
+    keys = "+".join(f"eq(n,{n})" for n in range(0, rung.frames, rung.part))
     return [*PRIORITY, "ffmpeg", "-v", "error", "-nostdin", "-ss", f"{start:.6f}", "-i", path,
-            "-frames:v", str(s["frames"]), "-an", "-sn", "-vf",
-            f"scale={s['width']}:{s['height']}:flags=bicubic+accurate_rnd+full_chroma_int+bitexact,format=yuv420p",
-            "-c:v", "libx264", "-preset", "veryfast", "-profile:v", "high", "-level:v", str(s["level"]),
-            "-crf", s["crf"], "-maxrate", str(s["rate"]), "-bufsize", str(s["rate"]),
-            "-rc_init_occupancy", str(s["rate"] * 68 // 100), "-x264-params", "stitchable=1:cpu-independent=1",
-            "-g", "20001", "-keyint_min", "20001", "-forced-idr", "1", "-flags", "+cgop",
-            "-fps_mode", "passthrough",
-            "-force_key_frames", f"expr:{keys}", *threads,
+            "-frames:v", str(rung.frames), "-an", "-sn", "-vf", rung.scaler(), *rung.encoder(threads),
+            "-g", "20001", "-keyint_min", "20001", "-forced-idr", "1", "-force_key_frames", f"expr:{keys}",
             "-movflags", "empty_moov+default_base_moof", "-frag_duration", "500000", "-f", "mp4", "pipe:1"]
 
 
@@ -122,29 +96,29 @@ def theirs(cmd):
     return wall, usage.ru_utime + usage.ru_stime, first, bytes(body)
 
 
-def one_round(path, rung, k, s):
-    """Ours, theirs as it comes, theirs with one encoder thread."""
+def one_round(path, name, k, commands):
+    """Ours, and theirs by each command."""
     server = Server(os.path.dirname(path))  # with an empty cache
     try:
-        url = rung_url(server, path, rung)
+        url = rung_url(server, path, name)
         server.get(url + "init.mp4")
-        return (ours(server, f"{url}{k}.m4s"), theirs(command(path, k, s, [])),
-                theirs(command(path, k, s, ["-threads", "1"])))
+        return (ours(server, f"{url}{k}.m4s"), *map(theirs, commands))
     finally:
         server.stop()
 
 
-def compare(path, rung, k, rounds):
-    s = settings(path, rung)
-    one_round(path, rung, k, s)  # what is on disk is in memory now
-    a, b, c = zip(*(one_round(path, rung, k, s) for _ in range(rounds)))
+def compare(path, name, k, rounds):
+    rung, begin = Rung(path, name), first_frame(path)
+    commands = [command(path, begin, rung, k, threads) for threads in (None, 1)]
+    one_round(path, name, k, commands)  # what is on disk is in memory now
+    a, b, c = zip(*(one_round(path, name, k, commands) for _ in range(rounds)))
     if first_picture(a[0][3]) != first_picture(c[0][3]):
         print(f"the first pictures of {path} differ: the settings are not the same", file=sys.stderr)
-    name = f"{os.path.basename(path)} {rung} {s['width']}x{s['height']}"
+    title = f"{os.path.basename(path)} {name} {rung.width}x{rung.height}"
     for theirs_as, other in (("as it comes", b), ("one encoder thread", c)):
         for i, what in enumerate(("wall", "CPU", "first fragment")):
-            row(f"{name}: {what}, ffmpeg {theirs_as}", [r[i] for r in a], [r[i] for r in other], "s")
-    row(f"{name}: bytes", [len(a[0][3])], [len(c[0][3])], "kB", 1e-3)
+            row(f"{title}: {what}, ffmpeg {theirs_as}", [r[i] for r in a], [r[i] for r in other], "s")
+    row(f"{title}: bytes", [len(a[0][3])], [len(c[0][3])], "kB", 1e-3)
 
 
 def main():

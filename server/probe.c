@@ -124,7 +124,7 @@ static void print_table(const struct plan *p)
 static void print_rendition(const struct rendition *r)
 {
     if (r->video) {
-        printf("  %-10s  %dx%d, crf %d, at most %.0f kb/s, %s, BANDWIDTH %" PRId64 "\n", r->name,
+        printf("  %-10s  %dx%d, crf %d, at most %.10g kb/s, %s, BANDWIDTH %" PRId64 "\n", r->name,
                r->v.width, r->v.height, r->v.crf, (double)r->v.maxrate / 1000, r->codecs,
                r->bandwidth);
     } else {

@@ -12,38 +12,23 @@ import subprocess
 import pytest
 
 import exact
-from edge import BUILD, Playlist
+from edge import Playlist
+from rung import Rung
 
 BBB, SINTEL, SNOW = "bbb-480p24-30s-aac51.mp4", "sintel-480p25-26s.mp4", "snowboard-400p30-29s.mp4"
-SCALE = "scale={width}:{height}:flags=bicubic+accurate_rnd+full_chroma_int+bitexact,format=yuv420p"
 
 
-def settings(edge, path, rung):
-    """What `tidemill probe` says of a file and a rung."""
-    config = ["-c", edge.cache + ".json"] if os.path.exists(edge.cache + ".json") else []
-    text = subprocess.run([os.path.join(BUILD, "tidemill"), *config, "probe", path], capture_output=True, text=True,
-                          check=True).stdout
-    m = re.search(rf"{rung} +(\d+)x(\d+), crf (\d+), at most (\d+) kb/s, avc1\.64..(..)", text)
-    return dict(width=int(m[1]), height=int(m[2]), crf=m[3], rate=int(m[4]) * 1000, level=int(m[5], 16),
-                part=int(re.search(r"\(parts of (\d+)\)", text)[1]))
-
-
-def encode_whole(path, s, out):
-    subprocess.run(["ffmpeg", "-v", "error", "-y", "-i", path, "-an", "-sn", "-vf", SCALE.format(**s),
-                    "-c:v", "libx264", "-threads", "1", "-preset", "veryfast", "-profile:v", "high",
-                    "-level:v", str(s["level"]), "-crf", s["crf"], "-maxrate", str(s["rate"]),
-                    "-bufsize", str(s["rate"]), "-rc_init_occupancy", str(s["rate"] * 68 // 100),
-                    "-x264-params", "stitchable=1:cpu-independent=1", "-g", str(s["part"]),
-                    "-keyint_min", str(s["part"]), "-sc_threshold", "0", "-flags", "+cgop",
-                    "-fps_mode", "passthrough", out], check=True)
+def encode_whole(path, rung, out):
+    subprocess.run(["ffmpeg", "-v", "error", "-y", "-i", path, "-an", "-sn", "-vf", rung.scaler(), *rung.encoder(),
+                    "-g", str(rung.part), "-keyint_min", str(rung.part), "-sc_threshold", "0", out], check=True)
     return out
 
 
-def similarities(path, source, s):
+def similarities(path, source, rung):
     """SSIM of each picture against the source scaled to the rung."""
     log = path + ".ssim"
     subprocess.run(["ffmpeg", "-v", "error", "-i", path, "-i", source, "-lavfi",
-                    f"[0:v]settb=1/1000,setpts=N[a];[1:v]{SCALE.format(**s)},settb=1/1000,setpts=N[b];"
+                    f"[0:v]settb=1/1000,setpts=N[a];[1:v]{rung.scaler()},settb=1/1000,setpts=N[b];"
                     f"[a][b]ssim=stats_file={log}", "-fps_mode", "passthrough", "-f", "null", "-"], check=True)
     with open(log) as f:
         return [float(re.search(r"All:([\d.]+)", line)[1]) for line in f]
@@ -58,10 +43,10 @@ def coded_bytes(path):
 class Look:
     """How a file looks beside its source, and what it costs."""
 
-    def __init__(self, path, source, s):
-        ssim = similarities(path, source, s)
+    def __init__(self, path, source, rung):
+        ssim = similarities(path, source, rung)
         self.frames, self.ssim, self.bytes = len(ssim), statistics.mean(ssim), coded_bytes(path)
-        borders = range(s["part"], len(ssim), s["part"])
+        borders = range(rung.part, len(ssim), rung.part)
         # From the last picture before each border to the first behind it; and from the last few to the first few.
         self.jump = statistics.mean(abs(ssim[k] - ssim[k - 1]) for k in borders)
         self.step = statistics.mean(abs(statistics.mean(ssim[k:k + 5]) - statistics.mean(ssim[k - 5:k])) for k in borders)
@@ -74,12 +59,13 @@ class Look:
 def compare(edge, source, tmp_path):
     """How the top rung looks as we make it, and as one whole encode."""
     name = os.path.basename(source)
-    rung = Playlist(edge, name).renditions()[0][0]
-    _, [r] = exact.fetch(edge, name, only=[rung])
-    s = settings(edge, source, rung)
-    ours = Look(r.whole(str(tmp_path / "ours.mp4")), source, s)
-    whole = Look(encode_whole(source, s, str(tmp_path / "whole.mp4")), source, s)
-    print(f"{name} {rung}: {ours}; whole: {whole}")
+    top = Playlist(edge, name).renditions()[0][0]
+    _, [r] = exact.fetch(edge, name, only=[top])
+    config = edge.cache + ".json"
+    rung = Rung(source, top, config if os.path.exists(config) else None)
+    ours = Look(r.whole(str(tmp_path / "ours.mp4")), source, rung)
+    whole = Look(encode_whole(source, rung, str(tmp_path / "whole.mp4")), source, rung)
+    print(f"{name} {top}: {ours}; whole: {whole}")
     assert ours.frames == whole.frames
     return ours, whole
 
