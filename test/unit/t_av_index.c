@@ -21,6 +21,7 @@
 #include "base/bytes.h"
 #include "base/err.h"
 #include "codec/av/index.h"
+#include "test/unit/real_clips.h"
 
 static const struct job_limits limits = {
     .pixels = 36000000, .streams = 32, .probe_bytes = 2 * GIB, .duration_ms = 86400000
@@ -281,11 +282,7 @@ static const struct {
 static void test_real(void **state)
 {
     (void)state;
-    const char *clips = getenv("CLIPS");
-    if (!clips) {
-        printf("not run: CLIPS is not set\n");
-        return;
-    }
+    const char *const clips = real_clips();
     for (size_t i = 0; i < countof(real); i++) {
         char *path = xasprintf("%s/%s", clips, real[i].name);
         check_clip(path, real[i].frames, real[i].end);

@@ -20,6 +20,7 @@
 #include "base/err.h"
 #include "codec/av/av.h"
 #include "test/unit/av_tools.h"
+#include "test/unit/real_clips.h"
 
 static const struct job_limits limits = {
     .pixels = 36000000, .streams = 32, .probe_bytes = 2 * GIB, .duration_ms = 86400000
@@ -214,19 +215,12 @@ static const struct {
         .first = -1024 } },
 };
 
-static const char *clips(void)
-{
-    const char *path = getenv("CLIPS");
-    if (!path)
-        printf("not run: CLIPS is not set\n");
-    return path;
-}
-
 static void test_real(void **state)
 {
     (void)state;
-    for (size_t i = 0; clips() && i < countof(real); i++) {
-        char *path = xasprintf("%s/%s", clips(), real[i].name);
+    const char *const clips = real_clips();
+    for (size_t i = 0; i < countof(real); i++) {
+        char *path = xasprintf("%s/%s", clips, real[i].name);
         struct buf b = load(path);
         check_fields(real[i].name, &b, &real[i].f);
         buf_finish(&b);
