@@ -44,6 +44,9 @@ grep -nE '[[:blank:]]+$' $code $scripts $texts config/*.def base/*.def codec/*.d
 grep -l '"resolved"' web/package-lock.json test/browser/package-lock.json |
     fails 'a lock file names a registry'
 
+grep -nE '"node": ">= ?(19|[2-9][0-9])' web/package-lock.json test/browser/package-lock.json |
+    fails 'needs a newer Node.js than the 18 of Debian 12'
+
 # Its uninitvar takes memory that is filled through a pointer for empty.
 cppcheck -q -j 2 --std=c11 --enable=warning --suppress=uninitvar --suppress=missingIncludeSystem \
     --inline-suppr -I. -D__linux__ $(files base config cache codec server -name '*.c') 2>&1 |
