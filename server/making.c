@@ -31,6 +31,7 @@
 #include "cache/spill.h"
 #include "cache/store.h"
 #include "cache/tier.h"
+#include "codec/dash.h"
 #include "codec/fmp4.h"
 #include "codec/hls.h"
 #include "server/assets.h"
@@ -431,13 +432,15 @@ static enum step_end print_playlist(struct making *m)
 {
     struct buf text;
     buf_init(&text, (size_t)m->edge->conf->cache_object);
-    if (m->route.kind == ROUTE_MASTER) {
+    if (route_is_entry(&m->route))
         records_keep(m->edge, &m->asset->plan, m->route.asset,
                      source_version(m->source)->validator);
+    if (m->route.kind == ROUTE_MASTER)
         hls_master(&text, m->asset->media, &m->asset->plan);
-    } else {
+    else if (m->route.kind == ROUTE_MANIFEST)
+        dash_manifest(&text, m->asset->media, &m->asset->plan);
+    else
         hls_media(&text, m->plan, m->rendition);
-    }
     return finish_text(m, &text);
 }
 
@@ -664,10 +667,11 @@ static bool resolve(struct making *m)
 static enum step_end step_produce(struct making *m)
 {
     // A second time comes after -E_SEEK: the rendition is known then.
-    if (m->route.kind != ROUTE_MASTER && !m->rendition && !resolve(m))
+    if (!route_is_entry(&m->route) && !m->rendition && !resolve(m))
         return done(m, -E_NOT_FOUND, "the asset has no such rendition (any more)");
     switch (m->route.kind) {
     case ROUTE_MASTER:
+    case ROUTE_MANIFEST:
     case ROUTE_PLAYLIST:
         return print_playlist(m);
     default:

@@ -136,6 +136,7 @@ static bool match_leaf(struct route *r, const char *leaf)
     } leaves[] = {
         { "play", ROUTE_PLAY },
         { "master.m3u8", ROUTE_MASTER },
+        { "manifest.mpd", ROUTE_MANIFEST },
         { "index.m3u8", ROUTE_PLAYLIST },
         { "init.mp4", ROUTE_INIT },
     };
@@ -188,6 +189,11 @@ int route_parse(struct route *r, const char *path)
     return hidden || !match(r, decoded) ? -E_NOT_FOUND : 0;
 }
 
+bool route_is_entry(const struct route *r)
+{
+    return r->kind == ROUTE_MASTER || r->kind == ROUTE_MANIFEST;
+}
+
 bool route_is_immutable(const struct route *r)
 {
     return r->kind == ROUTE_PLAYLIST || r->kind == ROUTE_INIT || r->kind == ROUTE_SEGMENT;
@@ -223,6 +229,8 @@ const char *route_content_type(const struct route *r)
     case ROUTE_MASTER:
     case ROUTE_PLAYLIST:
         return "application/vnd.apple.mpegurl";
+    case ROUTE_MANIFEST:
+        return "application/dash+xml";
     case ROUTE_INIT:
     case ROUTE_SEGMENT:
         return strncmp(r->rendition, "audio", 5) == 0 ? "audio/mp4" : "video/mp4";
@@ -235,5 +243,5 @@ bool route_is_text(const struct route *r)
     if (r->kind == ROUTE_INIT || r->kind == ROUTE_SEGMENT)
         return false;
     const char *const type = route_content_type(r);
-    return strncmp(type, "text/", 5) == 0 || strstr(type, "mpegurl") || strstr(type, "svg");
+    return strncmp(type, "text/", 5) == 0 || strstr(type, "mpegurl") || strstr(type, "xml");
 }

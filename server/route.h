@@ -18,6 +18,7 @@ enum route_kind {
     ROUTE_STATIC,   // /-/{file}: our own script and style; file in rendition
     ROUTE_PLAY,     // /{asset}/play
     ROUTE_MASTER,   // /{asset}/master.m3u8
+    ROUTE_MANIFEST, // /{asset}/manifest.mpd
     ROUTE_PLAYLIST, // /{asset}/{recipe}/{rendition}/index.m3u8
     ROUTE_INIT,     // /{asset}/{recipe}/{rendition}/init.mp4
     ROUTE_SEGMENT,  // /{asset}/{recipe}/{rendition}/{n}.m4s
@@ -41,6 +42,9 @@ int route_parse(struct route *r, const char *path);
 
 // The byte that the escape at p, "%xx", stands for; -1 when there is none.
 int route_escape(const char *p);
+
+// Whether it is where a player enters an asset: made from the plan, whatever it is now.
+bool route_is_entry(const struct route *r);
 
 // Whether the bytes behind this route never change (they are below a recipe).
 bool route_is_immutable(const struct route *r);

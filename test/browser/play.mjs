@@ -1,8 +1,9 @@
-// Plays one master playlist in Chromium and prints what happened as JSON.
+// Plays one master playlist or manifest in Chromium and prints what happened as JSON.
 //
 //   node play.mjs '{"player": "hls", "url": ..., "cold": ..., "fps": 25, "frames": 325, "turn": 0}'
 //
-// player: hls, shaka or native (the browser's own).  First it seeks ten times in cold, the
+// player: hls, shaka (HLS), dash (Shaka too) or native (the browser's own).  all: the master
+// playlist that names what url plays, if that is another.  First it seeks ten times in cold, the
 // same asset at a server that has made nothing of it but the beginning.  Then it plays twice, in a page each:
 // eagerly, as people do, while the server makes what it is asked for, at double speed (which
 // drops no frame) unless rate says otherwise; then everything is there, and where the player
@@ -113,7 +114,7 @@ await withBrowser(async (browser, result) => {
   const eager = await open(browser, result);
   result.eager = await toTheEnd(eager, order.rate || 2);
   await eager.close();
-  await warm(order.url);
+  await warm(order.all || order.url);
 
   const page = await open(browser, result);
   if (!native) {

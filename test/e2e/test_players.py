@@ -11,6 +11,7 @@ from edge import Playlist, quote
 SHORT = [
     ("hls", "base.mp4", 25, 325, 0),
     ("shaka", "rot90.mp4", 25, 325, 90),
+    ("dash", "base.mp4", 25, 325, 0),
     ("native", "noaudio.mp4", 25, 325, 0),
 ]
 LONG = [
@@ -25,6 +26,9 @@ LONG = [
     ("shaka", "23976.mp4", 24000 / 1001, 312, 0),
     ("shaka", "hd.mp4", 30, 360, 0),
     ("shaka", "vp9.webm", 25, 325, 0),
+    ("dash", "rot90.mp4", 25, 325, 90),
+    ("dash", "23976.mp4", 24000 / 1001, 312, 0),
+    ("dash", "noaudio.mp4", 25, 325, 0),
     ("native", "base.mp4", 25, 325, 0),
     ("native", "rot90.mp4", 25, 325, 90),
 ]
@@ -36,10 +40,12 @@ AUDIO_FRAME = 1024 / 44100  # the sound of a clip may end so much later than its
 def test_chromium(player, name, fps, frames, turn, start, clip, media_dir):
     clip(name)
     edge, cold = start(media_dir), start(media_dir)
-    url, cold_url = (f"{e.url}/{quote(name)}/master.m3u8" for e in (edge, cold))
+    entry = "manifest.mpd" if player == "dash" else "master.m3u8"
+    url, cold_url = (f"{e.url}/{quote(name)}/{entry}" for e in (edge, cold))
+    everything = f"{edge.url}/{quote(name)}/master.m3u8"
     # Where Chromium decodes large pictures by itself, twice the speed may be too much for it.
-    r = browser.run("play.mjs", dict(player=player, url=url, cold=cold_url, fps=fps, frames=frames, turn=turn,
-                                     rate=1 if name == "hd.mp4" else 2))
+    r = browser.run("play.mjs", dict(player=player, url=url, cold=cold_url, all=everything, fps=fps, frames=frames,
+                                     turn=turn, rate=1 if name == "hd.mp4" else 2))
     duration = frames / fps
     assert cold.stop() == 0
     assert "failed" not in r and "pageErrors" not in r, (r, edge.log_tail())

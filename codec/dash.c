@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// What is printed here comes from our tables and needs no escaping: names and codecs are
+// our own words, a language is three letters.
+
+#include "codec/dash.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/base.h"
+
+// Rounded up: a player cuts at the end of a period, and with it a picture that lasts
+// longer by a fraction of a microsecond.
+static void put_duration(struct buf *out, const char *name, int64_t num, int64_t den)
+{
+    const int64_t us = muldiv_ceil(num, 1000000, den);
+    buf_printf(out, " %s=\"PT%" PRId64 ".%06" PRId64 "S\"", name, us / 1000000, us % 1000000);
+}
+
+// Where segment k of a rendition starts, in ticks of its track.
+static int64_t start(const struct plan *p, const struct rendition *r, int k)
+{
+    return r->video ? segtab_frame(&p->table, k) * p->table.fps.den
+                    : segtab_audio_frame(&p->table, k, r->a.sample_rate) * AUDIO_FRAME;
+}
+
+// Segments that are equally long are one S: r counts those behind the first.
+static void put_timeline(struct buf *out, const struct plan *p, const struct rendition *r)
+{
+    buf_puts(out, "<SegmentTimeline>\n");
+    for (int k = 0, next; k < p->table.count && !out->failed; k = next) {
+        const int64_t d = start(p, r, k + 1) - start(p, r, k);
+        for (next = k + 1; next < p->table.count; next++)
+            if (start(p, r, next + 1) - start(p, r, next) != d)
+                break;
+        buf_puts(out, k ? "<S" : "<S t=\"0\"");
+        buf_printf(out, " d=\"%" PRId64 "\"", d);
+        if (next > k + 1)
+            buf_printf(out, " r=\"%d\"", next - k - 1);
+        buf_puts(out, "/>\n");
+    }
+    buf_puts(out, "</SegmentTimeline>\n");
+}
+
+// What all renditions of a kind share.
+static void put_template(struct buf *out, const struct plan *p, const struct rendition *r)
+{
+    buf_printf(out,
+               "<SegmentTemplate timescale=\"%" PRId64 "\" startNumber=\"0\" "
+               "initialization=\"init.mp4\" media=\"$Number$.m4s\">\n",
+               r->video ? p->table.fps.num : r->a.sample_rate);
+    put_timeline(out, p, r);
+    buf_puts(out, "</SegmentTemplate>\n");
+}
+
+static void put_base(struct buf *out, const struct rendition *r)
+{
+    char hex[KEY_HEX];
+    buf_printf(out, "<BaseURL>%s/%s/</BaseURL>\n</Representation>\n", key_hex(&r->recipe, hex),
+               r->name);
+}
+
+static void put_video(struct buf *out, const struct rendition *r)
+{
+    const struct video_settings *const v = &r->v;
+    buf_printf(out,
+               "<Representation id=\"%s\" bandwidth=\"%" PRId64 "\" codecs=\"%s\" width=\"%d\" "
+               "height=\"%d\" sar=\"1:1\" frameRate=\"%" PRId64 "/%" PRId64 "\">\n",
+               r->name, r->bandwidth, r->codecs, v->width, v->height, v->fps.num, v->fps.den);
+    put_base(out, r);
+}
+
+static void put_audio(struct buf *out, const struct rendition *r)
+{
+    buf_printf(out,
+               "<Representation id=\"%s\" bandwidth=\"%" PRId64 "\" codecs=\"%s\" "
+               "audioSamplingRate=\"%d\">\n"
+               "<AudioChannelConfiguration "
+               "schemeIdUri=\"urn:mpeg:dash:23003:3:audio_channel_configuration:2011\" "
+               "value=\"%d\"/>\n",
+               r->name, r->bandwidth, r->codecs, r->a.sample_rate, r->a.channels);
+    put_base(out, r);
+}
+
+// The renditions of one kind, if there are any.
+static void put_set(struct buf *out, const struct media *m, const struct plan *p, bool video)
+{
+    const struct rendition *shared = NULL;
+    for (int i = 0; i < p->count; i++) {
+        const struct rendition *const r = &p->renditions[i];
+        if (r->video != video)
+            continue;
+        if (!shared) {
+            const char *const kind = video ? "video" : "audio";
+            buf_printf(out, "<AdaptationSet contentType=\"%s\" mimeType=\"%s/mp4\"", kind, kind);
+            if (!video && strcmp(m->audio.language, "und") != 0)
+                buf_printf(out, " lang=\"%s\"", m->audio.language);
+            buf_puts(out, " segmentAlignment=\"true\" startWithSAP=\"1\">\n");
+            put_template(out, p, r);
+            shared = r;
+        }
+        (video ? put_video : put_audio)(out, r);
+    }
+    if (shared)
+        buf_puts(out, "</AdaptationSet>\n");
+}
+
+int dash_manifest(struct buf *out, const struct media *m, const struct plan *p)
+{
+    const struct segtab *const t = &p->table;
+    buf_puts(out, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
+                  "<MPD xmlns=\"urn:mpeg:dash:schema:mpd:2011\" "
+                  "profiles=\"urn:mpeg:dash:profile:isoff-live:2011\" type=\"static\"");
+    put_duration(out, "mediaPresentationDuration", t->frames * t->fps.den, t->fps.num);
+    // No segment is above the bandwidth, so one that is whole can be played.
+    put_duration(out, "minBufferTime", p->target_duration, 1);
+    buf_puts(out, ">\n<Period id=\"0\" start=\"PT0S\">\n");
+    put_set(out, m, p, true);
+    put_set(out, m, p, false);
+    return buf_puts(out, "</Period>\n</MPD>\n");
+}

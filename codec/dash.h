@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// dash - prints the MPD of a plan: MPEG-DASH (ISO/IEC 23009-1) on the very segments that
+// HLS names.  Pure.
+
+#ifndef CODEC_DASH_H
+#define CODEC_DASH_H
+
+#include "base/buf.h"
+#include "codec/plan.h"
+
+// manifest.mpd of /{asset}/: URLs are "{recipe}/{rendition}/init.mp4" and "{n}.m4s"
+// beside it.  One Period, an AdaptationSet for video and one for audio, times in the
+// tracks' own timescales, so that each S is the tfdt and the duration of its segment.
+// 0 or the buffer's error.
+int dash_manifest(struct buf *out, const struct media *m, const struct plan *p);
+
+#endif

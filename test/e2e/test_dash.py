@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The MPD: by the schema's order and types (ISO/IEC 23009-1), and against the bytes of the segments it names."""
+import re
+import xml.etree.ElementTree as xml
+from fractions import Fraction
+from urllib.parse import urljoin
+
+import pytest
+
+import boxes
+from edge import Playlist, quote
+
+NS = "{urn:mpeg:dash:schema:mpd:2011}"
+COUNT, POSITIVE, RATIO = r"\d+", r"[1-9]\d*", r"[1-9]\d*/[1-9]\d*"
+DURATION, SHAPE, YES = r"PT\d+\.\d{6}S", r"1:1", "true"
+# Of each element: its attributes (those that may be missing with a "?"), its children in their order.
+RULES = {
+    "MPD": ({"profiles": "urn:mpeg:dash:profile:isoff-live:2011", "type": "static", "mediaPresentationDuration": DURATION,
+             "minBufferTime": DURATION}, "Period"),
+    "Period": ({"id": "0", "start": "PT0S"}, "AdaptationSet( AdaptationSet)?"),
+    "AdaptationSet": ({"contentType": "video|audio", "mimeType": "(video|audio)/mp4", "lang?": "[a-z]{3}",
+                       "segmentAlignment": YES, "startWithSAP": "1"}, "SegmentTemplate( Representation)+"),
+    "SegmentTemplate": ({"timescale": POSITIVE, "startNumber": "0", "initialization": "init.mp4",
+                         "media": re.escape("$Number$.m4s")}, "SegmentTimeline"),
+    "SegmentTimeline": ({}, "S( S)*"),
+    "S": ({"t?": "0", "d": POSITIVE, "r?": POSITIVE}, ""),
+    "Representation": ({"id": "[a-z0-9-]+", "bandwidth": POSITIVE, "codecs": "[a-zA-Z0-9.]+", "width?": POSITIVE,
+                        "height?": POSITIVE, "sar?": SHAPE, "frameRate?": RATIO, "audioSamplingRate?": POSITIVE},
+                       "(AudioChannelConfiguration )?BaseURL"),
+    "AudioChannelConfiguration": ({"schemeIdUri": "urn:mpeg:dash:23003:3:audio_channel_configuration:2011",
+                                   "value": "[12]"}, ""),
+    "BaseURL": ({}, ""),
+}
+
+
+def check_rules(e):
+    assert e.tag.startswith(NS)
+    name = e.tag[len(NS):]
+    attributes, children = RULES[name]
+    for key, pattern in attributes.items():
+        value = e.get(key.rstrip("?"))
+        assert (key.endswith("?") and value is None) or re.fullmatch(pattern, value), (name, key, value)
+    assert set(e.attrib) <= {k.rstrip("?") for k in attributes}, (name, e.attrib)
+    assert re.fullmatch(children, " ".join(c.tag[len(NS):] for c in e)), name
+    for child in e:
+        check_rules(child)
+
+
+def timeline(adaptation):
+    """(start, duration) of each segment in ticks, and how many there are a second."""
+    template = adaptation.find(NS + "SegmentTemplate")
+    at, out = 0, []
+    for s in template.iter(NS + "S"):
+        for _ in range(int(s.get("r", 0)) + 1):
+            out.append((at, int(s.get("d"))))
+            at += int(s.get("d"))
+    assert template.find(f"{NS}SegmentTimeline/{NS}S").get("t") == "0"
+    return out, int(template.get("timescale"))
+
+
+def check_bytes(edge, folder, times, timescale):
+    """Each S is what the boxes of its segment say [29]."""
+    assert boxes.parse_init(edge.ok(folder + "init.mp4")).timescale == timescale
+    for k, (start, duration) in enumerate(times):
+        fragments = boxes.parse_segment(edge.ok(f"{folder}{k}.m4s"))
+        assert (fragments[0].time, sum(f.duration for f in fragments)) == (start, duration), (folder, k)
+    assert edge.get(f"{folder}{len(times)}.m4s").status == 404
+
+
+@pytest.mark.parametrize("name", ["base.mp4", "2997.mkv", "noaudio.mp4", "one.mp4", "rot90.mp4"])
+def test_manifest(name, start, clip, media_dir):
+    edge = start(media_dir)
+    url = f"/{quote(clip(name))}/manifest.mpd"
+    answer = edge.get(url)
+    assert answer.status == 200 and answer.header("content-type") == "application/dash+xml"
+    mpd = xml.fromstring(answer.body)
+    check_rules(mpd)
+    hls = Playlist(edge, name)
+    wanted = {r: (folder, attrs) for r, folder, attrs in hls.renditions()}
+    ends = {}
+    for adaptation in mpd.iter(NS + "AdaptationSet"):
+        times, timescale = timeline(adaptation)
+        ends[adaptation.get("contentType")] = Fraction(sum(times[-1]), timescale)
+        for r in adaptation.iter(NS + "Representation"):
+            folder, attrs = wanted.pop(r.get("id"))
+            assert urljoin(url, r.find(NS + "BaseURL").text) == folder
+            check_bytes(edge, folder, times, timescale)
+            check_promises(r, attrs, edge.ok(folder + "init.mp4"))
+    assert not wanted
+    length = Fraction(mpd.get("mediaPresentationDuration")[2:-1])
+    assert 0 <= length - ends["video"] < Fraction(1, 10**6)
+
+
+def check_promises(r, attrs, init):
+    """The same as HLS says, and as the bytes are [28]."""
+    track = boxes.parse_init(init)
+    if track.kind != "vide":
+        assert int(r.get("audioSamplingRate")) == track.timescale
+        return
+    assert r.get("codecs") in attrs["CODECS"].split(",")
+    assert f"{r.get('width')}x{r.get('height')}" == attrs["RESOLUTION"] == f"{track.width}x{track.height}"
+    assert f"{float(Fraction(r.get('frameRate'))):.3f}" == attrs["FRAME-RATE"]
+    assert int(r.get("bandwidth")) <= int(attrs["BANDWIDTH"])
+
+
+def test_sound_alone(sound, start):
+    edge = start(sound)
+    mpd = xml.fromstring(edge.ok("/sound.mp4/manifest.mpd"))
+    check_rules(mpd)
+    [adaptation] = mpd.iter(NS + "AdaptationSet")
+    times, timescale = timeline(adaptation)
+    [r] = adaptation.iter(NS + "Representation")
+    check_bytes(edge, urljoin("/sound.mp4/manifest.mpd", r.find(NS + "BaseURL").text), times, timescale)
+
+
+def test_entered_by_the_manifest_alone(start, clip, media_dir):
+    """Its URLs are good without master.m3u8 having been asked for, also after a restart with another ladder."""
+    name = clip("short.mp4")
+    before = start(media_dir)
+    mpd = xml.fromstring(before.ok(f"/{name}/manifest.mpd"))
+    folder = urljoin(f"/{name}/manifest.mpd", next(mpd.iter(NS + "BaseURL")).text)
+    body = before.ok(folder + "0.m4s")
+    assert before.stop() == 0
+    after = start(media_dir, config={"ladder": [{"short_side": 90, "maxrate": 100000, "crf": 30}]}, cache=before.cache)
+    assert after.ok(folder + "0.m4s") == body
+    assert after.ok(folder + "init.mp4")
+
+
+def test_compressed(start, clip, media_dir):
+    edge = start(media_dir)
+    url = f"/{clip('short.mp4')}/manifest.mpd"
+    plain, packed = edge.get(url), edge.get(url, {"Accept-Encoding": "gzip"})
+    assert packed.header("content-encoding") == "gzip" and packed.header("etag") != plain.header("etag")
+    assert "max-age" in plain.header("cache-control") and "immutable" not in plain.header("cache-control")
+    assert edge.get(url, {"If-None-Match": plain.header("etag")}).status == 304
