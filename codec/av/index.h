@@ -37,9 +37,10 @@ struct index_track {
     int64_t end;            // presentation end in ticks (edit list applied); INT64_MAX: open
     int64_t codec_delay_ns; // decoded audio to drop at the start (Matroska CodecDelay)
     struct strip strip;
-    char language[4]; // "und" if unknown
-    bool enabled;     // default / enabled flag
-    bool refused;     // edit list beyond what we follow, encryption, ... (why says it)
+    char language[4];  // "und" if unknown
+    bool enabled;      // default / enabled flag
+    bool decode_times; // pts are times of decoding (Matroska's V_MS/VFW/FOURCC)
+    bool refused;      // edit list beyond what we follow, encryption, ... (why says it)
     char why[120];
 };
 

@@ -223,6 +223,14 @@ static bool is_track(struct reader entry)
     return codec && (type == 1 || type == 2 || type == 0x11 || type == 0x21);
 }
 
+// Strings may be padded with zeros.
+static bool text_is(struct reader r, const char *text)
+{
+    const size_t n = reader_left(&r);
+    const uint8_t *const p = get_bytes(&r, n);
+    return p && strnlen((const char *)p, n) == strlen(text) && memcmp(p, text, strlen(text)) == 0;
+}
+
 static void parse_track(struct index_track *t, struct track *k, struct reader entry)
 {
     uint32_t id;
@@ -248,6 +256,9 @@ static void parse_track(struct index_track *t, struct track *k, struct reader en
             break;
         case ID_DEFAULT_DURATION:
             k->default_duration = v;
+            break;
+        case ID_CODEC:
+            t->decode_times = text_is(body, "V_MS/VFW/FOURCC");
             break;
         case ID_CODEC_DELAY:
             t->codec_delay_ns = v < 1000000000 ? (int64_t)v : 0;

@@ -110,6 +110,26 @@ static enum codec_id codec_of(enum AVCodecID id)
     return CODEC_NONE;
 }
 
+// Whether its pictures may come in another order than they are decoded in.
+static bool may_reorder(enum codec_id c)
+{
+    switch (c) {
+    case CODEC_MSMPEG4V2:
+    case CODEC_MSMPEG4V3:
+    case CODEC_WMV1:
+    case CODEC_WMV2:
+    case CODEC_H263:
+    case CODEC_FLV1:
+    case CODEC_THEORA:
+    case CODEC_MJPEG:
+    case CODEC_PRORES:
+    case CODEC_DNXHD:
+        return false;
+    default:
+        return true;
+    }
+}
+
 static AVStream *stream_of(const struct probe *p, const struct index_track *t)
 {
     const AVFormatContext *ctx = p->demux.ctx;
@@ -126,6 +146,11 @@ static int check_track(const struct index_track *t, const AVStream *st, const st
     if (!st || st->codecpar->codec_type != type || !codec_of(st->codecpar->codec_id))
         return fail_with(why, -E_UNSUPPORTED, "%s of the kind %s is not supported", kind,
                          st ? avcodec_get_name(st->codecpar->codec_id) : "none");
+    if (t->decode_times && may_reorder(codec_of(st->codecpar->codec_id)))
+        return fail_with(why, -E_UNSUPPORTED,
+                         "%s in Matroska's compatibility mode, which tells no presentation times, "
+                         "is not supported",
+                         avcodec_get_name(st->codecpar->codec_id));
     if (t->sample_count == 0)
         return fail_with(why, -E_CORRUPT,
                          t->lost ? "the file ends before its %s" : "its %s is empty", kind);

@@ -51,10 +51,31 @@ static int opus_samples(const uint8_t *head)
     return frame * frames <= 5760 ? frame * frames : 0;
 }
 
+// Whether all packets decode to as many samples as the first ones.  (FLAC may say
+// otherwise, and the last packet of it and ALAC is shorter: an MP4 tells how long each
+// is, the times of a Matroska file are too coarse for that.)
+static bool is_even(const struct times *k)
+{
+    switch (k->codec) {
+    case CODEC_AAC:
+    case CODEC_MP2:
+    case CODEC_MP3:
+    case CODEC_AC3:
+    case CODEC_EAC3:
+    case CODEC_DTS:
+        return true;
+    case CODEC_FLAC:
+    case CODEC_ALAC:
+        return k->t->heads;
+    default:
+        return false;
+    }
+}
+
 // What sample i decodes to; 0 = unknown.
 static int64_t duration(const struct times *k, int i)
 {
-    if (k->codec == CODEC_AAC || k->codec == CODEC_MP3)
+    if (is_even(k))
         return k->frame_samples;
     if (k->t->heads && k->codec == CODEC_OPUS)
         return opus_samples(k->t->heads[i]);

@@ -267,7 +267,10 @@ static const struct {
       { "vp9", 128, 96, SQUARE, .depth = 8, UNTAGGED, .fps_num = 25, .fps_den = 1, .frames = 75,
         .constant = 1, .shown = 75, .audio = "opus", .rate = 48000, .channels = 1,
         .first = -7 * 48 - 312 } },
-    { "ac3.mkv", FFMPEG PICTURE SINE X264 "-c:a ac3 ac3.mkv", { H264_3S } },
+    { "ac3.mkv",
+      FFMPEG PICTURE SINE X264 "-c:a ac3 ac3.mkv",
+      { H264_3S, .audio = "ac3", .rate = 48000, .channels = 1, .first = -5 * 48 } },
+    { "wma.mkv", FFMPEG PICTURE SINE X264 "-c:a wmav2 wma.mkv", { H264_3S } },
     // VP8 in two passes has packets of pictures that are never shown.
     { "hidden.webm",
       "for p in 1 2; do " FFMPEG "-f lavfi -i mandelbrot=s=128x96:r=25 -t 4 -c:v libvpx -pass $p "
@@ -411,7 +414,9 @@ static const struct {
     { "empty", ": >empty", -E_UNSUPPORTED, "no MP4" },
     { "ftyp", "head -c 32 plain.mp4 >ftyp", -E_CORRUPT, "no moov" },
     { "half.mp4", "head -c 20000 plain.mp4 >half.mp4", -E_CORRUPT, "no moov" },
-    { "theora.mkv", FFMPEG PICTURE "-c:v libtheora theora.mkv", -E_UNSUPPORTED, "theora" },
+    { "ffv1.mkv", FFMPEG PICTURE "-c:v ffv1 ffv1.mkv", -E_UNSUPPORTED, "ffv1" },
+    { "vfw.mkv", FFMPEG PICTURE "-c:v wmv2 vfw.mkv && sed -i s/WMV2/XVID/ vfw.mkv", -E_UNSUPPORTED,
+      "presentation times" },
     { "magicyuv.mkv", FFMPEG PICTURE "-c:v magicyuv magicyuv.mkv", -E_UNSUPPORTED, "magicyuv" },
     { "encrypted.mp4",
       FFMPEG "-i plain.mp4 -c copy -encryption_scheme cenc-aes-ctr -encryption_key "
