@@ -5,7 +5,7 @@
 // Levels: error = somebody should look; warn = handled, but not as it should
 // be; info = a change of state or one access; debug = for us, never per frame.
 // Control bytes in the text are printed as \xNN, so a hostile name cannot
-// forge a line.  Thread-safe; a line is one write.
+// forge a line.  Thread-safe; a write is one line, or after log_start several whole ones.
 //
 // log_line writes the line itself, and waits where standard error does; after
 // log_start it only puts it on a queue.  A process that may not write takes its lines
@@ -25,7 +25,8 @@ enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 void log_set_level(enum log_level level);
 bool log_enabled(enum log_level level);
 
-// Starts a thread that writes the lines; from here on log_line does not block.  What
+// Starts a thread that writes the lines, within a few milliseconds; from here on
+// log_line does not block, and whoever ends the process calls log_flush first.  What
 // the queue has no room for, because nobody reads standard error fast enough, is
 // dropped, counted (STAT_log_lines_dropped_total) and told when it goes on.  Once.
 void log_start(void);

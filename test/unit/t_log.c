@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -97,11 +98,40 @@ static void nobody_reads(void **state)
     assert_int_equal(stat_get(STAT_log_lines_dropped_total), dropped);
 }
 
+// What piles up while a write is stuck goes in few writes, each of whole lines.
+static void lines_gather(void **state)
+{
+    (void)state;
+    enum { N = 2000 };
+    static char got[1 << 17];
+    int ends[2], count = 0, writes = 0;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, ends), 0);
+    real = dup(STDERR_FILENO);
+    dup2(ends[1], STDERR_FILENO);
+    close(ends[1]);
+    const int64_t before = stat_get(STAT_log_lines_dropped_total);
+    for (int i = 0; i < N; i++)
+        log_info("test", "%0200d", i);
+    const int want = N - (int)(stat_get(STAT_log_lines_dropped_total) - before);
+    while (count < want) {
+        const ssize_t n = read(ends[0], got, sizeof got);
+        assert_true(n > 0 && got[n - 1] == '\n');
+        for (ssize_t i = 0; i < n; i++)
+            count += got[i] == '\n';
+        writes++;
+    }
+    assert_true(writes < want / 4);
+    dup2(real, STDERR_FILENO);
+    close(real);
+    close(ends[0]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(lines_as_they_are, open_pipe, close_pipe),
         cmocka_unit_test_setup_teardown(nobody_reads, open_pipe, close_pipe),
+        cmocka_unit_test(lines_gather),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
