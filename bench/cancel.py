@@ -23,28 +23,33 @@ from measure import Server, cpu, generated, number, remuxed, rung_url
 BOUND = 0.2
 WATCHED = 0.6  # seconds without CPU time after which nothing more is to come
 STEP = 0.0005
+PATIENCE = 30
 
 
-class Worker(list):
-    """CPU clocks of the workers; one that has died has stopped."""
+class Clocks:
+    """CPU clocks of a server's workers.  One that has died has stopped, and another may take its place."""
+
+    def __init__(self, server):
+        self.server, self.seen = server, {}
 
     def busy(self):
-        total = 0
-        for pid in self:
+        for pid in self.server.workers():
             try:
-                total += cpu(pid)
+                self.seen[pid] = cpu(pid)
             except OSError:
                 pass
-        return total
+        return sum(self.seen.values())
 
 
 def leave(server, url, delay):
     """Seconds from close() until the workers ran for the last time."""
-    workers = Worker(server.workers())
+    workers = Clocks(server)
     idle = workers.busy()
     s = socket.create_connection(("127.0.0.1", server.port))
     s.sendall(f"GET {url} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    late = time.monotonic() + PATIENCE
     while workers.busy() < idle + delay:  # so far into the work, whatever else the machine does
+        assert time.monotonic() < late, "the work does not take so much CPU time"
         time.sleep(STEP)
     s.close()
     closed = last = time.monotonic()
