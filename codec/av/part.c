@@ -95,12 +95,22 @@ static int take_packet(struct part *p)
     return rc;
 }
 
-// frame NULL: no more comes.
+static bool is_stopped(struct part *p)
+{
+    lock(&p->lock);
+    const bool stop = p->stop;
+    unlock(&p->lock);
+    return stop;
+}
+
+// frame NULL: no more comes.  The encoder may have many pictures to code then.
 static int encode(struct part *p, const AVFrame *frame)
 {
     const int64_t start = clock_us();
     int rc = avcodec_send_frame(p->encoder, frame), taken = 0;
     while (rc >= 0 && taken == 0 && p->packets < p->order.frames) {
+        if (is_stopped(p))
+            return -E_CANCELLED;
         rc = avcodec_receive_packet(p->encoder, p->packet);
         if (rc < 0)
             break;
@@ -217,25 +227,28 @@ const uint8_t *part_headers(const struct part *p, size_t *n)
     return p->encoder->extradata;
 }
 
-int part_give(struct part *p, const AVFrame *frame, int ahead, const struct why *why)
+int part_give(struct part *p, const AVFrame *frame, int ahead, int wait_ms, const struct why *why)
 {
     assert(ahead > 0 && ahead <= PART_AHEAD_MAX);
     AVFrame *copy = av_frame_clone(frame);
     if (!copy)
         return fail_with(why, -E_NO_MEMORY, "no memory for a picture");
-    p->given++;
+    const int64_t deadline = clock_ms() + wait_ms;
     lock(&p->lock);
     while (p->queued >= ahead && !p->ended)
-        pthread_cond_wait(&p->changed, &p->lock);
+        if (!cond_wait_until(&p->changed, &p->lock, deadline))
+            break;
     const int err = p->ended ? p->err : 0;
-    if (!p->ended) {
+    const bool room = p->queued < ahead && !p->ended;
+    if (room) {
         p->queue[(p->head + p->queued++) % PART_AHEAD_MAX] = copy;
         copy = NULL;
         pthread_cond_broadcast(&p->changed);
     }
     unlock(&p->lock);
     av_frame_free(&copy);
-    return err < 0 ? fail_with(why, err, "%s", p->detail) : 0;
+    p->given += room;
+    return err < 0 ? fail_with(why, err, "%s", p->detail) : room;
 }
 
 bool part_is_fed(const struct part *p)

@@ -36,10 +36,11 @@ int part_start(struct part **out, const struct part_order *order, const struct w
 // The headers its encoder writes (of all parts the same); valid while the part lives.
 const uint8_t *part_headers(const struct part *p, size_t *n);
 
-// Gives the next picture (a reference is taken; its pts is ignored).  Waits while
-// ahead of them (at most PART_AHEAD_MAX) are on their way to the encoder.  0, or a
-// negative enum err with why filled in: no memory, or what the encoder met.
-int part_give(struct part *p, const AVFrame *frame, int ahead, const struct why *why);
+// Gives the next picture (a reference is taken; its pts is ignored).  Waits, at most
+// wait_ms, while ahead of them (at most PART_AHEAD_MAX) are on their way to the encoder.
+// 1 when it was taken, 0 when there was no room, or a negative enum err with why filled
+// in: no memory, or what the encoder met.
+int part_give(struct part *p, const AVFrame *frame, int ahead, int wait_ms, const struct why *why);
 
 // True when it was given all its pictures.
 bool part_is_fed(const struct part *p);

@@ -141,14 +141,23 @@ static bool part_is_due(const struct video *v)
     return v->sending == v->begun || part_is_fed(v->parts[v->begun - 1]);
 }
 
+static int give(struct video *v)
+{
+    int rc;
+    while ((rc = part_give(v->parts[v->begun - 1], v->shown, ahead(v), CANCEL_POLL_MS, v->why)) ==
+           0)
+        if (cancelled(v))
+            return fail_with(v->why, -E_CANCELLED, "cancelled");
+    v->stats->frames_encoded += rc > 0;
+    return rc < 0 ? rc : 0;
+}
+
 // Gives v->shown to the part whose turn it is.
 static int encode_shown(struct video *v)
 {
     int rc = part_is_due(v) ? begin_part(v) : 0;
-    if (rc < 0)
-        return rc;
-    rc = part_give(v->parts[v->begun - 1], v->shown, ahead(v), v->why);
-    v->stats->frames_encoded++;
+    if (rc == 0)
+        rc = give(v);
     return rc == 0 && v->sending < v->begun ? send(v, false) : rc;
 }
 

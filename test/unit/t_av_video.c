@@ -446,17 +446,21 @@ static AVFrame *spoil(const AVFrame *frame)
 
 // The linker puts this in front of part_give.  Who is slow comes back from it with a
 // part's last picture only when the part has ended and all of it was taken.
-int __real_part_give(struct part *p, const AVFrame *frame, int ahead, const struct why *why);
-int __wrap_part_give(struct part *p, const AVFrame *frame, int ahead, const struct why *why);
-int __wrap_part_give(struct part *p, const AVFrame *frame, int ahead, const struct why *why)
+int __real_part_give(struct part *p, const AVFrame *frame, int ahead, int wait_ms,
+                     const struct why *why);
+int __wrap_part_give(struct part *p, const AVFrame *frame, int ahead, int wait_ms,
+                     const struct why *why);
+int __wrap_part_give(struct part *p, const AVFrame *frame, int ahead, int wait_ms,
+                     const struct why *why)
 {
     AVFrame *f = spoiled == 0 ? spoil(frame) : NULL;
-    spoiled -= spoiled >= 0;
-    int rc = __real_part_give(p, f ? f : frame, ahead, why);
+    const int given = __real_part_give(p, f ? f : frame, ahead, wait_ms, why);
     av_frame_free(&f);
-    while (rc == 0 && slow && part_is_fed(p))
-        rc = part_take(p, slow, 1000, why);
-    return rc < 0 ? rc : 0;
+    spoiled -= given > 0 && spoiled >= 0;
+    int taken = 0;
+    while (given > 0 && taken == 0 && slow && part_is_fed(p))
+        taken = part_take(p, slow, 1000, why);
+    return taken < 0 ? taken : given;
 }
 
 // ---- tests
