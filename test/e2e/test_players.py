@@ -28,7 +28,7 @@ LONG = [
     ("shaka", "vp9.webm", 25, 325, 0),
     ("dash", "rot90.mp4", 25, 325, 90),
     ("dash", "23976.mp4", 24000 / 1001, 312, 0),
-    ("dash", "noaudio.mp4", 25, 325, 0),
+    ("dash", "vp9.webm", 25, 325, 0),
     ("native", "base.mp4", 25, 325, 0),
     ("native", "rot90.mp4", 25, 325, 90),
 ]
