@@ -186,6 +186,7 @@ function playNative() {
 }
 
 byId('entry').textContent = src;
+byId('manifest').textContent = byId('manifest').href;
 if (window.Hls && Hls.isSupported()) playWithHls();
 else if (video.canPlayType('application/vnd.apple.mpegurl')) playNative();
 else complain(window.Hls ? 'this browser cannot play HLS'

@@ -21,6 +21,9 @@ CLIPS = {
     "phone-av1-hdr10-portrait.mp4": ("30000/1001", 127),
     "iphone-hevc10-hlg-dovi-rot90-elst.mp4": ("30000/1001", 76),
     "android-2160p60-portrait-rot90.mp4": ("60", 18),
+    "bbb-480p24-msmpeg4v2-mp3.mkv": ("24", 100),
+    "city-240p60-fragmented-15s.mp4": ("60", 932),
+    "nasa-multitrack-2v-2a-2s.mp4": ("25", 325),
 }
 SHORT = {"bear-161x121-vp9-odd.webm", "bbb-800x640-sar64_45-bpyramid.mp4"}
 PORTRAIT = {"phone-av1-hdr10-portrait.mp4", "iphone-hevc10-hlg-dovi-rot90-elst.mp4",
