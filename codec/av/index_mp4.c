@@ -24,6 +24,7 @@
 
 #define MOOV_MAX (64 * MIB)
 #define MOOF_MAX (16 * MIB)
+#define PCM_FRAMES 1024 // that one sample of ours has; libavformat's have as many
 
 #define TYPE(a, b, c, d) ((uint32_t)(a) << 24 | (b) << 16 | (c) << 8 | (d))
 
@@ -52,7 +53,8 @@ struct trak {
     bool has_stts, has_stss, has_stsz, has_stsc, has_stco, wide_offsets;
     uint32_t size_all; // size of every sample, or 0
     uint32_t size_count;
-    int size_bits; // of one entry of stsz
+    int size_bits;      // of one entry of stsz
+    uint32_t pcm_frame; // bytes that the sample entry tells of each sample, 0: it is not PCM
     struct defaults trex;
     int64_t next_dts; // where the next fragment begins unless it says otherwise
 };
@@ -297,12 +299,52 @@ static bool is_encrypted(uint32_t entry)
            entry == TYPE('d', 'r', 'm', 'i') || entry == TYPE('d', 'r', 'm', 's');
 }
 
+// Bytes of one channel's value; bits as the sample entry says, which is right for some.
+static uint32_t pcm_bytes(uint32_t entry, uint32_t bits)
+{
+    switch (entry) {
+    case TYPE('s', 'o', 'w', 't'):
+    case TYPE('t', 'w', 'o', 's'):
+        return bits == 8 || bits == 16 ? bits / 8 : 0;
+    case TYPE('r', 'a', 'w', ' '):
+        return bits == 8 ? 1 : 0;
+    case TYPE('u', 'l', 'a', 'w'):
+    case TYPE('a', 'l', 'a', 'w'):
+        return 1;
+    case TYPE('i', 'n', '2', '4'):
+        return 3;
+    case TYPE('i', 'n', '3', '2'):
+    case TYPE('f', 'l', '3', '2'):
+        return 4;
+    default:
+        return 0;
+    }
+}
+
+// Bytes of a sample by a sound description (QuickTime File Format Specification,
+// "Sound Sample Descriptions"): version 2 says it, before that it is to be counted.
+static uint32_t pcm_frame(uint32_t entry, struct reader r)
+{
+    get_bytes(&r, 8);
+    const uint32_t version = get_be16(&r);
+    get_bytes(&r, 6);
+    const uint32_t channels = get_be16(&r), bits = get_be16(&r);
+    if (version < 2)
+        return r.bad ? 0 : channels * pcm_bytes(entry, bits);
+    get_bytes(&r, 8 + 28); // ... up to constBytesPerAudioPacket
+    const uint32_t bytes = get_be32(&r), frames = get_be32(&r);
+    return !r.bad && entry == TYPE('l', 'p', 'c', 'm') && frames == 1 ? bytes : 0;
+}
+
 static void parse_stsd(struct trak *t, struct reader r)
 {
     struct reader body;
     version_of(&r, NULL);
     get_be32(&r);
-    if (next_box(&r, &t->entry, &body) && is_encrypted(t->entry))
+    if (!next_box(&r, &t->entry, &body))
+        return;
+    t->pcm_frame = pcm_frame(t->entry, body);
+    if (is_encrypted(t->entry))
         t->refused = "encrypted";
 }
 
@@ -448,6 +490,7 @@ struct walk {
     uint32_t next_sync; // number of the next sync sample, 0 = no more
     uint32_t i;         // sample
     int64_t dts;
+    bool pcm;
 };
 
 static bool take_sync(struct walk *w)
@@ -496,11 +539,42 @@ static int walk_sample(struct mp4 *m, struct trak *k, struct index_track *t, str
     return rc;
 }
 
+// All of a chunk of PCM, which has a table entry for each of its samples, in larger ones.
+static int walk_pcm_chunk(struct mp4 *m, struct trak *k, struct index_track *t, struct walk *w,
+                          int64_t offset)
+{
+    int rc = 1;
+    uint32_t left = w->stsc.per_chunk;
+    left = left < k->size_count - w->i ? left : k->size_count - w->i;
+    while (rc == 1 && left > 0) {
+        const uint32_t n = left < PCM_FRAMES ? left : PCM_FRAMES;
+        const struct sample s = {
+            .offset = offset, .pts = w->dts, .size = n * k->pcm_frame, .duration = n, .sync = true
+        };
+        rc = add_sample(m, t, &s);
+        offset += s.size;
+        w->dts += n;
+        w->i += n;
+        left -= n;
+    }
+    return rc;
+}
+
+// Whether each sample lasts one tick: then its rate is that of the track.
+static bool is_pcm(const struct trak *k, const struct index_track *t)
+{
+    struct runs stts = { .r = k->stts };
+    return t->audio && k->pcm_frame > 0 && k->pcm_frame <= 256 && next_run(&stts) &&
+           stts.value == 1 && reader_left(&stts.r) == 0;
+}
+
 // All samples of one chunk; as add_sample.
 static int walk_chunk(struct mp4 *m, struct trak *k, struct index_track *t, struct walk *w)
 {
     int64_t offset = get_offset(&k->stco, k->wide_offsets ? 8 : 4);
     int rc = 1;
+    if (w->pcm)
+        return walk_pcm_chunk(m, k, t, w, offset);
     for (uint32_t n = 0; rc == 1 && n < w->stsc.per_chunk && w->i < k->size_count; n++) {
         const uint32_t size = size_of(k, w->i);
         rc = walk_sample(m, k, t, w, offset);
@@ -515,6 +589,7 @@ static int walk_tables(struct mp4 *m, struct trak *k, struct index_track *t)
     if (k->has_stss)
         w.next_sync = reader_left(&w.stss) ? get_be32(&w.stss) : 1;
     load_chunk_run(&w.stsc);
+    w.pcm = is_pcm(k, t);
     uint32_t entry = 0;
     int rc = 1;
     for (uint32_t c = 1; rc == 1 && w.i < k->size_count && reader_left(&k->stco); c++) {

@@ -265,11 +265,22 @@ static int compare(struct probe *p, const struct chosen *c)
     return p->index.container == CONTAINER_MP4 ? compare_entries(p, c) : 0;
 }
 
+// As with other faults of the sound, pictures play without it.
+static int compare_sound(struct probe *p)
+{
+    const int rc = compare(p, &p->audio);
+    if (rc != -E_UNSUPPORTED || !p->video.track)
+        return rc;
+    log_info("probe", "the sound is left out: %s", p->why->cap ? p->why->line : "unusable");
+    p->audio = (struct chosen){ 0 };
+    return 0;
+}
+
 static int compare_all(struct probe *p)
 {
     int rc = compare(p, &p->video);
     if (rc == 0)
-        rc = compare(p, &p->audio);
+        rc = compare_sound(p);
     if (rc == 0 && p->index.container == CONTAINER_MATROSKA)
         rc = compare_packets(p, p->video.track ? &p->video : &p->audio);
     return rc;

@@ -20,7 +20,8 @@ struct times {
     enum codec_id codec;
     int rate, frame_samples;
     struct sound_origin t0;
-    int64_t delay; // samples
+    int64_t delay;      // samples
+    uint32_t pcm_frame; // bytes of a sample of all channels, 0: not PCM
     AVVorbisParseContext *vorbis;
 
     struct sample *out;
@@ -72,9 +73,36 @@ static bool is_even(const struct times *k)
     }
 }
 
+// Of PCM: bytes of one value; 0 for other kinds.
+static int value_bytes(enum codec_id codec)
+{
+    switch (codec) {
+    case CODEC_PCM_U8:
+    case CODEC_PCM_S8:
+    case CODEC_PCM_MULAW:
+    case CODEC_PCM_ALAW:
+        return 1;
+    case CODEC_PCM_S16LE:
+    case CODEC_PCM_S16BE:
+        return 2;
+    case CODEC_PCM_S24LE:
+    case CODEC_PCM_S24BE:
+        return 3;
+    case CODEC_PCM_S32LE:
+    case CODEC_PCM_S32BE:
+    case CODEC_PCM_F32LE:
+    case CODEC_PCM_F32BE:
+        return 4;
+    default:
+        return 0;
+    }
+}
+
 // What sample i decodes to; 0 = unknown.
 static int64_t duration(const struct times *k, int i)
 {
+    if (k->pcm_frame)
+        return k->t->samples[i].size / k->pcm_frame;
     if (is_even(k))
         return k->frame_samples;
     if (k->t->heads && k->codec == CODEC_OPUS)
@@ -154,6 +182,7 @@ int sound_times(struct audio_track *a, const struct index_track *t, int frame_sa
                        .rate = a->sample_rate,
                        .frame_samples = frame_samples > 0 ? frame_samples : 1,
                        .t0 = t0 };
+    k.pcm_frame = (uint32_t)(value_bytes(a->codec) * a->channels);
     k.delay = muldiv_round(t->codec_delay_ns, a->sample_rate, 1000000000);
     k.out = malloc(((size_t)t->sample_count + 1) * sizeof *k.out);
     if (!k.out)

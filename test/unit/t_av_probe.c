@@ -270,6 +270,9 @@ static const struct {
     { "ac3.mkv",
       FFMPEG PICTURE SINE X264 "-c:a ac3 ac3.mkv",
       { H264_3S, .audio = "ac3", .rate = 48000, .channels = 1, .first = -5 * 48 } },
+    { "pcm.mov",
+      FFMPEG PICTURE SINE X264 "-c:a pcm_s24be pcm.mov",
+      { H264_3S, .audio = "pcm_s24be", .rate = 48000, .channels = 1 } },
     { "wma.mkv", FFMPEG PICTURE SINE X264 "-c:a wmav2 wma.mkv", { H264_3S } },
     // VP8 in two passes has packets of pictures that are never shown.
     { "hidden.webm",
