@@ -18,6 +18,7 @@ from edge import Playlist
 from sounds import BLOCK, FRAME, UNSOUND, WINDOW, recipe
 
 OPUS, VORBIS, MP3 = "libopus -b:a 192k", "libvorbis -b:a 192k", "libmp3lame -b:a 256k"
+PCM = ("pcm_u8", "pcm_s8", "pcm_s16be", "pcm_s24le", "pcm_s32le", "pcm_s32be", "pcm_f32be", "pcm_alaw")
 VARIABLE = (OPUS, VORBIS)  # their frames differ in length, and Matroska gives them times in milliseconds
 SILENT = 1e-4              # -80 dBFS
 
@@ -61,6 +62,7 @@ PLACES = table(
     recipe("pcm-f32.mov", codec="pcm_f32le", channels=6),
     recipe("pcm-ulaw.mov", codec="pcm_mulaw", rate=22050, channels=1),
     recipe("pcm.mkv", codec="pcm_s24le", rate=44100),
+    *(recipe(f"{kind}.mov", codec=kind, channels=1) for kind in PCM),
     recipe("mp2.mkv", codec="mp2 -b:a 384k"),
     recipe("ac3.mp4", codec="ac3 -b:a 640k"),
     recipe("ac3.mkv", codec="ac3 -b:a 640k", rate=44100),
@@ -98,7 +100,8 @@ def check_length(playlist, audio, r):
     assert exact.frame_count(audio) == packets and end * audio.init.timescale == packets * FRAME
 
 
-@pytest.mark.parametrize("name", names(PLACES, "opus.mkv", "late.mkv", "longer.mkv", "ten-minutes.mkv"))
+@pytest.mark.parametrize("name", names(PLACES, "opus.mkv", "late.mkv", "longer.mkv", "ten-minutes.mkv",
+                                       *(f"{kind}.mov" for kind in PCM)))
 def test_place(name, start, sound_dir, tmp_path):
     r = PLACES[name]
     path = sounds.make(sound_dir, r)
