@@ -18,11 +18,9 @@ static void put_duration(struct buf *out, const char *name, int64_t num, int64_t
     buf_printf(out, " %s=\"PT%" PRId64 ".%06" PRId64 "S\"", name, us / 1000000, us % 1000000);
 }
 
-// Where segment k of a rendition starts, in ticks of its track.
-static int64_t start(const struct plan *p, const struct rendition *r, int k)
+static int64_t ticks(const struct plan *p, const struct rendition *r, int k)
 {
-    return r->video ? segtab_frame(&p->table, k) * p->table.fps.den
-                    : segtab_audio_frame(&p->table, k, r->a.sample_rate) * AUDIO_FRAME;
+    return plan_segment_start(p, r, k + 1) - plan_segment_start(p, r, k);
 }
 
 // Segments that are equally long are one S: r counts those behind the first.
@@ -30,10 +28,9 @@ static void put_timeline(struct buf *out, const struct plan *p, const struct ren
 {
     buf_puts(out, "<SegmentTimeline>\n");
     for (int k = 0, next; k < p->table.count && !out->failed; k = next) {
-        const int64_t d = start(p, r, k + 1) - start(p, r, k);
-        for (next = k + 1; next < p->table.count; next++)
-            if (start(p, r, next + 1) - start(p, r, next) != d)
-                break;
+        const int64_t d = ticks(p, r, k);
+        for (next = k + 1; next < p->table.count && ticks(p, r, next) == d;)
+            next++;
         buf_puts(out, k ? "<S" : "<S t=\"0\"");
         buf_printf(out, " d=\"%" PRId64 "\"", d);
         if (next > k + 1)

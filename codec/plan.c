@@ -120,6 +120,12 @@ bool plan_fits(const struct plan *p, const struct media *m)
     return true;
 }
 
+int64_t plan_segment_start(const struct plan *p, const struct rendition *r, int k)
+{
+    return r->video ? segtab_frame(&p->table, k) * p->table.fps.den
+                    : segtab_audio_frame(&p->table, k, r->a.sample_rate) * AUDIO_FRAME;
+}
+
 int64_t plan_audio_maxrate(const struct plan *p, const struct rendition *r)
 {
     const int64_t rate = r->bandwidth - audio_container(r, &p->table);

@@ -76,6 +76,11 @@ bool plan_fits(const struct plan *p, const struct media *m);
 // The rendition of that name, or NULL.
 const struct rendition *plan_find(const struct plan *p, const char *name);
 
+// Where segment k of r starts (k = table.count: where it ends), in ticks of its track:
+// fps.num of them a second for video, whose frames last fps.den each; the samples for
+// audio, whose frames last AUDIO_FRAME.
+int64_t plan_segment_start(const struct plan *p, const struct rendition *r, int k);
+
 // Bits per second that the AAC frames of no segment of r, an audio rendition, may exceed:
 // what its bandwidth leaves beside the container.
 int64_t plan_audio_maxrate(const struct plan *p, const struct rendition *r);

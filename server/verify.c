@@ -20,15 +20,9 @@ bool verify_segment(const struct plan *p, const struct rendition *r, int k, cons
     struct fmp4_summary got;
     if (fmp4_check(bytes, n, &got) < 0 || !got.begins_sync)
         return false;
-    const struct segtab *const t = &p->table;
-    if (r->video) {
-        return got.start == (uint64_t)(segtab_frame(t, k) * t->fps.den) &&
-               got.samples == segtab_frame(t, k + 1) - segtab_frame(t, k);
-    }
-    const int rate = r->a.sample_rate;
-    const int64_t first = segtab_audio_frame(t, k, rate);
-    return got.start == (uint64_t)(first * AUDIO_FRAME) &&
-           got.samples == segtab_audio_frame(t, k + 1, rate) - first;
+    const int64_t start = plan_segment_start(p, r, k), end = plan_segment_start(p, r, k + 1);
+    const int64_t each = r->video ? p->table.fps.den : AUDIO_FRAME;
+    return got.start == (uint64_t)start && got.samples == (end - start) / each;
 }
 
 bool verify_bandwidth(const struct plan *p, const struct rendition *r, int k, size_t n)

@@ -75,7 +75,7 @@ static void segments_are_what_was_ordered(void **state)
 {
     (void)state;
     const struct segtab *const t = &plan.table;
-    for (size_t i = 0; i < sizeof segments / sizeof *segments; i++) {
+    for (size_t i = 0; i < countof(segments); i++) {
         const struct rendition *const r = plan_find(&plan, segments[i].rendition);
         const int k = segments[i].k, rate = r->a.sample_rate;
         const int64_t first = r->video ? segtab_frame(t, k) : segtab_audio_frame(t, k, rate);
@@ -96,7 +96,7 @@ static void bandwidth_counts_by_the_playlist(void **state)
 {
     (void)state;
     static const char *const names[] = { "360p", "audio-0" };
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+    for (size_t i = 0; i < countof(names); i++) {
         const struct rendition *const r = plan_find(&plan, names[i]);
         for (int k = 0; k < plan.table.count; k++) {
             const int64_t bits = r->bandwidth * hls_segment_us(&plan, r, k) / 1000000;
