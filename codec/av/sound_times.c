@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include <libavcodec/avcodec.h>
 #include <libavcodec/vorbis_parser.h>
 
 #include "base/base.h"
@@ -76,26 +77,8 @@ static bool is_even(const struct times *k)
 // Of PCM: bytes of one value; 0 for other kinds.
 static int value_bytes(enum codec_id codec)
 {
-    switch (codec) {
-    case CODEC_PCM_U8:
-    case CODEC_PCM_S8:
-    case CODEC_PCM_MULAW:
-    case CODEC_PCM_ALAW:
-        return 1;
-    case CODEC_PCM_S16LE:
-    case CODEC_PCM_S16BE:
-        return 2;
-    case CODEC_PCM_S24LE:
-    case CODEC_PCM_S24BE:
-        return 3;
-    case CODEC_PCM_S32LE:
-    case CODEC_PCM_S32BE:
-    case CODEC_PCM_F32LE:
-    case CODEC_PCM_F32BE:
-        return 4;
-    default:
-        return 0;
-    }
+    const AVCodec *const decoder = avcodec_find_decoder_by_name(codec_decoder(codec));
+    return decoder ? av_get_bits_per_sample(decoder->id) / 8 : 0;
 }
 
 // What sample i decodes to; 0 = unknown.
