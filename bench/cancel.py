@@ -40,7 +40,6 @@ class Clocks:
                 pass
         return sum(self.seen.values())
 
-
     def died(self):
         return len(set(self.seen) - set(self.server.workers()))
 
