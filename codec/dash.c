@@ -46,7 +46,7 @@ static void put_template(struct buf *out, const struct plan *p, const struct ren
     buf_printf(out,
                "<SegmentTemplate timescale=\"%" PRId64 "\" startNumber=\"0\" "
                "initialization=\"init.mp4\" media=\"$Number$.m4s\">\n",
-               r->video ? p->table.fps.num : r->a.sample_rate);
+               r->kind == RENDITION_VIDEO ? p->table.fps.num : r->a.sample_rate);
     put_timeline(out, p, r);
     buf_puts(out, "</SegmentTemplate>\n");
 }
@@ -81,16 +81,18 @@ static void put_audio(struct buf *out, const struct rendition *r)
 }
 
 // The renditions of one kind, if there are any.
-static void put_set(struct buf *out, const struct media *m, const struct plan *p, bool video)
+static void put_set(struct buf *out, const struct media *m, const struct plan *p,
+                    enum rendition_kind kind)
 {
     const struct rendition *shared = NULL;
+    const bool video = kind == RENDITION_VIDEO;
     for (int i = 0; i < p->count; i++) {
         const struct rendition *const r = &p->renditions[i];
-        if (r->video != video)
+        if (r->kind != kind)
             continue;
         if (!shared) {
-            const char *const kind = video ? "video" : "audio";
-            buf_printf(out, "<AdaptationSet contentType=\"%s\" mimeType=\"%s/mp4\"", kind, kind);
+            const char *const type = video ? "video" : "audio";
+            buf_printf(out, "<AdaptationSet contentType=\"%s\" mimeType=\"%s/mp4\"", type, type);
             if (!video && strcmp(m->audio.language, "und") != 0)
                 buf_printf(out, " lang=\"%s\"", m->audio.language);
             buf_puts(out, " segmentAlignment=\"true\" startWithSAP=\"1\">\n");
@@ -113,7 +115,7 @@ int dash_manifest(struct buf *out, const struct media *m, const struct plan *p)
     // No segment is above the bandwidth, so one that is whole can be played.
     put_duration(out, "minBufferTime", p->target_duration, 1);
     buf_puts(out, ">\n<Period id=\"0\" start=\"PT0S\">\n");
-    put_set(out, m, p, true);
-    put_set(out, m, p, false);
+    put_set(out, m, p, RENDITION_VIDEO);
+    put_set(out, m, p, RENDITION_AUDIO);
     return buf_puts(out, "</Period>\n</MPD>\n");
 }

@@ -16,7 +16,7 @@
 static const struct rendition *find_audio(const struct plan *p)
 {
     for (int i = 0; i < p->count; i++)
-        if (!p->renditions[i].video)
+        if (p->renditions[i].kind == RENDITION_AUDIO)
             return &p->renditions[i];
     return NULL;
 }
@@ -71,7 +71,7 @@ static int start_variant(const struct plan *p, int64_t audio_rate)
 {
     int start = -1;
     for (int i = 0; i < p->count; i++) {
-        if (!p->renditions[i].video)
+        if (p->renditions[i].kind != RENDITION_VIDEO)
             continue;
         start = i;
         if (p->renditions[i].bandwidth + audio_rate <= START_RATE)
@@ -94,15 +94,15 @@ int hls_master(struct buf *out, const struct media *m, const struct plan *p)
         put_group(out, m, audio);
     put_video(out, &p->renditions[start], audio);
     for (int i = 0; i < p->count; i++)
-        if (p->renditions[i].video && i != start)
+        if (p->renditions[i].kind == RENDITION_VIDEO && i != start)
             put_video(out, &p->renditions[i], audio);
     return buf_error(out);
 }
 
 static int64_t start_us(const struct plan *p, const struct rendition *r, int k)
 {
-    return r->video ? segtab_start_us(&p->table, k)
-                    : segtab_audio_start_us(&p->table, k, r->a.sample_rate);
+    return r->kind == RENDITION_VIDEO ? segtab_start_us(&p->table, k)
+                                      : segtab_audio_start_us(&p->table, k, r->a.sample_rate);
 }
 
 // A difference of rounded starts, so that any run of them adds up.

@@ -121,7 +121,7 @@ static void add(struct plan *p, const struct conf *conf, const struct media *m, 
 {
     assert(p->count < PLAN_RENDITIONS);
     struct rendition *r = &p->renditions[p->count++];
-    r->video = true;
+    r->kind = RENDITION_VIDEO;
     snprintf(r->name, sizeof r->name, "%dp", s.short_side);
     r->v = (struct video_settings){
         .width = s.upright ? s.short_side : s.long_side,

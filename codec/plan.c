@@ -74,6 +74,7 @@ static void add_audio(struct plan *p, const struct conf *conf, const struct medi
 {
     assert(p->count < PLAN_RENDITIONS);
     struct rendition *r = &p->renditions[p->count++];
+    r->kind = RENDITION_AUDIO;
     copy_string(r->name, sizeof r->name, "audio-0");
     copy_string(r->codecs, sizeof r->codecs, "mp4a.40.2");
     r->a = (struct audio_settings){
@@ -100,7 +101,7 @@ int plan_make(struct plan *p, const struct conf *conf, const struct media *m, co
     int rc = 0;
     for (int i = 0; i < p->count && rc == 0; i++) {
         struct rendition *r = &p->renditions[i];
-        if (r->video)
+        if (r->kind == RENDITION_VIDEO)
             promise_video(r, &p->table);
         else
             promise_audio(r, &p->table);
@@ -115,15 +116,16 @@ bool plan_fits(const struct plan *p, const struct media *m)
     if (t->fps.num != m->fps.num || t->fps.den != m->fps.den || t->frames != m->frames)
         return false;
     for (int i = 0; i < p->count; i++)
-        if (p->renditions[i].video ? !media_has_video(m) : !media_has_audio(m))
+        if (p->renditions[i].kind == RENDITION_VIDEO ? !media_has_video(m) : !media_has_audio(m))
             return false;
     return true;
 }
 
 int64_t plan_segment_start(const struct plan *p, const struct rendition *r, int k)
 {
-    return r->video ? segtab_frame(&p->table, k) * p->table.fps.den
-                    : segtab_audio_frame(&p->table, k, r->a.sample_rate) * AUDIO_FRAME;
+    return r->kind == RENDITION_VIDEO
+               ? segtab_frame(&p->table, k) * p->table.fps.den
+               : segtab_audio_frame(&p->table, k, r->a.sample_rate) * AUDIO_FRAME;
 }
 
 int64_t plan_audio_maxrate(const struct plan *p, const struct rendition *r)

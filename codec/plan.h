@@ -19,13 +19,16 @@
 
 struct conf;
 
+// A record holds the number: new kinds go to the end.
+enum rendition_kind { RENDITION_AUDIO, RENDITION_VIDEO, RENDITION_KINDS };
+
 // A rendition of this asset: what the encoder is told (in settings, which is
 // all a worker sees) and what the playlists say.
 struct rendition {
     char name[24]; // "720p", "audio-0": unique in the plan, a URL path segment
-    bool video;
-    struct video_settings v; // when video
-    struct audio_settings a; // when not
+    enum rendition_kind kind;
+    struct video_settings v; // of the kind video
+    struct audio_settings a; // of the kind audio
     char codecs[32];         // RFC 6381
     // Bits per second that no segment of this rendition exceeds, container
     // included.  Each part starts with the buffer filled to init, and its encoder

@@ -29,8 +29,10 @@
 
 static void common(struct job *job, const struct media *m, const struct rendition *r)
 {
-    *job = (struct job){ .source_size = m->size, .media = media_copy_head(m), .video = r->video };
-    if (r->video)
+    *job = (struct job){ .source_size = m->size,
+                         .media = media_copy_head(m),
+                         .video = r->kind == RENDITION_VIDEO };
+    if (job->video)
         job->v = r->v;
     else
         job->a = r->a;
@@ -204,9 +206,9 @@ int plan_segment_job(const struct plan *p, const struct rendition *r, const stru
     if (k < 0 || k >= p->table.count)
         return -E_NOT_FOUND;
     common(job, m, r);
-    job->kind = r->video ? JOB_VIDEO : JOB_AUDIO;
+    job->kind = job->video ? JOB_VIDEO : JOB_AUDIO;
     job->sequence = (int64_t)k * SEQUENCES_PER_SEGMENT + 1;
-    if (r->video) {
+    if (job->video) {
         assert(media_has_video(m) && m->video.samples);
         return fill_video(job, p, m, k, back);
     }

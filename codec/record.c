@@ -67,8 +67,8 @@ int record_pack(const struct plan *p, const struct rendition *r, const char *ass
     put_text(out, r->codecs);
     put_z(out, r->bandwidth);
     put_z(out, r->average);
-    put_z(out, r->video);
-    if (r->video)
+    put_z(out, r->kind);
+    if (r->kind == RENDITION_VIDEO)
         put_video(out, &r->v);
     else
         put_audio(out, &r->a);
@@ -160,8 +160,8 @@ static void get_rendition(struct reader *r, struct rendition *x)
     get_text(r, x->codecs, sizeof x->codecs);
     x->bandwidth = get_within(r, 1, INT64_C(1) << 40);
     x->average = get_within(r, 1, INT64_C(1) << 40);
-    x->video = get_within(r, 0, 1) != 0;
-    if (x->video)
+    x->kind = (enum rendition_kind)get_within(r, 0, RENDITION_KINDS - 1);
+    if (x->kind == RENDITION_VIDEO)
         get_video(r, &x->v);
     else
         get_audio(r, &x->a);

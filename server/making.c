@@ -813,8 +813,9 @@ struct key making_key(const struct edge *e, const struct route *r, enum want wan
     // What of this machine changes the bytes.
     const bool media = r->kind == ROUTE_INIT || r->kind == ROUTE_SEGMENT;
     const char *const library = media ? e->signature : want == WANT_GZIP ? gzip_version() : "";
-    return key_of_text("object 1\n%d %d\n%s\n%s\n%s\n%s\n%d\n%s\n", (int)r->kind, (int)want,
-                       library, r->asset, key_hex(&r->recipe, hex), r->rendition, r->n, after);
+    return key_of_text("object 2\n%d %d %d\n%s\n%s\n%s\n%s\n%d\n%s\n", (int)r->kind, (int)r->format,
+                       (int)want, library, r->asset, key_hex(&r->recipe, hex), r->rendition, r->n,
+                       after);
 }
 
 void making_start(struct edge *e, const struct route *r, enum want want, const char *after,

@@ -115,9 +115,10 @@ static bool is_name(const char *s, const char *punctuation)
     return true;
 }
 
-// "17.m4s" -> 17, or -1.
-static int segment_number(const char *leaf)
+// "17.m4s" -> 17 and the format, or -1.
+static int segment_number(const char *leaf, enum route_format *format)
 {
+    static const char *const ends[FORMAT_COUNT] = { [FORMAT_M4S] = ".m4s" };
     int n = 0;
     const char *p = leaf;
     for (; *p >= '0' && *p <= '9'; p++) {
@@ -125,7 +126,10 @@ static int segment_number(const char *leaf)
         if (n >= ROUTE_SEGMENT_MAX || (leaf[0] == '0' && p > leaf))
             return -1;
     }
-    return p > leaf && strcmp(p, ".m4s") == 0 ? n : -1;
+    for (*format = 0; p > leaf && *format < FORMAT_COUNT; (*format)++)
+        if (strcmp(p, ends[*format]) == 0)
+            return n;
+    return -1;
 }
 
 static bool match_leaf(struct route *r, const char *leaf)
@@ -146,7 +150,7 @@ static bool match_leaf(struct route *r, const char *leaf)
             return true;
         }
     r->kind = ROUTE_SEGMENT;
-    r->n = segment_number(leaf);
+    r->n = segment_number(leaf, &r->format);
     return r->n >= 0;
 }
 

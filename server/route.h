@@ -24,12 +24,19 @@ enum route_kind {
     ROUTE_SEGMENT,  // /{asset}/{recipe}/{rendition}/{n}.m4s
 };
 
+// What a segment is asked for in.
+enum route_format {
+    FORMAT_M4S, // a fragmented MP4
+    FORMAT_COUNT,
+};
+
 struct route {
     enum route_kind kind;
     char asset[ROUTE_ASSET_MAX]; // decoded, no leading slash; "" for ROOT and STATIC
     struct key recipe;           // 32 lower-case hex digits in the URL
     char rendition[ROUTE_RENDITION_MAX];
-    int n; // decimal without sign or leading zeros, < ROUTE_SEGMENT_MAX
+    int n;                    // decimal without sign or leading zeros, < ROUTE_SEGMENT_MAX
+    enum route_format format; // of a segment
 };
 
 // path is the request target up to '?', still percent-encoded.  It is decoded

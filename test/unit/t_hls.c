@@ -215,8 +215,9 @@ static void sums(void **state)
             }
             assert_int_equal(count, p.table.count);
             const int64_t frames = segtab_audio_frame(&p.table, count, 44100);
-            assert_int_equal(sum, r->video ? m->frames * 40000
-                                           : muldiv_round(frames, 1024000000, 44100));
+            assert_int_equal(sum, r->kind == RENDITION_VIDEO
+                                      ? m->frames * 40000
+                                      : muldiv_round(frames, 1024000000, 44100));
             buf_finish(&b);
         }
         media_destroy(m);

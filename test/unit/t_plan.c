@@ -213,7 +213,7 @@ static void audio_renditions(void **state)
         struct plan p;
         assert_int_equal(plan_of(&p, &conf, m), 0);
         const struct rendition *r = &p.renditions[p.count - 1];
-        assert_false(r->video);
+        assert_int_equal(r->kind, RENDITION_AUDIO);
         assert_string_equal(r->name, "audio-0");
         assert_string_equal(r->codecs, "mp4a.40.2");
         assert_int_equal(r->a.sample_rate, cases[i].out_rate);
@@ -346,7 +346,7 @@ static void every_field_counts(void **state)
 
 static const struct rendition *first_video(const struct plan *p)
 {
-    assert_true(p->renditions[0].video);
+    assert_int_equal(p->renditions[0].kind, RENDITION_VIDEO);
     return &p->renditions[0];
 }
 
@@ -678,7 +678,7 @@ static void init_jobs_and_ranges(void **state)
         int64_t offset, n;
         assert_int_equal(plan_init_job(&p, &p.renditions[i], m, &job), 0);
         assert_int_equal(job.kind, JOB_INIT);
-        assert_int_equal(job.video, p.renditions[i].video);
+        assert_int_equal(job.video, p.renditions[i].kind == RENDITION_VIDEO);
         plan_job_range(&job, &offset, &n);
         assert_true(offset == 0 && n == 0);
         job_finish(&job);

@@ -58,7 +58,7 @@ static void assert_same_settings(const struct rendition *a, const struct renditi
     assert_int_equal(a->bandwidth, b->bandwidth);
     assert_int_equal(a->average, b->average);
     assert_true(key_equal(&a->recipe, &b->recipe));
-    assert_int_equal(a->video, b->video);
+    assert_int_equal(a->kind, b->kind);
     assert_int_equal(a->v.maxrate, b->v.maxrate);
     assert_int_equal(a->v.level, b->v.level);
     assert_string_equal(a->v.preset, b->v.preset);
@@ -228,7 +228,7 @@ static void numbers_out_of_range(void **state)
     static struct plan p; // its address is in the tables
     struct media *m = asset(&p, 30, 600);
     struct rendition *const v = &p.renditions[0], *const a = &p.renditions[p.count - 1];
-    assert_true(v->video && !a->video);
+    assert_true(v->kind == RENDITION_VIDEO && a->kind == RENDITION_AUDIO);
     const struct {
         int64_t *field;
         int64_t value;
@@ -291,7 +291,7 @@ static void a_record_of_another_index(void **state)
     assert_false(plan_fits(&p, sound));
     assert_false(plan_fits(&other, m));
     // The same grid, but nothing to show: a picture cannot be ordered.
-    other.renditions[0].video = true;
+    other.renditions[0].kind = RENDITION_VIDEO;
     assert_false(plan_fits(&other, sound));
     p.table.frames++;
     assert_false(plan_fits(&p, m));

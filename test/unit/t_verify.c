@@ -42,8 +42,8 @@ static int teardown(void **state)
 // A segment of n samples, one byte each, behind one another.
 static struct buf segment(const struct rendition *r, int64_t start, int n, bool sync)
 {
-    const uint32_t step = r->video ? (uint32_t)plan.table.fps.den : AUDIO_FRAME;
-    const struct fmp4_track track = { .video = r->video, .timescale = 1000 };
+    const uint32_t step = (r->kind == RENDITION_VIDEO) ? (uint32_t)plan.table.fps.den : AUDIO_FRAME;
+    const struct fmp4_track track = { .video = (r->kind == RENDITION_VIDEO), .timescale = 1000 };
     struct fmp4_sample *samples = xcalloc((size_t)n, sizeof *samples);
     uint8_t *const data = xcalloc((size_t)n, 1);
     for (int i = 0; i < n; i++)
@@ -78,9 +78,11 @@ static void segments_are_what_was_ordered(void **state)
     for (size_t i = 0; i < countof(segments); i++) {
         const struct rendition *const r = plan_find(&plan, segments[i].rendition);
         const int k = segments[i].k, rate = r->a.sample_rate;
-        const int64_t first = r->video ? segtab_frame(t, k) : segtab_audio_frame(t, k, rate);
-        const int64_t next = r->video ? segtab_frame(t, k + 1) : segtab_audio_frame(t, k + 1, rate);
-        const int64_t step = r->video ? t->fps.den : AUDIO_FRAME;
+        const int64_t first =
+            (r->kind == RENDITION_VIDEO) ? segtab_frame(t, k) : segtab_audio_frame(t, k, rate);
+        const int64_t next = (r->kind == RENDITION_VIDEO) ? segtab_frame(t, k + 1)
+                                                          : segtab_audio_frame(t, k + 1, rate);
+        const int64_t step = (r->kind == RENDITION_VIDEO) ? t->fps.den : AUDIO_FRAME;
         struct buf b = segment(r, (first + segments[i].late) * step,
                                (int)(next - first) + segments[i].more, segments[i].sync);
         if (verify_segment(&plan, r, k, b.data, b.len) != segments[i].right)
