@@ -3,7 +3,7 @@
 // fmp4 - writes fragmented MP4 (CMAF) from sample tables.  Pure; no edit lists,
 // no sidx.  Composition offsets are signed (trun version 1) and the earliest
 // presentation time of a part equals its tfdt.
-// Rules: ISO/IEC 14496-12 (boxes), 14496-15 (avcC), 14496-14 (esds), 23000-19 (CMAF).
+// Rules: ISO/IEC 14496-12 (boxes), 14496-14 (esds), 23000-19 (CMAF).
 
 #ifndef CODEC_FMP4_H
 #define CODEC_FMP4_H
@@ -20,8 +20,9 @@ struct fmp4_track {
     uint32_t timescale;
     // video
     int width, height;
-    struct colour colour;  // written as colr nclx
-    const uint8_t *config; // avcC body (video) or AudioSpecificConfig (audio); borrowed
+    struct colour colour; // written as colr nclx
+    const uint8_t
+        *config; // avcC body (video, codec/avc.h) or AudioSpecificConfig (audio); borrowed
     size_t config_size;
     // audio
     int sample_rate, channels;
@@ -46,9 +47,6 @@ int fmp4_styp(struct buf *out);
 int fmp4_fragment(struct buf *out, const struct fmp4_track *t, uint32_t sequence,
                   uint64_t decode_time, const struct fmp4_sample *samples, int count,
                   const uint8_t *data, size_t n);
-
-// Annex B extradata or avcC in, avcC body out (14496-15 5.3.3.1).  -E_CORRUPT.
-int fmp4_avcc(struct buf *out, const uint8_t *extradata, size_t n);
 
 // What a segment holds, read back from its bytes.
 struct fmp4_summary {

@@ -19,6 +19,7 @@
 #include <libavutil/opt.h>
 
 #include "base/err.h"
+#include "codec/avc.h"
 
 #define GOP (JOB_FRAMES_MAX + 1)
 #define AUDIO_NOMINAL 64000 // bits per second and channel: sets the AAC encoder's bandwidth
@@ -161,7 +162,7 @@ int encode_track(const AVCodecContext *encoder, const struct job *job, bool vide
     const uint8_t *bytes = encoder->extradata;
     const size_t n = (size_t)encoder->extradata_size;
     buf_init(config, CONFIG_MAX);
-    const int rc = video ? fmp4_avcc(config, bytes, n) : buf_append(config, bytes, n);
+    const int rc = video ? avc_config(config, bytes, n) : buf_append(config, bytes, n);
     if (rc < 0)
         return fail_with(why, -E_INTERNAL, "%s wrote unusable headers", encoder->codec->name);
     *t = (struct fmp4_track){ .video = video, .config = config->data, .config_size = config->len };

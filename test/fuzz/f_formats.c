@@ -8,6 +8,7 @@
 
 #include "base/base.h"
 #include "base/err.h"
+#include "codec/avc.h"
 #include "codec/fmp4.h"
 #include "codec/job.h"
 #include "codec/record.h"
@@ -39,7 +40,7 @@ static void parameter_sets(const uint8_t *data, size_t size)
 {
     struct buf out;
     buf_init(&out, MIB);
-    fmp4_avcc(&out, data, size);
+    avc_config(&out, data, size);
     buf_finish(&out);
 }
 

@@ -23,7 +23,6 @@
 static const uint8_t sps[] = { 0x67, 0x64, 0x00, 0x0a, 0xac, 0xd9, 0x44, 0x26,
                                0xc0, 0x44, 0x00, 0x00, 0x03, 0x00, 0x04, 0x00,
                                0x00, 0x03, 0x00, 0xc8, 0x3c, 0x48, 0x96, 0x58 };
-static const uint8_t pps[] = { 0x68, 0xeb, 0xe3, 0xcb, 0x22, 0xc0 };
 static const uint8_t asc[] = { 0x11, 0x90 };
 
 static const struct fmp4_track video = {
@@ -353,95 +352,6 @@ static void test_check_refuses(void **state)
     }
 }
 
-// ---- avcC
-
-#define BYTES(s) (const uint8_t *)(s), sizeof(s) - 1
-#define SPS_HIGH "\x67\x64\x00\x0a\xac\xd9\x44\x26\xc0\x44\x00\x00\x03\x00\x04\x00"
-#define SPS_MAIN "\x67\x4d\x40\x0a\x96"
-// High, level 4: id 0, 4:2:2, 10 bits luma, 9 chroma.
-#define SPS_HI10 "\x67\x6e\x00\x28\xb6\xb3"
-#define PPS_1 "\x68\xeb\xe3"
-
-static void test_avcc(void **state)
-{
-    (void)state;
-    static const struct {
-        const char *what;
-        const uint8_t *in;
-        size_t n;
-        const uint8_t *out;
-        size_t out_n; // 0: corrupt
-    } cases[] = {
-        { "high, long start codes", BYTES("\0\0\0\1" SPS_HIGH "\0\0\0\1" PPS_1),
-          BYTES("\1\x64\0\x0a\xff\xe1\0\x0f\x67\x64\x00\x0a\xac\xd9\x44\x26\xc0\x44\x00\x00\x03"
-                "\x00\x04\1\0\3" PPS_1 "\xfd\xf8\xf8\0") },
-        { "main, short start codes, SEI between",
-          BYTES("\0\0\1" SPS_MAIN "\0\0\1\x06\5\1\x80\0\0\1" PPS_1),
-          BYTES("\1\x4d\x40\x0a\xff\xe1\0\5" SPS_MAIN "\1\0\3" PPS_1) },
-        { "two PPS", BYTES("\0\0\1" SPS_MAIN "\0\0\1" PPS_1 "\0\0\1\x68\x11"),
-          BYTES("\1\x4d\x40\x0a\xff\xe1\0\5" SPS_MAIN "\2\0\3" PPS_1 "\0\2\x68\x11") },
-        { "bit depths", BYTES("\0\0\1" SPS_HI10 "\0\0\1" PPS_1),
-          BYTES("\1\x6e\0\x28\xff\xe1\0\6" SPS_HI10 "\1\0\3" PPS_1 "\xfe\xfa\xf9\0") },
-        { "avcC keeps its length size", BYTES("\1\x4d\x40\x0a\xfd\xe1\0\5" SPS_MAIN "\1\0\3" PPS_1),
-          BYTES("\1\x4d\x40\x0a\xfd\xe1\0\5" SPS_MAIN "\1\0\3" PPS_1) },
-        { "empty", BYTES(""), BYTES("") },
-        { "no start code", BYTES(SPS_MAIN PPS_1), BYTES("") },
-        { "no PPS", BYTES("\0\0\1" SPS_MAIN), BYTES("") },
-        { "no SPS", BYTES("\0\0\1" PPS_1), BYTES("") },
-        { "short SPS", BYTES("\0\0\1\x67\x64\1\0\0\1" PPS_1), BYTES("") },
-        { "high SPS ends early", BYTES("\0\0\1\x67\x64\1\x0a\0\0\1" PPS_1), BYTES("") },
-        { "absurd depth", BYTES("\0\0\1\x67\x64\x01\x0a\xa1\x18\0\0\1" PPS_1), BYTES("") },
-        { "avcC cut", BYTES("\1\x4d\x40\x0a\xff\xe1\0\5" SPS_MAIN "\1\0\3\x68\xeb"), BYTES("") },
-        { "avcC length size 3", BYTES("\1\x4d\x40\x0a\xfe\xe1\0\5" SPS_MAIN "\1\0\3" PPS_1),
-          BYTES("") },
-        { "avcC with an SPS as PPS", BYTES("\1\x4d\x40\x0a\xff\xe1\0\5" SPS_MAIN "\1\0\5" SPS_MAIN),
-          BYTES("") },
-    };
-    for (size_t i = 0; i < countof(cases); i++) {
-        struct buf b;
-        buf_init(&b, MAX);
-        const int rc = fmp4_avcc(&b, cases[i].in, cases[i].n);
-        if (rc != (cases[i].out_n ? 0 : -E_CORRUPT))
-            fail_msg("%s: %s", cases[i].what, err_name(rc));
-        if (rc == 0 &&
-            (b.len != cases[i].out_n || memcmp(b.data, cases[i].out, cases[i].out_n) != 0))
-            fail_msg("%s: other bytes", cases[i].what);
-        buf_finish(&b);
-    }
-}
-
-// Anything may come in: every cut and every flipped bit of both forms.
-static void test_avcc_hostile(void **state)
-{
-    (void)state;
-    uint8_t annex_b[4 + sizeof sps + 4 + sizeof pps] = { 0, 0, 0, 1 };
-    memcpy(annex_b + 4, sps, sizeof sps);
-    memcpy(annex_b + 4 + sizeof sps, "\0\0\0\1", 4);
-    memcpy(annex_b + 8 + sizeof sps, pps, sizeof pps);
-    struct buf avcc, out;
-    buf_init(&avcc, MAX);
-    buf_init(&out, MAX);
-    assert_int_equal(fmp4_avcc(&avcc, annex_b, sizeof annex_b), 0);
-    for (int form = 0; form < 2; form++) {
-        const uint8_t *p = form ? avcc.data : annex_b;
-        const size_t len = form ? avcc.len : sizeof annex_b;
-        for (size_t n = 0; n <= len; n++) {
-            uint8_t *copy = malloc(n ? n : 1);
-            memcpy(copy, p, n);
-            for (size_t bit = 0; bit < n * 8; bit++) {
-                copy[bit / 8] ^= (uint8_t)(1 << bit % 8);
-                buf_clear(&out);
-                const int rc = fmp4_avcc(&out, copy, n);
-                assert_true(rc == 0 || rc == -E_CORRUPT);
-                copy[bit / 8] ^= (uint8_t)(1 << bit % 8);
-            }
-            free(copy);
-        }
-    }
-    buf_finish(&avcc);
-    buf_finish(&out);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -449,8 +359,7 @@ int main(void)
         cmocka_unit_test(test_ceiling),         cmocka_unit_test(test_fragment_bytes),
         cmocka_unit_test(test_fragment_shapes), cmocka_unit_test(test_check_summary),
         cmocka_unit_test(test_check_cut),       cmocka_unit_test(test_check_flips),
-        cmocka_unit_test(test_check_refuses),   cmocka_unit_test(test_avcc),
-        cmocka_unit_test(test_avcc_hostile),
+        cmocka_unit_test(test_check_refuses),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

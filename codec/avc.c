@@ -1,0 +1,364 @@
+// SPDX-License-Identifier: BSD-2-Clause
+
+#include "codec/avc.h"
+
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/err.h"
+
+#define SLICE 1
+#define PARTITION_A 2
+#define PARTITION_C 4
+#define IDR_SLICE 5
+#define SPS 7
+#define PPS 8
+
+// Of a set that is looked into: what stands before the fields that we want is shorter.
+#define SPS_READ 512
+
+static int type_of(const struct avc_unit *u)
+{
+    return u->n ? u->p[0] & 0x1f : 0;
+}
+
+// ---- parameter sets
+
+static int keep_set(struct avc_sets *sets, struct avc_unit u)
+{
+    if (u.n > UINT16_MAX)
+        return -E_CORRUPT;
+    if (type_of(&u) == SPS) {
+        if (u.n < 4 || sets->sps_count == AVC_SPS_MAX)
+            return -E_CORRUPT;
+        sets->sps[sets->sps_count++] = u;
+    } else if (type_of(&u) == PPS) {
+        if (sets->pps_count == AVC_PPS_MAX)
+            return -E_CORRUPT;
+        sets->pps[sets->pps_count++] = u;
+    }
+    return 0;
+}
+
+// The position of the next 00 00 01 at or after i, or n.
+static size_t next_start_code(const uint8_t *p, size_t n, size_t i)
+{
+    for (; i + 3 <= n; i++)
+        if (p[i] == 0 && p[i + 1] == 0 && p[i + 2] == 1)
+            return i;
+    return n;
+}
+
+static int read_annex_b(struct avc_sets *sets, const uint8_t *p, size_t n)
+{
+    sets->length_size = 4;
+    for (size_t at = next_start_code(p, n, 0); at < n;) {
+        const size_t begin = at + 3;
+        at = next_start_code(p, n, begin);
+        size_t end = at;
+        while (end > begin && p[end - 1] == 0) // zeros between NAL units
+            end--;
+        const int rc = keep_set(sets, (struct avc_unit){ p + begin, end - begin });
+        if (rc < 0)
+            return rc;
+    }
+    return 0;
+}
+
+static int read_listed(struct avc_sets *sets, struct reader *r, int count, int type)
+{
+    for (int i = 0; i < count; i++) {
+        const size_t n = get_be16(r);
+        const struct avc_unit u = { get_bytes(r, n), n };
+        if (!u.p || type_of(&u) != type || keep_set(sets, u) < 0)
+            return -E_CORRUPT;
+    }
+    return 0;
+}
+
+static int read_avcc(struct avc_sets *sets, const uint8_t *p, size_t n)
+{
+    struct reader r = reader_of(p, n);
+    get_bytes(&r, 4); // version, and profile to level: the SPS says it too
+    sets->length_size = (get_u8(&r) & 3) + 1;
+    if (sets->length_size == 3)
+        return -E_CORRUPT;
+    int rc = read_listed(sets, &r, get_u8(&r) & 0x1f, SPS);
+    if (rc == 0)
+        rc = read_listed(sets, &r, get_u8(&r), PPS);
+    return rc < 0 || r.bad ? -E_CORRUPT : 0;
+}
+
+int avc_read_sets(struct avc_sets *out, const uint8_t *extradata, size_t n)
+{
+    *out = (struct avc_sets){ 0 };
+    if (n == 0)
+        return -E_CORRUPT;
+    const int rc =
+        extradata[0] == 1 ? read_avcc(out, extradata, n) : read_annex_b(out, extradata, n);
+    return rc < 0 ? rc : out->sps_count && out->pps_count ? 0 : -E_CORRUPT;
+}
+
+// ---- inside a sequence parameter set
+
+struct bits {
+    struct reader bytes;
+    uint8_t byte;
+    int left; // bits of byte
+};
+
+static int get_bit(struct bits *b)
+{
+    if (b->left == 0) {
+        b->byte = get_u8(&b->bytes);
+        b->left = 8;
+    }
+    return b->byte >> --b->left & 1;
+}
+
+// An Exp-Golomb number below 2^32; anything longer turns the reader bad.
+static uint32_t get_ue(struct bits *b)
+{
+    int n = 0;
+    while (!b->bytes.bad && !get_bit(b))
+        if (++n > 31)
+            b->bytes.bad = true;
+    uint64_t v = 1;
+    for (int i = 0; i < n && !b->bytes.bad; i++)
+        v = v << 1 | (uint64_t)get_bit(b);
+    return (uint32_t)(v - 1);
+}
+
+// A signed one, modulo 256: all that scaling lists need of it.
+static int get_se_byte(struct bits *b)
+{
+    const uint32_t v = get_ue(b);
+    return (int)((v & 1 ? v / 2 + 1 : 0 - v / 2) & 0xff);
+}
+
+static void skip_scaling_list(struct bits *b, int size)
+{
+    int last = 8, next = 8;
+    for (int i = 0; i < size && !b->bytes.bad; i++) {
+        if (next != 0)
+            next = (last + get_se_byte(b)) & 0xff;
+        last = next ? next : last;
+    }
+}
+
+static bool profile_has_chroma(int profile)
+{
+    static const uint8_t high[] = { 100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135 };
+    return memchr(high, profile, sizeof high) != NULL;
+}
+
+static void read_chroma(struct bits *b, struct avc_format *f)
+{
+    const uint32_t chroma = get_ue(b);
+    if (chroma == 3)
+        get_bit(b); // separate planes
+    const uint32_t luma = get_ue(b), other = get_ue(b);
+    if (chroma > 3 || luma > 6 || other > 6)
+        b->bytes.bad = true;
+    f->chroma = (int)(chroma & 3);
+    f->luma_depth = 8 + (int)(luma & 7);
+    f->chroma_depth = 8 + (int)(other & 7);
+}
+
+static void skip_scaling(struct bits *b, const struct avc_format *f)
+{
+    get_bit(b); // lossless
+    if (!get_bit(b))
+        return;
+    for (int i = 0; i < (f->chroma == 3 ? 12 : 8); i++)
+        if (get_bit(b))
+            skip_scaling_list(b, i < 6 ? 16 : 64);
+}
+
+static void skip_order(struct bits *b)
+{
+    const uint32_t type = get_ue(b);
+    if (type == 0)
+        get_ue(b);
+    if (type != 1)
+        return;
+    get_bit(b);
+    get_ue(b);
+    get_ue(b);
+    for (uint32_t n = get_ue(b); n > 0 && !b->bytes.bad; n--)
+        get_ue(b);
+}
+
+// Without the bytes that keep start codes out of it (7.4.1).
+static size_t unescape(uint8_t *out, size_t cap, const struct avc_unit *u)
+{
+    size_t n = 0;
+    int zeros = 0;
+    for (size_t i = 0; i < u->n && n < cap; i++) {
+        if (zeros >= 2 && u->p[i] == 3) {
+            zeros = 0;
+            continue;
+        }
+        zeros = u->p[i] == 0 ? zeros + 1 : 0;
+        out[n++] = u->p[i];
+    }
+    return n;
+}
+
+// Up to and with the fields that avcC repeats.
+static struct bits begin_format(struct avc_format *f, const uint8_t *p, size_t n)
+{
+    *f = (struct avc_format){ p[1], p[2], p[3], 1, 8, 8, false };
+    struct bits b = { .bytes = reader_of(p + 4, n - 4) };
+    get_ue(&b); // id
+    if (profile_has_chroma(f->profile))
+        read_chroma(&b, f);
+    return b;
+}
+
+int avc_read_format(struct avc_format *out, const struct avc_unit *sps)
+{
+    uint8_t plain[SPS_READ];
+    const size_t n = unescape(plain, sizeof plain, sps);
+    if (n < 4)
+        return -E_CORRUPT;
+    struct bits b = begin_format(out, plain, n);
+    if (profile_has_chroma(out->profile))
+        skip_scaling(&b, out);
+    get_ue(&b); // length of frame numbers
+    skip_order(&b);
+    get_ue(&b);  // reference frames
+    get_bit(&b); // gaps in their numbers
+    get_ue(&b);  // width
+    get_ue(&b);  // height
+    out->frames_only = get_bit(&b);
+    return b.bytes.bad ? -E_CORRUPT : 0;
+}
+
+// ---- avcC
+
+static int put_chroma(struct buf *out, const struct avc_unit *sps)
+{
+    struct avc_format f;
+    // Valid fields are too short to hold a byte against start codes.
+    const struct bits b = begin_format(&f, sps->p, sps->n);
+    if (b.bytes.bad)
+        return -E_CORRUPT;
+    put_u8(out, (uint8_t)(0xfc | f.chroma));
+    put_u8(out, (uint8_t)(0xf8 | (f.luma_depth - 8)));
+    put_u8(out, (uint8_t)(0xf8 | (f.chroma_depth - 8)));
+    put_u8(out, 0); // no SPS extensions
+    return 0;
+}
+
+static void put_sets(struct buf *out, const struct avc_unit *sets, int count)
+{
+    for (int i = 0; i < count; i++) {
+        put_be16(out, (uint16_t)sets[i].n);
+        buf_append(out, sets[i].p, sets[i].n);
+    }
+}
+
+int avc_config(struct buf *out, const uint8_t *extradata, size_t n)
+{
+    struct avc_sets sets;
+    int rc = avc_read_sets(&sets, extradata, n);
+    if (rc < 0)
+        return rc;
+    put_u8(out, 1);
+    buf_append(out, sets.sps[0].p + 1, 3); // profile, compatibility, level
+    put_u8(out, (uint8_t)(0xfc | (sets.length_size - 1)));
+    put_u8(out, (uint8_t)(0xe0 | sets.sps_count));
+    put_sets(out, sets.sps, sets.sps_count);
+    put_u8(out, (uint8_t)sets.pps_count);
+    put_sets(out, sets.pps, sets.pps_count);
+    if (profile_has_chroma(sets.sps[0].p[1]))
+        rc = put_chroma(out, &sets.sps[0]);
+    return rc < 0 ? rc : buf_error(out);
+}
+
+// ---- samples
+
+// Takes the next NAL unit off r, which holds the beginning of a sample; beyond more of its
+// bytes follow.  A unit may end there: it is cut then.  False at the end and when
+// it is damaged.
+static bool next_unit(struct reader *r, size_t beyond, int length_size, struct avc_unit *out)
+{
+    if (reader_left(r) == 0 || (beyond && reader_left(r) < (size_t)length_size))
+        return false;
+    const size_t n = (size_t)get_be(r, length_size), left = reader_left(r);
+    if (r->bad || n == 0 || n > left + beyond) {
+        r->bad = true;
+        return false;
+    }
+    out->n = n < left ? n : left;
+    out->p = get_bytes(r, out->n);
+    return out->n > 0;
+}
+
+static bool is_known(const struct avc_unit *u, const struct avc_unit *sets, int count)
+{
+    for (int i = 0; i < count; i++)
+        if (sets[i].n == u->n && memcmp(sets[i].p, u->p, u->n) == 0)
+            return true;
+    return false;
+}
+
+// Whether u is a parameter set that is not one of these.
+static bool is_other_set(const struct avc_sets *sets, const struct avc_unit *u)
+{
+    const int type = type_of(u);
+    return (type == SPS && !is_known(u, sets->sps, sets->sps_count)) ||
+           (type == PPS && !is_known(u, sets->pps, sets->pps_count));
+}
+
+static bool is_slice(int type)
+{
+    return type == SLICE || type == IDR_SLICE;
+}
+
+int avc_copy_sample(struct buf *out, const struct avc_sets *sets, const uint8_t *p, size_t n,
+                    bool *idr)
+{
+    struct reader r = reader_of(p, n);
+    struct avc_unit u;
+    int picture = 0; // the type of its slices
+    while (next_unit(&r, 0, sets->length_size, &u)) {
+        const int type = type_of(&u);
+        if (is_other_set(sets, &u) || (type >= PARTITION_A && type <= PARTITION_C))
+            return -E_CORRUPT;
+        if (!is_slice(type))
+            continue;
+        if (picture && picture != type)
+            return -E_CORRUPT;
+        picture = type;
+        put_be(out, u.n, sets->length_size);
+        buf_append(out, u.p, u.n);
+    }
+    *idr = picture == IDR_SLICE;
+    return r.bad || !picture ? -E_CORRUPT : buf_error(out);
+}
+
+static enum avc_sight sight_of(const struct avc_unit *u)
+{
+    const int type = type_of(u);
+    if (type == IDR_SLICE)
+        return AVC_IDR;
+    return type >= SLICE && type <= PARTITION_C ? AVC_NOT_IDR : AVC_UNSEEN;
+}
+
+enum avc_sight avc_look(const struct avc_sets *sets, const uint8_t *p, size_t n, size_t size)
+{
+    struct reader r = reader_of(p, n);
+    struct avc_unit u;
+    enum avc_sight first = AVC_UNSEEN;
+    while (next_unit(&r, size - n, sets->length_size, &u)) {
+        const bool whole = reader_left(&r) || n == size; // or it may go on beyond
+        if (whole && is_other_set(sets, &u))
+            return AVC_OTHER_SETS;
+        if (first == AVC_UNSEEN)
+            first = sight_of(&u);
+    }
+    // A start code of Annex B is a length, too: of one byte, and then comes nonsense.
+    return r.bad ? AVC_DAMAGED : first;
+}

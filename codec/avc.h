@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// avc - H.264 as MP4 and Matroska hold it: parameter sets in the decoder
+// configuration, samples of NAL units with their length in front.  Pure.
+// Rules: Rec. ITU-T H.264 7.3, ISO/IEC 14496-15 5.3 (avcC).  The bytes may be anything.
+
+#ifndef CODEC_AVC_H
+#define CODEC_AVC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+
+#define AVC_SPS_MAX 31
+#define AVC_PPS_MAX 255
+
+struct avc_unit {
+    const uint8_t *p; // borrowed
+    size_t n;
+};
+
+struct avc_sets {
+    struct avc_unit sps[AVC_SPS_MAX], pps[AVC_PPS_MAX];
+    int sps_count, pps_count; // both >= 1
+    int length_size;          // 1, 2 or 4: bytes of the length in front of a NAL unit
+};
+
+// What a sequence parameter set says of its pictures.
+struct avc_format {
+    int profile, compatibility, level; // the bytes that CODECS repeats (RFC 6381)
+    int chroma;                        // 1: 4:2:0
+    int luma_depth, chroma_depth;      // bits
+    bool frames_only;                  // no picture is a field, or holds some
+};
+
+// Annex B extradata or avcC.  The sets point into it.  -E_CORRUPT.
+int avc_read_sets(struct avc_sets *out, const uint8_t *extradata, size_t n);
+
+// -E_CORRUPT.
+int avc_read_format(struct avc_format *out, const struct avc_unit *sps);
+
+// Annex B extradata or avcC in, avcC body out.  -E_CORRUPT.
+int avc_config(struct buf *out, const uint8_t *extradata, size_t n);
+
+// Appends the slices of a sample, each with its length as in the source, and nothing
+// else: neither parameter sets nor what its maker noted beside the pictures (SEI).
+// *idr: they are of an IDR picture.  -E_CORRUPT: it holds anything but one picture under
+// the sets given; or the buffer's error.
+int avc_copy_sample(struct buf *out, const struct avc_sets *sets, const uint8_t *p, size_t n,
+                    bool *idr);
+
+// What begins a sample of which only the first n of size bytes are known.
+enum avc_sight {
+    AVC_UNSEEN, // the picture begins further behind
+    AVC_IDR,
+    AVC_NOT_IDR,
+    AVC_OTHER_SETS, // parameter sets other than those given stand in it
+    AVC_DAMAGED,    // these are no NAL units
+    AVC_SIGHTS,
+};
+enum avc_sight avc_look(const struct avc_sets *sets, const uint8_t *p, size_t n, size_t size);
+
+#endif
