@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // What is printed here comes from our tables and needs no escaping: names and codecs are
-// our own words, a language is three letters.
+// our own words, a language is a tag of letters and digits.
 
 #include "codec/dash.h"
 
@@ -93,8 +93,8 @@ static void put_set(struct buf *out, const struct media *m, const struct plan *p
         if (!shared) {
             const char *const type = video ? "video" : "audio";
             buf_printf(out, "<AdaptationSet contentType=\"%s\" mimeType=\"%s/mp4\"", type, type);
-            if (!video && strcmp(m->audio.language, "und") != 0)
-                buf_printf(out, " lang=\"%s\"", m->audio.language);
+            if (!video && language_is_known(m->audio.tags.language))
+                buf_printf(out, " lang=\"%s\"", m->audio.tags.language);
             buf_puts(out, " segmentAlignment=\"true\" startWithSAP=\"1\">\n");
             put_template(out, p, r);
             shared = r;

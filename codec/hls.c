@@ -31,8 +31,8 @@ static void put_uri(struct buf *out, const struct rendition *r)
 // LANGUAGE, and "und" is neither.
 static void put_group(struct buf *out, const struct media *m, const struct rendition *audio)
 {
-    const char *const language = m->audio.language;
-    const bool known = strcmp(language, "und") != 0;
+    const char *const language = m->audio.tags.language;
+    const bool known = language_is_known(language);
     buf_printf(out, "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"" AUDIO_GROUP "\",NAME=\"%s\"",
                known ? language : "Audio");
     if (known)

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "base/utf8.h"
 #include "codec/grid.h"
 
 static const struct {
@@ -52,6 +53,8 @@ void media_destroy(struct media *m)
     free(m->video.shown);
     free(m->audio.extradata);
     free(m->audio.samples);
+    for (int i = 0; i < m->text_count; i++)
+        free(m->texts[i].samples);
     free(m);
 }
 
@@ -68,6 +71,7 @@ struct media *media_copy_head(const struct media *m)
     copy->audio.extradata = copy_bytes(m->audio.extradata, m->audio.extradata_size);
     copy->video.samples = copy->audio.samples = NULL;
     copy->video.shown = NULL;
+    copy->text_count = 0;
     return copy;
 }
 
@@ -97,16 +101,31 @@ static bool video_ok(const struct video_track *v)
            coded_ok(v->extradata, v->extradata_size, &v->strip, v->sample_count);
 }
 
-static bool language_ok(const char *s)
+static bool tags_ok(const struct tags *t)
 {
-    return in(s[0], 'a', 'z') && in(s[1], 'a', 'z') && in(s[2], 'a', 'z') && s[3] == '\0';
+    char again[MEDIA_TITLE];
+    const size_t n = strnlen(t->title, MEDIA_TITLE);
+    media_title(t->title, n, again);
+    return n < MEDIA_TITLE && strcmp(t->title, again) == 0 && language_is_tag(t->language) &&
+           t->flags <= TAGS;
 }
 
 static bool audio_ok(const struct audio_track *a)
 {
     return !codec_is_video(a->codec) && in(a->sample_rate, 8000, 192000) && in(a->channels, 1, 8) &&
-           language_ok(a->language) && a->bytes >= 0 &&
+           tags_ok(&a->tags) && a->bytes >= 0 &&
            coded_ok(a->extradata, a->extradata_size, &a->strip, a->sample_count);
+}
+
+static bool texts_ok(const struct media *m)
+{
+    bool ok = in(m->text_count, 0, media_has_video(m) ? MEDIA_TEXTS : 0);
+    for (int i = 0; ok && i < m->text_count; i++) {
+        const struct text_track *t = &m->texts[i];
+        ok = in(t->format, TEXT_NONE + 1, TEXT_FORMATS - 1) && tags_ok(&t->tags) &&
+             in(t->strip.n, 0, MEDIA_STRIP_MAX) && in(t->sample_count, 1, MEDIA_TEXT_SAMPLES);
+    }
+    return ok;
 }
 
 static bool grid_ok(const struct media *m)
@@ -126,7 +145,8 @@ static bool tracks_ok(const struct media *m)
 {
     const bool video = media_has_video(m), audio = media_has_audio(m);
     return in(m->container, CONTAINER_MP4, CONTAINER_COUNT - 1) && in(m->size, 1, MEDIA_SIZE_MAX) &&
-           (video || audio) && (!video || video_ok(&m->video)) && (!audio || audio_ok(&m->audio));
+           (video || audio) && (!video || video_ok(&m->video)) && (!audio || audio_ok(&m->audio)) &&
+           texts_ok(m);
 }
 
 int media_check_head(const struct media *m)
@@ -168,6 +188,25 @@ static int check_video(struct media *m)
         v->bytes += v->samples[i].size;
     }
     return 0;
+}
+
+static int check_text(const struct media *m, const struct text_track *t)
+{
+    for (int i = 0; i < t->sample_count; i++) {
+        const struct sample *s = &t->samples[i];
+        if (!sample_ok(m, s, MEDIA_TEXT_RATE) || s->duration == 0 || s->pts + s->duration <= 0 ||
+            (i > 0 && s->pts < s[-1].pts))
+            return -E_CORRUPT;
+    }
+    return 0;
+}
+
+static int check_texts(const struct media *m)
+{
+    int rc = 0;
+    for (int i = 0; i < m->text_count && rc == 0; i++)
+        rc = check_text(m, &m->texts[i]);
+    return rc;
 }
 
 struct shown {
@@ -266,8 +305,8 @@ int media_finish(struct media *m)
     m->video.bytes = m->audio.bytes = 0;
     if (!tracks_ok(m))
         return -E_CORRUPT;
-    int rc = 0;
-    if (media_has_audio(m))
+    int rc = check_texts(m);
+    if (rc == 0 && media_has_audio(m))
         rc = check_audio(m);
     if (rc == 0 && media_has_video(m)) {
         rc = check_video(m);
@@ -315,6 +354,31 @@ int64_t media_audio_rate(const struct media *m)
     return rate(m->audio.bytes, (struct rational){ m->frames * m->fps.den, m->fps.num });
 }
 
+// Bytes that no attribute of a playlist may hold are left out, as is what is no UTF-8.
+static bool may_stand_in_title(const uint8_t *p, size_t length)
+{
+    return length > 0 && *p >= ' ' && *p != '"' && *p != 0x7f &&
+           !(length == 2 && p[0] == 0xc2 && p[1] < 0xa0);
+}
+
+void media_title(const void *text, size_t n, char out[MEDIA_TITLE])
+{
+    const uint8_t *p = text;
+    size_t used = 0;
+    while (n > 0) {
+        const size_t length = utf8_sequence(p, n), step = length ? length : 1;
+        if (may_stand_in_title(p, length)) {
+            if (used + length >= MEDIA_TITLE)
+                break;
+            memcpy(out + used, p, length);
+            used += length;
+        }
+        p += step;
+        n -= step;
+    }
+    out[used] = '\0';
+}
+
 size_t media_memory(const struct media *m)
 {
     size_t n = sizeof *m + (size_t)m->video.extradata_size + (size_t)m->audio.extradata_size;
@@ -324,5 +388,7 @@ size_t media_memory(const struct media *m)
         n += (size_t)m->video.shown_count * sizeof(int);
     if (m->audio.samples)
         n += (size_t)m->audio.sample_count * sizeof(struct sample);
+    for (int i = 0; i < m->text_count; i++)
+        n += !m->texts[i].samples ? 0 : (size_t)m->texts[i].sample_count * sizeof(struct sample);
     return n;
 }

@@ -22,11 +22,16 @@
 
 #include "base/buf.h"
 #include "base/rational.h"
+#include "codec/language.h"
 
 #define MEDIA_SAMPLES_MAX (8 * 1000 * 1000) // of one track
 #define MEDIA_EXTRADATA_MAX (64 * 1024)
 #define MEDIA_STRIP_MAX 64
 #define MEDIA_SIZE_MAX ((int64_t)1 << 50) // bytes of a source
+#define MEDIA_TEXTS 32                    // tracks of subtitles
+#define MEDIA_TEXT_SAMPLES (100 * 1000)   // of one of them
+#define MEDIA_TEXT_RATE 1000              // ticks a second of their samples
+#define MEDIA_TITLE 64                    // bytes of a title, its end included
 #define MEDIA_SECONDS_MAX 1000000         // all times lie within this of T0
 
 enum codec_id {
@@ -88,17 +93,56 @@ struct video_track {
     int shown_count; // >= 1 when there is video; also in a head alone; shown[0] has pts 0
 };
 
+enum tag {
+    TAG_PREFERRED = 1,    // to be chosen unless somebody says otherwise
+    TAG_FORCED = 2,       // only what those have to read who understand what is said
+    TAG_CAPTIONS = 4,     // for those who cannot hear
+    TAG_COMMENTARY = 8,   // of the makers
+    TAG_DESCRIPTION = 16, // for those who cannot see
+    TAG_DUB = 32,         // not the language it was made in
+    TAGS = 63,
+};
+
+// What the container says of a track to people.
+struct tags {
+    char language[LANGUAGE_TAG]; // "und" if unknown
+    char title[MEDIA_TITLE];     // UTF-8 without control bytes and '"'; "" if unknown
+    unsigned flags;              // of enum tag
+};
+
 struct audio_track {
     enum codec_id codec; // CODEC_NONE: there is no audio
     int sample_rate;     // of the decoded samples, 8000 .. 192000
     int channels;        // 1 .. 8
-    char language[4];    // ISO 639-2/T, "und" if unknown
+    struct tags tags;
     uint8_t *extradata;
     int extradata_size;
     struct strip strip;
     struct sample *samples; // pts strictly increasing; pts + duration <= next pts
     int sample_count;       // as for video
     int64_t bytes;          // as for video
+};
+
+// What the samples of a track of subtitles hold.  A packed index holds the number: new
+// ones go to the end.
+enum text_format {
+    TEXT_NONE,
+    TEXT_TX3G,   // 3GPP TS 26.245
+    TEXT_WVTT,   // ISO/IEC 14496-30
+    TEXT_SUBRIP, // the next three of Matroska (RFC 9559; "Matroska Subtitles")
+    TEXT_ASS,
+    TEXT_WEBVTT,
+    TEXT_WEBM, // of WebM, and FFmpeg's Matroska: the lines of id and settings first
+    TEXT_FORMATS,
+};
+
+// Subtitles.  Its samples are in milliseconds, as WebVTT prints them.
+struct text_track {
+    enum text_format format;
+    struct tags tags;
+    struct strip strip;
+    struct sample *samples; // by rising pts; pts + duration > 0, duration > 0; they may overlap
+    int sample_count;       // also in a head alone; >= 1
 };
 
 struct media {
@@ -112,6 +156,8 @@ struct media {
     bool constant_rate;  // each presented source frame is exactly one grid frame
     struct video_track video;
     struct audio_track audio;
+    struct text_track texts[MEDIA_TEXTS]; // only beside video
+    int text_count;
 };
 
 static inline bool media_has_video(const struct media *m)
@@ -139,7 +185,7 @@ bool codec_is_video(enum codec_id id);
 struct media *media_create(void);
 void media_destroy(struct media *m); // NULL is fine
 
-// A copy without tables.
+// A copy without tables, and without the texts: what a job carries.
 struct media *media_copy_head(const struct media *m);
 
 // Whether the head obeys the rules above: 0 or -E_CORRUPT.
@@ -174,6 +220,9 @@ int media_output_rate(int sample_rate);
 // Mean bits per second of the video (audio) track over its duration.
 int64_t media_video_rate(const struct media *m);
 int64_t media_audio_rate(const struct media *m);
+
+// Makes a title of n bytes: what of it is UTF-8 and may stand in one, cut where it is full.
+void media_title(const void *text, size_t n, char out[MEDIA_TITLE]);
 
 // Memory held by it, for budgets.
 size_t media_memory(const struct media *m);

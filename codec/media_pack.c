@@ -2,8 +2,8 @@
 //
 // The packed form of an index:
 //
-//   "TMix", u8 version, head, and in a whole index the table of the video's samples
-//   and that of the audio's.
+//   "TMix", u8 version, head, and in a whole index the table of the video's samples,
+//   that of the audio's and those of the texts'.
 //
 // A table is chunks of about a minute; a chunk is v count, v bytes, and then that
 // many bytes: the samples, told by what is not as expected.  Each chunk starts
@@ -20,7 +20,7 @@
 #include "base/err.h"
 #include "codec/media.h"
 
-#define VERSION 1
+#define VERSION 2
 #define CHUNK_SECONDS 60
 
 static const char magic[] = "TMix";
@@ -33,12 +33,24 @@ static void put_text(struct buf *b, const char *s)
     buf_puts(b, s);
 }
 
+static void put_strip(struct buf *b, const struct strip *s)
+{
+    put_v(b, (uint64_t)s->n);
+    buf_append(b, s->bytes, (size_t)s->n);
+}
+
 static void put_coded(struct buf *b, const uint8_t *extradata, int size, const struct strip *s)
 {
     put_v(b, (uint64_t)size);
     buf_append(b, extradata, (size_t)size);
-    put_v(b, (uint64_t)s->n);
-    buf_append(b, s->bytes, (size_t)s->n);
+    put_strip(b, s);
+}
+
+static void put_tags(struct buf *b, const struct tags *t)
+{
+    put_text(b, t->language);
+    put_text(b, t->title);
+    put_v(b, t->flags);
 }
 
 static void put_video(struct buf *b, const struct video_track *v)
@@ -59,10 +71,22 @@ static void put_audio(struct buf *b, const struct audio_track *a)
 {
     put_v(b, (uint64_t)a->sample_rate);
     put_v(b, (uint64_t)a->channels);
-    buf_append(b, a->language, 3);
+    put_tags(b, &a->tags);
     put_v(b, (uint64_t)a->bytes);
     put_v(b, (uint64_t)a->sample_count);
     put_coded(b, a->extradata, a->extradata_size, &a->strip);
+}
+
+static void put_texts(struct buf *b, const struct media *m)
+{
+    put_v(b, (uint64_t)m->text_count);
+    for (int i = 0; i < m->text_count; i++) {
+        const struct text_track *t = &m->texts[i];
+        put_v(b, t->format);
+        put_tags(b, &t->tags);
+        put_strip(b, &t->strip);
+        put_v(b, (uint64_t)t->sample_count);
+    }
 }
 
 int media_pack_head(const struct media *m, struct buf *out)
@@ -82,6 +106,7 @@ int media_pack_head(const struct media *m, struct buf *out)
     put_text(out, codec_name(m->audio.codec));
     if (media_has_audio(m))
         put_audio(out, &m->audio);
+    put_texts(out, m);
     return buf_error(out);
 }
 
@@ -147,6 +172,8 @@ int media_pack(const struct media *m, struct buf *out)
         put_table(out, m->video.samples, m->video.sample_count, m->video.timescale);
     if (media_has_audio(m))
         put_table(out, m->audio.samples, m->audio.sample_count, m->audio.sample_rate);
+    for (int i = 0; i < m->text_count; i++)
+        put_table(out, m->texts[i].samples, m->texts[i].sample_count, MEDIA_TEXT_RATE);
     return buf_error(out);
 }
 
@@ -182,6 +209,32 @@ static enum codec_id get_codec(struct reader *r)
     return CODEC_NONE;
 }
 
+// A text of less than cap bytes.
+static void get_text(struct reader *r, char *out, size_t cap)
+{
+    const size_t n = (size_t)get_up_to(r, (int64_t)cap - 1);
+    const uint8_t *p = get_bytes(r, n);
+    if (p)
+        memcpy(out, p, n);
+}
+
+static void get_tags(struct reader *r, struct tags *t)
+{
+    get_text(r, t->language, sizeof t->language);
+    get_text(r, t->title, sizeof t->title);
+    t->flags = (unsigned)get_up_to(r, TAGS);
+}
+
+static void get_strip(struct reader *r, struct strip *s)
+{
+    const int n = (int)get_up_to(r, MEDIA_STRIP_MAX);
+    const uint8_t *p = get_bytes(r, (size_t)n);
+    if (p) {
+        memcpy(s->bytes, p, (size_t)n);
+        s->n = n;
+    }
+}
+
 static void get_coded(struct reader *r, uint8_t **extradata, int *size, struct strip *s)
 {
     const int n = (int)get_up_to(r, MEDIA_EXTRADATA_MAX);
@@ -190,12 +243,7 @@ static void get_coded(struct reader *r, uint8_t **extradata, int *size, struct s
         *extradata = memcpy(xmalloc((size_t)n), p, (size_t)n);
         *size = n;
     }
-    const int stripped = (int)get_up_to(r, MEDIA_STRIP_MAX);
-    p = get_bytes(r, (size_t)stripped);
-    if (p) {
-        memcpy(s->bytes, p, (size_t)stripped);
-        s->n = stripped;
-    }
+    get_strip(r, s);
 }
 
 static void get_video(struct reader *r, struct video_track *v)
@@ -225,12 +273,22 @@ static void get_audio(struct reader *r, struct audio_track *a)
 {
     a->sample_rate = get_int(r);
     a->channels = get_int(r);
-    const uint8_t *language = get_bytes(r, 3);
-    if (language)
-        memcpy(a->language, language, 3);
+    get_tags(r, &a->tags);
     a->bytes = get_up_to(r, INT64_MAX);
     a->sample_count = get_int(r);
     get_coded(r, &a->extradata, &a->extradata_size, &a->strip);
+}
+
+static void get_texts(struct reader *r, struct media *m)
+{
+    m->text_count = (int)get_up_to(r, MEDIA_TEXTS);
+    for (int i = 0; i < m->text_count && !r->bad; i++) {
+        struct text_track *t = &m->texts[i];
+        t->format = (enum text_format)get_up_to(r, TEXT_FORMATS - 1);
+        get_tags(r, &t->tags);
+        get_strip(r, &t->strip);
+        t->sample_count = get_int(r);
+    }
 }
 
 static void get_head(struct reader *r, struct media *m)
@@ -252,6 +310,7 @@ static void get_head(struct reader *r, struct media *m)
     m->audio.codec = get_codec(r);
     if (media_has_audio(m))
         get_audio(r, &m->audio);
+    get_texts(r, m);
 }
 
 static struct media *unpack_head(struct reader *r)
@@ -344,6 +403,8 @@ static int get_tables(struct reader *r, struct media *m)
         rc = get_table(r, &m->video.samples, m->video.sample_count);
     if (rc == 0 && media_has_audio(m))
         rc = get_table(r, &m->audio.samples, m->audio.sample_count);
+    for (int i = 0; rc == 0 && i < m->text_count; i++)
+        rc = get_table(r, &m->texts[i].samples, m->texts[i].sample_count);
     if (rc == 0 && reader_left(r) > 0)
         rc = -E_CORRUPT;
     if (rc == 0)

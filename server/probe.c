@@ -80,7 +80,19 @@ static void print_audio(const struct media *m)
     const struct audio_track *const a = &m->audio;
     printf("audio         %s, %d Hz, %d channel%s, language %s, %d packets, %.0f kb/s\n",
            codec_name(a->codec), a->sample_rate, a->channels, a->channels > 1 ? "s" : "",
-           a->language, a->sample_count, (double)media_audio_rate(m) / 1000);
+           a->tags.language, a->sample_count, (double)media_audio_rate(m) / 1000);
+}
+
+static void print_text(const struct text_track *t)
+{
+    static const char *const formats[TEXT_FORMATS] = {
+        [TEXT_TX3G] = "mov_text", [TEXT_WVTT] = "WebVTT",   [TEXT_SUBRIP] = "SubRip",
+        [TEXT_ASS] = "ASS",       [TEXT_WEBVTT] = "WebVTT", [TEXT_WEBM] = "WebVTT",
+    };
+    printf("subtitles     %s, language %s%s%s, %d%s%s\n", formats[t->format], t->tags.language,
+           t->tags.title[0] ? ", " : "", t->tags.title, t->sample_count,
+           t->tags.flags & TAG_FORCED ? ", forced" : "",
+           t->tags.flags & TAG_CAPTIONS ? ", for those who cannot hear" : "");
 }
 
 static void print_media(const struct media *m, size_t index_bytes)
@@ -91,6 +103,8 @@ static void print_media(const struct media *m, size_t index_bytes)
         print_video(m);
     if (media_has_audio(m))
         print_audio(m);
+    for (int i = 0; i < m->text_count; i++)
+        print_text(&m->texts[i]);
     printf("grid          %" PRId64 "/%" PRId64 " frames per second, %" PRId64
            " frames, %.3f s, %s\n",
            m->fps.num, m->fps.den, m->frames, (double)m->frames / rat_double(m->fps),

@@ -17,7 +17,7 @@
 #include <strings.h>
 
 #include "base/err.h"
-#include "server/utf8.h"
+#include "base/utf8.h"
 
 #define TEXT_MAX ((size_t)(4 * MIB)) // the largest script of the player page fits
 #define METHODS "GET, HEAD, OPTIONS"

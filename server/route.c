@@ -11,7 +11,7 @@
 
 #include "base/base.h"
 #include "base/err.h"
-#include "server/utf8.h"
+#include "base/utf8.h"
 
 #define PATH_MAX_BYTES 2048
 

@@ -30,7 +30,7 @@ struct index_track *index_add_track(struct index *x)
 {
     x->tracks = xrealloc(x->tracks, (size_t)(x->track_count + 1) * sizeof *x->tracks);
     struct index_track *t = &x->tracks[x->track_count];
-    *t = (struct index_track){ .number = x->track_count, .language = "und", .enabled = true };
+    *t = (struct index_track){ .number = x->track_count, .tags.language = "und", .enabled = true };
     x->track_count++;
     return t;
 }

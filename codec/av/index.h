@@ -26,6 +26,7 @@
 // One track as it stands in the container, before T0 is known.
 struct index_track {
     bool video, audio;
+    enum text_format text;  // TEXT_NONE: no subtitles, or of a kind that we do not read
     int number;             // position among all tracks of the file: libavformat's stream index
     int64_t timescale;      // ticks per second, 1 .. 10^9
     struct sample *samples; // decode order; pts in ticks on the presentation timeline (edit
@@ -37,7 +38,7 @@ struct index_track {
     int64_t end;            // presentation end in ticks (edit list applied); INT64_MAX: open
     int64_t codec_delay_ns; // decoded audio to drop at the start (Matroska CodecDelay)
     struct strip strip;
-    char language[4];  // "und" if unknown
+    struct tags tags;
     bool enabled;      // default / enabled flag
     bool decode_times; // pts are times of decoding (Matroska's V_MS/VFW/FOURCC)
     bool refused;      // edit list beyond what we follow, encryption, ... (why says it)
@@ -50,6 +51,12 @@ struct index {
     struct index_track *tracks;
     int track_count;
 };
+
+// Whether anything of it may be used.
+static inline bool index_is_wanted(const struct index_track *t)
+{
+    return !t->refused && (t->video || t->audio || t->text);
+}
 
 // By the first bytes (needs up to 64): the container, or CONTAINER_NONE.
 enum container index_sniff(const uint8_t *head, size_t n);

@@ -37,7 +37,14 @@ enum {
     ID_TRACK_TYPE = 0x83,
     ID_FLAG_ENABLED = 0xb9,
     ID_FLAG_DEFAULT = 0x88,
+    ID_FLAG_FORCED = 0x55aa,
+    ID_FLAG_CAPTIONS = 0x55ab,
+    ID_FLAG_DESCRIPTION = 0x55ac,
+    ID_FLAG_ORIGINAL = 0x55ae,
+    ID_FLAG_COMMENTARY = 0x55af,
+    ID_NAME = 0x536e,
     ID_LANGUAGE = 0x22b59c,
+    ID_LANGUAGE_TAG = 0x22b59d,
     ID_CODEC = 0x86,
     ID_DEFAULT_DURATION = 0x23e383,
     ID_CODEC_DELAY = 0x56aa,
@@ -196,17 +203,6 @@ static void parse_encodings(struct index_track *t, struct reader r)
     }
 }
 
-static void parse_language(struct index_track *t, struct reader r)
-{
-    char *out = t->language;
-    const uint8_t *p = get_bytes(&r, 3);
-    for (int i = 0; p && i < 3; i++)
-        if (p[i] < 'a' || p[i] > 'z')
-            return;
-    if (p)
-        memcpy(out, p, 3);
-}
-
 // What libavformat makes no stream of does not count as a track.
 static bool is_track(struct reader entry)
 {
@@ -231,13 +227,80 @@ static bool text_is(struct reader r, const char *text)
     return p && strnlen((const char *)p, n) == strlen(text) && memcmp(p, text, strlen(text)) == 0;
 }
 
+static enum text_format text_of(struct reader codec)
+{
+    static const struct {
+        const char *id;
+        enum text_format format;
+    } kinds[] = {
+        { "S_TEXT/UTF8", TEXT_SUBRIP },     { "S_TEXT/ASCII", TEXT_SUBRIP },
+        { "S_TEXT/ASS", TEXT_ASS },         { "S_TEXT/SSA", TEXT_ASS },
+        { "S_TEXT/WEBVTT", TEXT_WEBVTT },   { "D_WEBVTT/SUBTITLES", TEXT_WEBM },
+        { "D_WEBVTT/CAPTIONS", TEXT_WEBM },
+    };
+    for (size_t i = 0; i < countof(kinds); i++)
+        if (text_is(codec, kinds[i].id))
+            return kinds[i].format;
+    return TEXT_NONE;
+}
+
+static void set_language(struct index_track *t, struct reader r)
+{
+    const size_t n = reader_left(&r) ? strnlen((const char *)r.p, reader_left(&r)) : 0;
+    language_parse(r.p, n, t->tags.language);
+}
+
+// A flag that is there, and set.
+static unsigned flag(uint64_t v, enum tag tag)
+{
+    return v == 1 ? tag : 0;
+}
+
+static void parse_tags(struct index_track *t, struct reader entry)
+{
+    uint32_t id;
+    struct reader body, language = reader_of("eng", 3), tag = { 0 }; // the format's default
+    while (next_element(&entry, &id, &body)) {
+        const uint64_t v = uint_of(body);
+        switch (id) {
+        case ID_NAME:
+            media_title(body.p, reader_left(&body), t->tags.title);
+            break;
+        case ID_LANGUAGE:
+            language = body;
+            break;
+        case ID_LANGUAGE_TAG:
+            tag = body;
+            break;
+        case ID_FLAG_DEFAULT:
+            t->tags.flags |= flag(v, TAG_PREFERRED);
+            break;
+        case ID_FLAG_FORCED:
+            t->tags.flags |= flag(v, TAG_FORCED);
+            break;
+        case ID_FLAG_CAPTIONS:
+            t->tags.flags |= flag(v, TAG_CAPTIONS);
+            break;
+        case ID_FLAG_DESCRIPTION:
+            t->tags.flags |= flag(v, TAG_DESCRIPTION);
+            break;
+        case ID_FLAG_COMMENTARY:
+            t->tags.flags |= flag(v, TAG_COMMENTARY);
+            break;
+        case ID_FLAG_ORIGINAL:
+            t->tags.flags |= v == 0 ? TAG_DUB : 0;
+            break;
+        }
+    }
+    set_language(t, reader_left(&tag) ? tag : language);
+}
+
 static void parse_track(struct index_track *t, struct track *k, struct reader entry)
 {
     uint32_t id;
     struct reader body;
     uint64_t enabled = 1, preferred = 1;
     *k = (struct track){ 0 };
-    memcpy(t->language, "eng", 4); // the format's default
     while (next_element(&entry, &id, &body)) {
         const uint64_t v = uint_of(body);
         switch (id) {
@@ -259,12 +322,10 @@ static void parse_track(struct index_track *t, struct track *k, struct reader en
             break;
         case ID_CODEC:
             t->decode_times = text_is(body, "V_MS/VFW/FOURCC");
+            t->text = text_of(body);
             break;
         case ID_CODEC_DELAY:
             t->codec_delay_ns = v < 1000000000 ? (int64_t)v : 0;
-            break;
-        case ID_LANGUAGE:
-            parse_language(t, body);
             break;
         case ID_ENCODINGS:
             parse_encodings(t, body);
@@ -289,6 +350,7 @@ static int parse_tracks(struct matroska *m, struct reader tracks)
         m->tracks = xrealloc(m->tracks, (size_t)(n + 1) * sizeof *m->tracks);
         struct index_track *t = index_add_track(m->x);
         parse_track(t, &m->tracks[n], body);
+        parse_tags(t, body);
     }
     return 0;
 }
@@ -443,10 +505,10 @@ static int add_block(struct matroska *m, const struct block *b)
     if (r.bad || number < 0)
         return 0;
     struct index_track *t = &m->x->tracks[number];
-    if (t->refused || (!t->video && !t->audio))
+    if (!index_is_wanted(t))
         return 0;
-    if (lacing && t->video) {
-        index_refuse(t, "laced pictures");
+    if (lacing && !t->audio) {
+        index_refuse(t, t->video ? "laced pictures" : "laced texts");
         return 0;
     }
     int64_t pts;

@@ -26,6 +26,8 @@
 #define MOOF_MAX (16 * MIB)
 #define PCM_FRAMES 1024 // that one sample of ours has; libavformat's have as many
 
+#define TX3G_ALL_FORCED 0x80000000u // displayFlags of a sample entry
+
 #define TYPE(a, b, c, d) ((uint32_t)(a) << 24 | (b) << 16 | (c) << 8 | (d))
 
 // An edit list of the kind we follow, in ticks of the movie but for media_time.
@@ -46,7 +48,8 @@ struct trak {
     uint32_t timescale; // as it stands there
     uint32_t entry;     // type of the first sample entry
     bool enabled;
-    char language[4];
+    struct tags tags;
+    enum text_format text;
     struct edit edit;
     const char *refused;                              // or NULL
     struct reader stts, ctts, stss, stsz, stsc, stco; // entries; borrowed from moov
@@ -271,12 +274,14 @@ static void parse_mdhd(struct trak *t, struct reader r)
     t->timescale = get_be32(&r);
     get_bytes(&r, version ? 8 : 4);
     const uint32_t packed = get_be16(&r);
+    char code[3];
     for (int i = 0; i < 3; i++) {
         const int c = (int)(packed >> (10 - 5 * i) & 31) + 0x60;
         if (c < 'a' || c > 'z' || packed < 0x400)
             return;
-        t->language[i] = (char)c;
+        code[i] = (char)c;
     }
+    language_parse(code, sizeof code, t->tags.language);
 }
 
 static bool parse_sizes(struct trak *t, struct reader r, bool compact)
@@ -336,6 +341,14 @@ static uint32_t pcm_frame(uint32_t entry, struct reader r)
     return !r.bad && entry == TYPE('l', 'p', 'c', 'm') && frames == 1 ? bytes : 0;
 }
 
+// "text" of QuickTime is left out: those are chapters.
+static enum text_format text_of(uint32_t entry)
+{
+    return entry == TYPE('t', 'x', '3', 'g')   ? TEXT_TX3G
+           : entry == TYPE('w', 'v', 't', 't') ? TEXT_WVTT
+                                               : TEXT_NONE;
+}
+
 static void parse_stsd(struct trak *t, struct reader r)
 {
     struct reader body;
@@ -346,6 +359,12 @@ static void parse_stsd(struct trak *t, struct reader r)
     t->pcm_frame = pcm_frame(t->entry, body);
     if (is_encrypted(t->entry))
         t->refused = "encrypted";
+    t->text = text_of(t->entry);
+    if (t->text == TEXT_TX3G) {
+        get_bytes(&body, 8);
+        if (get_be32(&body) & TX3G_ALL_FORCED)
+            t->tags.flags |= TAG_FORCED;
+    }
 }
 
 static int parse_stbl(const struct mp4 *m, struct trak *t, struct reader r)
@@ -391,6 +410,10 @@ static int parse_mdia(const struct mp4 *m, struct trak *t, struct reader mdia)
     struct reader body, stbl;
     if (find_box(mdia, TYPE('m', 'd', 'h', 'd'), &body))
         parse_mdhd(t, body);
+    if (find_box(mdia, TYPE('e', 'l', 'n', 'g'), &body)) {
+        version_of(&body, NULL);
+        language_parse(body.p, strnlen((const char *)body.p, reader_left(&body)), t->tags.language);
+    }
     if (find_box(mdia, TYPE('h', 'd', 'l', 'r'), &body)) {
         get_bytes(&body, 8);
         t->handler = get_be32(&body);
@@ -401,9 +424,47 @@ static int parse_mdia(const struct mp4 *m, struct trak *t, struct reader mdia)
     return 0;
 }
 
+// A role as a 'kind' box tells it (DASH's scheme), in enum tag.
+static unsigned tag_of(const char *scheme, const char *value)
+{
+    static const struct {
+        const char *value;
+        enum tag tag;
+    } roles[] = {
+        { "caption", TAG_CAPTIONS },        { "forced-subtitle", TAG_FORCED },
+        { "forced_subtitle", TAG_FORCED },  { "commentary", TAG_COMMENTARY },
+        { "description", TAG_DESCRIPTION }, { "dub", TAG_DUB },
+    };
+    for (size_t i = 0; i < countof(roles) && strcmp(scheme, "urn:mpeg:dash:role:2011") == 0; i++)
+        if (strcmp(value, roles[i].value) == 0)
+            return roles[i].tag;
+    return 0;
+}
+
+static const char *get_string(struct reader *r)
+{
+    const size_t left = reader_left(r), n = left ? strnlen((const char *)r->p, left) : 0;
+    return n < left ? (const char *)get_bytes(r, n + 1) : "";
+}
+
+static void parse_udta(struct trak *t, struct reader udta)
+{
+    uint32_t type;
+    struct reader body;
+    while (next_box(&udta, &type, &body)) {
+        if (type == TYPE('n', 'a', 'm', 'e')) {
+            media_title(body.p, reader_left(&body), t->tags.title);
+        } else if (type == TYPE('k', 'i', 'n', 'd')) {
+            version_of(&body, NULL);
+            const char *const scheme = get_string(&body);
+            t->tags.flags |= tag_of(scheme, get_string(&body));
+        }
+    }
+}
+
 static int parse_trak(const struct mp4 *m, struct trak *t, struct reader trak)
 {
-    *t = (struct trak){ .language = "und", .enabled = true };
+    *t = (struct trak){ .tags.language = "und", .enabled = true };
     struct reader body, elst;
     if (find_box(trak, TYPE('t', 'k', 'h', 'd'), &body))
         parse_tkhd(t, body);
@@ -412,6 +473,8 @@ static int parse_trak(const struct mp4 *m, struct trak *t, struct reader trak)
         if (rc < 0)
             return rc;
     }
+    if (find_box(trak, TYPE('u', 'd', 't', 'a'), &body))
+        parse_udta(t, body);
     if (find_box(trak, TYPE('e', 'd', 't', 's'), &body) &&
         find_box(body, TYPE('e', 'l', 's', 't'), &elst)) {
         const char *why = parse_edits(m, t, elst);
@@ -594,7 +657,7 @@ static int walk_tables(struct mp4 *m, struct trak *k, struct index_track *t)
     int rc = 1;
     for (uint32_t c = 1; rc == 1 && w.i < k->size_count && reader_left(&k->stco); c++) {
         enter_chunk(&w.stsc, c);
-        if (entry && w.stsc.entry != entry) {
+        if (entry && w.stsc.entry != entry && !t->text) {
             index_refuse(t, "several sample descriptions");
             return 0;
         }
@@ -606,7 +669,7 @@ static int walk_tables(struct mp4 *m, struct trak *k, struct index_track *t)
         t->lost = lost < INT32_MAX ? (int)lost : INT32_MAX;
     }
     k->next_dts = w.dts;
-    if (entry > 1)
+    if (entry > 1 && !t->text)
         index_refuse(t, "a second sample description");
     return rc < 0 ? rc : 0;
 }
@@ -618,10 +681,11 @@ static int add_track(struct mp4 *m, struct trak *k)
     t->audio = k->handler == TYPE('s', 'o', 'u', 'n');
     t->timescale = k->timescale;
     t->enabled = k->enabled;
-    memcpy(t->language, k->language, sizeof t->language);
+    t->text = t->video || t->audio ? TEXT_NONE : k->text;
+    t->tags = k->tags;
     if (k->refused)
         index_refuse(t, k->refused);
-    if (t->refused || (!t->video && !t->audio))
+    if (!index_is_wanted(t))
         return 0;
     if (!k->has_stts || !k->has_stsz || !k->has_stsc || !k->has_stco)
         return m->fragmented ? 0 : fail_with(m->why, -E_CORRUPT, "a track without sample tables");
@@ -708,7 +772,7 @@ static bool parse_tfhd(struct mp4 *m, struct traf *f, struct reader r, int64_t m
     for (int i = 0; i < m->x->track_count && !f->k; i++)
         if (m->traks[i].id == id)
             f->k = &m->traks[i], f->t = &m->x->tracks[i];
-    if (!f->k || f->t->refused || (!f->t->video && !f->t->audio))
+    if (!f->k || !index_is_wanted(f->t))
         return false;
     f->d = f->k->trex;
     // Without a base of its own a track's data follows that of the track before it.

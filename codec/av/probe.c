@@ -27,6 +27,7 @@
 #include "codec/av/demux.h"
 #include "codec/av/index.h"
 #include "codec/av/sound_times.h"
+#include "codec/av/text_times.h"
 
 #define FIRST_SAMPLES 64    // given to a decoder to see what it makes of them
 #define COMPARED_PACKETS 16 // of Matroska, with libavformat's
@@ -603,7 +604,7 @@ static int begin_audio(struct probe *p)
     a->sample_rate = between(par->sample_rate, 8000, 192000);
     a->channels = between(par->ch_layout.nb_channels, 1, 8);
     a->strip = p->audio.track->strip;
-    copy_string(a->language, sizeof a->language, p->audio.track->language);
+    a->tags = p->audio.track->tags;
     return copy_extradata(p, par, &a->extradata, &a->extradata_size);
 }
 
@@ -655,6 +656,31 @@ static int probe_audio(struct probe *p, AVFrame *frame)
     return 0;
 }
 
+// ---- subtitles
+
+static int add_text(struct probe *p, const struct index_track *t)
+{
+    struct media *m = p->media;
+    if (t->refused || m->text_count == MEDIA_TEXTS) {
+        log_info("probe", "the subtitles of track %d are left out: %s", t->number,
+                 t->refused ? t->why : "there are too many");
+        return 0;
+    }
+    const int rc = text_times(&m->texts[m->text_count], t, p->t0, m->video.timescale);
+    m->text_count += rc == 0;
+    return rc == -E_NOT_FOUND ? 0 : rc;
+}
+
+// Only beside pictures, whose playlists can name them.
+static int probe_texts(struct probe *p)
+{
+    int rc = 0;
+    for (int i = 0; rc == 0 && p->video.track && i < p->index.track_count; i++)
+        if (p->index.tracks[i].text)
+            rc = add_text(p, &p->index.tracks[i]);
+    return rc;
+}
+
 // ---- the whole
 
 static int fill_media(struct probe *p)
@@ -668,6 +694,8 @@ static int fill_media(struct probe *p)
     int rc = probe_video(p, frame);
     if (rc == 0)
         rc = probe_audio(p, frame);
+    if (rc == 0)
+        rc = probe_texts(p);
     av_frame_free(&frame);
     if (rc < 0)
         return rc;

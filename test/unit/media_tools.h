@@ -51,7 +51,7 @@ static inline void make_audio(struct media *m, int packets, int64_t first, int64
 {
     struct audio_track *a = &m->audio;
     *a = (struct audio_track){ .codec = CODEC_AAC, .sample_rate = 44100, .channels = 2 };
-    copy_string(a->language, sizeof a->language, "eng");
+    copy_string(a->tags.language, sizeof a->tags.language, "en");
     a->extradata = bytes_of("asc", &a->extradata_size);
     a->strip.n = 2;
     a->strip.bytes[1] = 9;
@@ -62,6 +62,21 @@ static inline void make_audio(struct media *m, int packets, int64_t first, int64
             .offset = *offset, .pts = first + i * 1024, .size = 300, .duration = 1024, .sync = true
         };
         *offset += 300;
+    }
+}
+
+// Subtitles of a second and a half, one a second: each reaches into the next.
+static inline void make_text(struct media *m, int count, const char *language, int64_t *offset)
+{
+    struct text_track *t = &m->texts[m->text_count++];
+    *t = (struct text_track){ .format = TEXT_SUBRIP, .sample_count = count };
+    copy_string(t->tags.language, sizeof t->tags.language, language);
+    t->samples = xcalloc((size_t)count, sizeof *t->samples);
+    for (int i = 0; i < count; i++) {
+        t->samples[i] = (struct sample){
+            .offset = *offset, .pts = i * 1000 - 500, .size = 20, .duration = 1500, .sync = true
+        };
+        *offset += 20;
     }
 }
 

@@ -177,7 +177,7 @@ static void check_clip(const char *path, int frames, double end)
     bool first = true;
     for (int i = 0; i < x.track_count; i++) {
         const struct index_track *t = &x.tracks[i];
-        if (!t->video && !t->audio)
+        if (!index_is_wanted(t) && !t->refused)
             continue;
         if (t->refused)
             fail_msg("%s track %d: %s", path, i, t->why);
@@ -198,6 +198,11 @@ static void check_clip(const char *path, int frames, double end)
 // ---- made clips
 
 #define SOURCE "-f lavfi -i testsrc2=s=128x96:r=25:d=6 -f lavfi -i sine=r=48000:d=6 "
+#define TEXT                                                                                       \
+    "printf '1\\n00:00:00,500 --> 00:00:02,000\\nOne\\n\\n2\\n00:00:01,000 --> "                   \
+    "00:00:09,000\\nTwo\\n' "                                                                      \
+    ">text.srt; "
+#define TEXTS "-i last.mp4 -i text.srt -map 0 -map 1 -c copy "
 #define X264 "-c:v libx264 -preset veryfast -g 50 -bf 3 -pix_fmt yuv420p "
 #define FFMPEG "ffmpeg -v error -y "
 
@@ -239,6 +244,11 @@ static const struct {
       FFMPEG SOURCE "-c:v libvpx -auto-alt-ref 1 -lag-in-frames 16 -b:v 200k -c:a libvorbis "
                     "arf.webm",
       0, 0 },
+    { "text.mp4", TEXT FFMPEG TEXTS "-c:s mov_text text.mp4", 150, 6 },
+    { "textfrag.mp4",
+      FFMPEG "-i text.mp4 -map 0 -c copy -movflags +frag_keyframe+empty_moov textfrag.mp4", 0, 0 },
+    { "srt.mkv", FFMPEG TEXTS "-c:s srt srt.mkv", 150, 0 },
+    { "ass.mkv", FFMPEG TEXTS "-c:s ass ass.mkv", 150, 0 },
     { "mp3.mkv", FFMPEG "-i last.mp4 -c:v copy -c:a libmp3lame mp3.mkv", 150, 6.023 },
 };
 

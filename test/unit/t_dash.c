@@ -85,7 +85,7 @@ static void all_of_it(void **state)
                low->codecs, base(&p, "240p"));
     buf_printf(
         &want,
-        "<AdaptationSet contentType=\"audio\" mimeType=\"audio/mp4\" lang=\"eng\" "
+        "<AdaptationSet contentType=\"audio\" mimeType=\"audio/mp4\" lang=\"en\" "
         "segmentAlignment=\"true\" startWithSAP=\"1\">\n"
         "<SegmentTemplate timescale=\"44100\" startNumber=\"0\" initialization=\"init.mp4\" "
         "media=\"$Number$.m4s\">\n"
@@ -127,7 +127,7 @@ static void no_language(void **state)
     (void)state;
     struct plan p;
     struct media *m = asset(&p, 20, 400);
-    strcpy(m->audio.language, "und");
+    strcpy(m->audio.tags.language, "und");
     char *const got = manifest(m, &p);
     assert_null(strstr(got, "lang="));
     free(got);

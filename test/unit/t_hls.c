@@ -61,11 +61,10 @@ static void master(void **state)
     buf_init(&want, MIB);
     char hex[KEY_HEX];
     buf_puts(&want, "#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-INDEPENDENT-SEGMENTS\n");
-    buf_printf(
-        &want,
-        "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"audio\",NAME=\"eng\",LANGUAGE=\"eng\",DEFAULT=YES,"
-        "AUTOSELECT=YES,CHANNELS=\"2\",URI=\"%s/audio-0/index.m3u8\"\n",
-        key_hex(&audio->recipe, hex));
+    buf_printf(&want,
+               "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"audio\",NAME=\"en\",LANGUAGE=\"en\",DEFAULT=YES,"
+               "AUTOSELECT=YES,CHANNELS=\"2\",URI=\"%s/audio-0/index.m3u8\"\n",
+               key_hex(&audio->recipe, hex));
     for (int i = 0; i < 3; i++) {
         const struct rendition *r = &p.renditions[order[i]];
         buf_printf(&want,
@@ -86,7 +85,7 @@ static void unknown_language(void **state)
     (void)state;
     struct plan p;
     struct media *m = asset(&p, 20, 400, 9000000);
-    strcpy(m->audio.language, "und");
+    strcpy(m->audio.tags.language, "und");
     struct buf b;
     buf_init(&b, MIB);
     assert_int_equal(hls_master(&b, m, &p), 0);

@@ -41,7 +41,7 @@ static struct media *make_media(void)
         .codec = CODEC_AAC,
         .sample_rate = 48000,
         .channels = 2,
-        .language = "und",
+        .tags.language = "und",
         .sample_count = 1875,
     };
     return m;

@@ -38,8 +38,15 @@ static void same_media(const struct media *a, const struct media *b)
     assert_int_equal(a->video.extradata_size, b->video.extradata_size);
     assert_int_equal(a->audio.bytes, b->audio.bytes);
     assert_int_equal(a->audio.sample_count, b->audio.sample_count);
-    assert_string_equal(a->audio.language, b->audio.language);
+    assert_string_equal(a->audio.tags.language, b->audio.tags.language);
     assert_memory_equal(&a->audio.strip, &b->audio.strip, sizeof a->audio.strip);
+    assert_int_equal(a->text_count, b->text_count);
+    for (int i = 0; i < a->text_count; i++) {
+        assert_int_equal(a->texts[i].format, b->texts[i].format);
+        assert_memory_equal(&a->texts[i].tags, &b->texts[i].tags, sizeof a->texts[i].tags);
+        assert_memory_equal(&a->texts[i].strip, &b->texts[i].strip, sizeof a->texts[i].strip);
+        assert_int_equal(a->texts[i].sample_count, b->texts[i].sample_count);
+    }
     if (a->video.extradata)
         assert_memory_equal(a->video.extradata, b->video.extradata, a->video.extradata_size);
 }
@@ -52,6 +59,20 @@ static struct buf pack(const struct media *m, int (*how)(const struct media *, s
     return b;
 }
 
+// As many texts as there may be, with all that can be said of one.
+static void add_texts(struct media *m)
+{
+    for (int i = 0; i < MEDIA_TEXTS; i++) {
+        make_text(m, 3 + i, i % 2 ? "de" : "zh-Hant-HK", &m->size);
+        struct text_track *t = &m->texts[i];
+        copy_string(t->tags.title, sizeof t->tags.title, "Für <alle>");
+        t->tags.flags = (unsigned)i * 2 % (TAGS + 1);
+        t->format = (enum text_format)(1 + i % (TEXT_FORMATS - 1));
+        t->strip.n = i;
+        memset(t->strip.bytes, 7, (size_t)i);
+    }
+}
+
 static void there_and_back(void **state)
 {
     (void)state;
@@ -60,6 +81,8 @@ static void there_and_back(void **state)
     } cases[] = { { 1, 0 }, { 0, 2 }, { 5, 30 }, { 500, 11000 }, { 0, 5000 } };
     for (size_t i = 0; i < countof(cases); i++) {
         struct media *m = make_media(cases[i].groups, cases[i].packets);
+        if (i == 2)
+            add_texts(m);
         assert_int_equal(media_finish(m), 0);
         struct buf b = pack(m, media_pack);
         struct media *back = NULL;
@@ -72,6 +95,8 @@ static void there_and_back(void **state)
         }
         if (cases[i].packets)
             same_samples(m->audio.samples, back->audio.samples, m->audio.sample_count);
+        for (int k = 0; k < m->text_count; k++)
+            same_samples(m->texts[k].samples, back->texts[k].samples, m->texts[k].sample_count);
         media_destroy(back);
         buf_finish(&b);
         media_destroy(m);
@@ -168,6 +193,7 @@ static void break_it(struct media *m, int how)
 {
     struct video_track *v = &m->video;
     struct audio_track *a = &m->audio;
+    struct text_track *t = &m->texts[0];
     switch (how) {
     case 0:
         m->container = CONTAINER_NONE;
@@ -266,7 +292,7 @@ static void break_it(struct media *m, int how)
         a->channels = 9;
         break;
     case 32:
-        a->language[1] = '"';
+        a->tags.language[1] = '"';
         break;
     case 33:
         a->samples[5].pts = a->samples[4].pts;
@@ -283,6 +309,46 @@ static void break_it(struct media *m, int how)
     case 37:
         v->codec = a->codec = CODEC_NONE;
         break;
+    case 38:
+        t->format = TEXT_FORMATS;
+        break;
+    case 39:
+        strcpy(t->tags.language, "eng");
+        break;
+    case 40:
+        strcpy(t->tags.title, "a\"b");
+        break;
+    case 41:
+        memset(t->tags.title, 'a', sizeof t->tags.title);
+        break;
+    case 42:
+        t->tags.flags = TAGS + 1;
+        break;
+    case 43:
+        t->sample_count = 0;
+        break;
+    case 44:
+        t->samples[2].pts = t->samples[1].pts - 1;
+        break;
+    case 45:
+        t->samples[2].duration = 0;
+        break;
+    case 46:
+        t->samples[0].duration = 500; // over at T0
+        break;
+    case 47:
+        t->samples[0].pts = -(int64_t)MEDIA_SECONDS_MAX * 1000 - 1;
+        t->samples[0].duration = UINT32_MAX;
+        break;
+    case 48:
+        t->samples[2].offset = m->size;
+        break;
+    case 49:
+        t->strip.n = MEDIA_STRIP_MAX + 1;
+        break;
+    case 50:
+        v->codec = CODEC_NONE; // texts alone
+        break;
     default:
         fail();
     }
@@ -291,8 +357,9 @@ static void break_it(struct media *m, int how)
 static void broken_rules(void **state)
 {
     (void)state;
-    for (int how = 0; how <= 37; how++) {
+    for (int how = 0; how <= 50; how++) {
         struct media *m = make_media(2, 30);
+        make_text(m, 5, "en", &m->size);
         break_it(m, how);
         if (media_finish(m) != -E_CORRUPT)
             fail_msg("rule %d", how);

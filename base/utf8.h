@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// utf8 - the one question that paths and messages ask of their bytes.
+// utf8 - the one question that paths, messages and titles ask of their bytes.
 
-#ifndef SERVER_UTF8_H
-#define SERVER_UTF8_H
+#ifndef BASE_UTF8_H
+#define BASE_UTF8_H
 
 #include <stddef.h>
 
 // Length of the well-formed sequence that the n bytes at s begin with (RFC 3629:
 // no overlong forms, no surrogates, nothing above U+10FFFF), or 0.
-static inline size_t utf8_sequence(const char *s, size_t n)
+static inline size_t utf8_sequence(const void *s, size_t n)
 {
-    const unsigned char *const p = (const unsigned char *)s;
+    const unsigned char *const p = s;
     if (n == 0)
         return 0;
     if (p[0] < 0x80)
