@@ -27,9 +27,10 @@ static int64_t ticks(const struct plan *p, const struct rendition *r, int k)
 static void put_timeline(struct buf *out, const struct plan *p, const struct rendition *r)
 {
     buf_puts(out, "<SegmentTimeline>\n");
-    for (int k = 0, next; k < p->table.count && !out->failed; k = next) {
+    const int count = plan_segments(p, r);
+    for (int k = 0, next; k < count && !out->failed; k = next) {
         const int64_t d = ticks(p, r, k);
-        for (next = k + 1; next < p->table.count && ticks(p, r, next) == d;)
+        for (next = k + 1; next < count && ticks(p, r, next) == d;)
             next++;
         buf_puts(out, k ? "<S" : "<S t=\"0\"");
         buf_printf(out, " d=\"%" PRId64 "\"", d);
@@ -46,7 +47,7 @@ static void put_template(struct buf *out, const struct plan *p, const struct ren
     buf_printf(out,
                "<SegmentTemplate timescale=\"%" PRId64 "\" startNumber=\"0\" "
                "initialization=\"init.mp4\" media=\"$Number$.m4s\">\n",
-               r->kind == RENDITION_VIDEO ? p->table.fps.num : r->a.sample_rate);
+               plan_timescale(p, r));
     put_timeline(out, p, r);
     buf_puts(out, "</SegmentTemplate>\n");
 }

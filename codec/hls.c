@@ -56,6 +56,17 @@ static void put_video(struct buf *out, const struct rendition *r, const struct r
     buf_puts(out, "\n");
 }
 
+// RFC 8216bis 4.4.6.3: no FRAME-RATE, no groups.
+static void put_trick(struct buf *out, const struct rendition *r)
+{
+    buf_printf(out,
+               "#EXT-X-I-FRAME-STREAM-INF:BANDWIDTH=%" PRId64 ",AVERAGE-BANDWIDTH=%" PRId64
+               ",CODECS=\"%s\",RESOLUTION=%dx%d,URI=\"",
+               r->bandwidth, r->average, r->codecs, r->v.width, r->v.height);
+    put_uri(out, r);
+    buf_puts(out, "\"\n");
+}
+
 static void put_audio_alone(struct buf *out, const struct rendition *r)
 {
     buf_printf(out,
@@ -96,13 +107,15 @@ int hls_master(struct buf *out, const struct media *m, const struct plan *p)
     for (int i = 0; i < p->count; i++)
         if (p->renditions[i].kind == RENDITION_VIDEO && i != start)
             put_video(out, &p->renditions[i], audio);
+    for (int i = 0; i < p->count; i++)
+        if (p->renditions[i].kind == RENDITION_TRICK)
+            put_trick(out, &p->renditions[i]);
     return buf_error(out);
 }
 
 static int64_t start_us(const struct plan *p, const struct rendition *r, int k)
 {
-    return r->kind == RENDITION_VIDEO ? segtab_start_us(&p->table, k)
-                                      : segtab_audio_start_us(&p->table, k, r->a.sample_rate);
+    return muldiv_round(plan_segment_start(p, r, k), 1000000, plan_timescale(p, r));
 }
 
 // A difference of rounded starts, so that any run of them adds up.
@@ -116,9 +129,10 @@ int hls_media(struct buf *out, const struct plan *p, const struct rendition *r)
     buf_printf(out,
                "#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-TARGETDURATION:%d\n"
                "#EXT-X-MEDIA-SEQUENCE:0\n#EXT-X-PLAYLIST-TYPE:VOD\n#EXT-X-INDEPENDENT-SEGMENTS\n"
-               "#EXT-X-MAP:URI=\"init.mp4\"\n",
-               p->target_duration);
-    for (int k = 0; k < p->table.count && !out->failed; k++) {
+               "%s#EXT-X-MAP:URI=\"init.mp4\"\n",
+               p->target_duration, r->kind == RENDITION_TRICK ? "#EXT-X-I-FRAMES-ONLY\n" : "");
+    const int count = plan_segments(p, r);
+    for (int k = 0; k < count && !out->failed; k++) {
         const int64_t us = hls_segment_us(p, r, k);
         buf_printf(out, "#EXTINF:%" PRId64 ".%06" PRId64 ",\n%d.m4s\n", us / 1000000, us % 1000000,
                    k);

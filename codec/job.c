@@ -130,6 +130,7 @@ static void pack_video(struct buf *out, const struct job *j)
     for (int i = 0; i < j->part_count; i++)
         put_v(out, (uint64_t)j->part_frames[i]);
     put_v(out, (uint64_t)j->parts_at_once);
+    put_v(out, (uint64_t)j->last_ticks);
     put_v(out, (uint64_t)j->sequence);
 }
 
@@ -306,6 +307,7 @@ static void get_video(struct reader *r, struct job *j)
     j->first = get_in(r, 0, TIME_MAX);
     const int64_t frames = get_picks(r, j);
     get_parts(r, j, frames);
+    j->last_ticks = get_in(r, 1, INT32_MAX);
     j->sequence = get_in(r, 1, INT32_MAX);
     if (!media_has_video(j->media) || j->first > j->media->frames - frames)
         r->bad = true;

@@ -79,8 +79,9 @@ struct job {
     int pick_count;
     int64_t part_frames[JOB_PARTS_MAX]; // frames of each part; they sum to the segment
     int part_count;
-    int parts_at_once; // encoders that may run at a time; changes the speed, never the bytes
-    int64_t sequence;  // moof sequence number of the first fragment
+    int parts_at_once;  // encoders that may run at a time; changes the speed, never the bytes
+    int64_t last_ticks; // its last frame lasts so many; the others v.fps.den
+    int64_t sequence;   // moof sequence number of the first fragment
 
     // AUDIO: AAC frames [first, first + frames) are put out; sequence as above.
     int64_t frames;

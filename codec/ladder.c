@@ -116,6 +116,23 @@ static struct shape own_size(struct shape source)
     return (struct shape){ LONG_SIDE_MAX, even((int)side), source.upright };
 }
 
+static struct shape fitted(struct shape source, int long_max, int short_max)
+{
+    if (source.long_side <= long_max && source.short_side <= short_max)
+        return (struct shape){ even(source.long_side), even(source.short_side), source.upright };
+    if ((int64_t)source.long_side * short_max < (int64_t)source.short_side * long_max)
+        return scaled(source, short_max);
+    const int64_t half = muldiv_round(source.short_side, long_max, 2 * source.long_side);
+    return (struct shape){ long_max, half > 0 ? (int)(2 * half) : 2, source.upright };
+}
+
+void ladder_fit(const struct media *m, int long_max, int short_max, int *width, int *height)
+{
+    const struct shape s = fitted(source_shape(m), long_max, short_max);
+    *width = s.upright ? s.short_side : s.long_side;
+    *height = s.upright ? s.long_side : s.short_side;
+}
+
 static void add(struct plan *p, const struct conf *conf, const struct media *m, struct shape s,
                 int64_t maxrate, int crf)
 {

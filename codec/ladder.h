@@ -12,6 +12,10 @@
 // it does not get to p->dropped.  m has video.
 void ladder_make(struct plan *p, const struct conf *conf, const struct media *m);
 
+// Size of a picture of m that is within these sides: upright, even, never larger than the
+// source but for that.
+void ladder_fit(const struct media *m, int long_max, int short_max, int *width, int *height);
+
 // The colour of our output for this source.
 struct colour ladder_colour(const struct media *m);
 

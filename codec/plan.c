@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "codec/ladder.h"
 #include "codec/record.h"
+#include "codec/stills.h"
 #include "config/conf.h"
 
 // Container bytes, rounded up: of a segment (styp and the encoder's own message),
@@ -56,6 +57,30 @@ static void promise_audio(struct rendition *r, const struct segtab *t)
     r->average = nominal * (50 + r->a.quality) / 150 + container;
 }
 
+static void promise_trick(struct rendition *r, const struct plan *p)
+{
+    const int count = plan_segments(p, r);
+    const int64_t last = plan_segment_start(p, r, count) - plan_segment_start(p, r, count - 1);
+    const struct rational shortest = { last < r->v.fps.den ? last : r->v.fps.den, r->v.fps.num };
+    const int64_t container = container_rate(r->v.fps, shortest);
+    r->bandwidth = muldiv_ceil(r->v.bufsize * 105, shortest.den, 100 * shortest.num) + container;
+    r->average = muldiv_ceil(r->v.bufsize / 3, r->v.fps.num, r->v.fps.den) + container;
+}
+
+static void promise(struct rendition *r, const struct plan *p)
+{
+    switch (r->kind) {
+    case RENDITION_VIDEO:
+        promise_video(r, &p->table);
+        break;
+    case RENDITION_TRICK:
+        promise_trick(r, p);
+        break;
+    default:
+        promise_audio(r, &p->table);
+    }
+}
+
 static int make_recipe(const struct plan *p, struct rendition *r, const char *asset,
                        const char *version, const char *headers)
 {
@@ -84,6 +109,18 @@ static void add_audio(struct plan *p, const struct conf *conf, const struct medi
     };
 }
 
+// Where segments last a second or so, the last picture may last longer.
+static void add_trick(struct plan *p, const struct conf *conf, const struct media *m)
+{
+    stills_add_trick(p, conf, m);
+    const struct rendition *const r = &p->renditions[p->count - 1];
+    const int last = plan_segments(p, r) - 1;
+    const int64_t ticks = plan_segment_start(p, r, last + 1) - plan_segment_start(p, r, last);
+    const int64_t seconds = muldiv_round(ticks, 1, plan_timescale(p, r));
+    if (seconds > p->target_duration)
+        p->target_duration = (int)seconds;
+}
+
 int plan_make(struct plan *p, const struct conf *conf, const struct media *m, const char *asset,
               const char *version, const char *headers)
 {
@@ -97,14 +134,13 @@ int plan_make(struct plan *p, const struct conf *conf, const struct media *m, co
         ladder_make(p, conf, m);
     if (audio)
         add_audio(p, conf, m);
+    if (video)
+        add_trick(p, conf, m);
 
     int rc = 0;
     for (int i = 0; i < p->count && rc == 0; i++) {
         struct rendition *r = &p->renditions[i];
-        if (r->kind == RENDITION_VIDEO)
-            promise_video(r, &p->table);
-        else
-            promise_audio(r, &p->table);
+        promise(r, p);
         rc = make_recipe(p, r, asset, version, headers);
     }
     return rc;
@@ -116,16 +152,40 @@ bool plan_fits(const struct plan *p, const struct media *m)
     if (t->fps.num != m->fps.num || t->fps.den != m->fps.den || t->frames != m->frames)
         return false;
     for (int i = 0; i < p->count; i++)
-        if (p->renditions[i].kind == RENDITION_VIDEO ? !media_has_video(m) : !media_has_audio(m))
+        if (p->renditions[i].kind == RENDITION_AUDIO ? !media_has_audio(m) : !media_has_video(m))
             return false;
     return true;
 }
 
+int plan_segments(const struct plan *p, const struct rendition *r)
+{
+    return r->kind == RENDITION_TRICK ? stills_count(&p->table, r->every) : p->table.count;
+}
+
 int64_t plan_segment_start(const struct plan *p, const struct rendition *r, int k)
 {
-    return r->kind == RENDITION_VIDEO
-               ? segtab_frame(&p->table, k) * p->table.fps.den
-               : segtab_audio_frame(&p->table, k, r->a.sample_rate) * AUDIO_FRAME;
+    const struct segtab *const t = &p->table;
+    switch (r->kind) {
+    case RENDITION_VIDEO:
+        return segtab_frame(t, k) * t->fps.den;
+    case RENDITION_TRICK:
+        return stills_frame(t, r->every, k) * t->fps.den;
+    default:
+        return segtab_audio_frame(t, k, r->a.sample_rate) * AUDIO_FRAME;
+    }
+}
+
+int64_t plan_timescale(const struct plan *p, const struct rendition *r)
+{
+    return r->kind == RENDITION_AUDIO ? r->a.sample_rate : p->table.fps.num;
+}
+
+int64_t plan_segment_samples(const struct plan *p, const struct rendition *r, int k)
+{
+    if (r->kind == RENDITION_TRICK)
+        return 1;
+    const int64_t ticks = plan_segment_start(p, r, k + 1) - plan_segment_start(p, r, k);
+    return ticks / (r->kind == RENDITION_VIDEO ? p->table.fps.den : AUDIO_FRAME);
 }
 
 int64_t plan_audio_maxrate(const struct plan *p, const struct rendition *r)

@@ -20,21 +20,28 @@
 struct conf;
 
 // A record holds the number: new kinds go to the end.
-enum rendition_kind { RENDITION_AUDIO, RENDITION_VIDEO, RENDITION_KINDS };
+enum rendition_kind {
+    RENDITION_AUDIO,
+    RENDITION_VIDEO,
+    RENDITION_TRICK, // for fast play and scrubbing: a picture a segment (codec/stills.h)
+    RENDITION_KINDS,
+};
 
 // A rendition of this asset: what the encoder is told (in settings, which is
 // all a worker sees) and what the playlists say.
 struct rendition {
     char name[24]; // "720p", "audio-0": unique in the plan, a URL path segment
     enum rendition_kind kind;
-    struct video_settings v; // of the kind video
+    struct video_settings v; // of the kinds video and trick
     struct audio_settings a; // of the kind audio
+    int64_t every;           // of the kind trick: grid frames from a picture to the next
     char codecs[32];         // RFC 6381
     // Bits per second that no segment of this rendition exceeds, container
     // included.  Each part starts with the buffer filled to init, and its encoder
     // brings it to half by the end at worst; so, with P the seconds of the shortest part,
     //   video  1.05 x (maxrate + max(0, init - 1/2) x bufsize / P) + 2000 + container
     //          (P < 1 s: there may be no time for that: init x bufsize / P)
+    //   trick  1.05 x bufsize / the shortest segment + container: a picture may take it all
     //   audio  1.6 x nominal, the spread of constant quality on most sounds, + container;
     //          a segment that would exceed it is coded more coarsely (codec/av/audio.c).
     int64_t bandwidth;
@@ -59,7 +66,7 @@ struct dropped {
 struct plan {
     struct segtab table;
     int target_duration;                          // EXT-X-TARGETDURATION of all playlists
-    struct rendition renditions[PLAN_RENDITIONS]; // video by falling size, then audio
+    struct rendition renditions[PLAN_RENDITIONS]; // video by falling size, audio, then trick
     int count;
     struct dropped dropped[PLAN_RENDITIONS];
     int dropped_count;
@@ -79,10 +86,16 @@ bool plan_fits(const struct plan *p, const struct media *m);
 // The rendition of that name, or NULL.
 const struct rendition *plan_find(const struct plan *p, const char *name);
 
-// Where segment k of r starts (k = table.count: where it ends), in ticks of its track:
-// fps.num of them a second for video, whose frames last fps.den each; the samples for
-// audio, whose frames last AUDIO_FRAME.
+// How many segments r has.
+int plan_segments(const struct plan *p, const struct rendition *r);
+
+// Where segment k of r starts (k = plan_segments: where the last one ends), in ticks of
+// its track: plan_timescale of them a second.
 int64_t plan_segment_start(const struct plan *p, const struct rendition *r, int k);
+int64_t plan_timescale(const struct plan *p, const struct rendition *r);
+
+// The samples of segment k: frames of video, packets of audio.
+int64_t plan_segment_samples(const struct plan *p, const struct rendition *r, int k);
 
 // Bits per second that the AAC frames of no segment of r, an audio rendition, may exceed:
 // what its bandwidth leaves beside the container.

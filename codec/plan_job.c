@@ -10,6 +10,7 @@
 #include "base/err.h"
 #include "codec/grid.h"
 #include "codec/plan.h"
+#include "codec/stills.h"
 
 // Fragments last about half a second and segments at most twenty: more than any has.
 #define SEQUENCES_PER_SEGMENT 64
@@ -31,7 +32,7 @@ static void common(struct job *job, const struct media *m, const struct renditio
 {
     *job = (struct job){ .source_size = m->size,
                          .media = media_copy_head(m),
-                         .video = r->kind == RENDITION_VIDEO };
+                         .video = r->kind != RENDITION_AUDIO };
     if (job->video)
         job->v = r->v;
     else
@@ -99,9 +100,17 @@ static int earlier_sync(const struct video_track *v, int at, int back)
     return at;
 }
 
+// Shows frames [from, to) of the grid.
+static int show(struct job *job, const struct media *m, int64_t from, int64_t to, int back)
+{
+    const struct video_track *const v = &m->video;
+    const struct span span = make_picks(job, m, from, to);
+    const int start = earlier_sync(v, last_sync(v, span.first, job->picks[0].pts), back);
+    return take_samples(job, v->samples + start, span.last - start + 1);
+}
+
 static int fill_video(struct job *job, const struct plan *p, const struct media *m, int k, int back)
 {
-    const struct video_track *v = &m->video;
     const int64_t from = segtab_frame(&p->table, k), to = segtab_frame(&p->table, k + 1);
     job->part_count = segtab_parts(&p->table, k);
     job->parts_at_once = 1;
@@ -112,9 +121,20 @@ static int fill_video(struct job *job, const struct plan *p, const struct media 
         segtab_part(&p->table, k, j, &first, &job->part_frames[j]);
     }
     job->first = from;
-    const struct span span = make_picks(job, m, from, to);
-    const int start = earlier_sync(v, last_sync(v, span.first, job->picks[0].pts), back);
-    return take_samples(job, v->samples + start, span.last - start + 1);
+    job->last_ticks = job->v.fps.den;
+    return show(job, m, from, to, back);
+}
+
+// One picture, which lasts until the next.
+static int fill_trick(struct job *job, const struct plan *p, const struct rendition *r,
+                      const struct media *m, int k, int back)
+{
+    const int64_t frame = stills_frame(&p->table, r->every, k);
+    job->part_count = job->parts_at_once = 1;
+    job->part_frames[0] = 1;
+    job->first = k;
+    job->last_ticks = plan_segment_start(p, r, k + 1) - plan_segment_start(p, r, k);
+    return show(job, m, frame, frame + 1, back);
 }
 
 // ---- audio
@@ -203,14 +223,15 @@ int plan_segment_job(const struct plan *p, const struct rendition *r, const stru
 {
     assert(back >= 0 && back < 1000000);
     *job = (struct job){ 0 };
-    if (k < 0 || k >= p->table.count)
+    if (k < 0 || k >= plan_segments(p, r))
         return -E_NOT_FOUND;
     common(job, m, r);
     job->kind = job->video ? JOB_VIDEO : JOB_AUDIO;
     job->sequence = (int64_t)k * SEQUENCES_PER_SEGMENT + 1;
     if (job->video) {
         assert(media_has_video(m) && m->video.samples);
-        return fill_video(job, p, m, k, back);
+        return r->kind == RENDITION_TRICK ? fill_trick(job, p, r, m, k, back)
+                                          : fill_video(job, p, m, k, back);
     }
     assert(media_has_audio(m) && m->audio.samples);
     return fill_audio(job, p, r, m, k, back);

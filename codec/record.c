@@ -68,10 +68,12 @@ int record_pack(const struct plan *p, const struct rendition *r, const char *ass
     put_z(out, r->bandwidth);
     put_z(out, r->average);
     put_z(out, r->kind);
-    if (r->kind == RENDITION_VIDEO)
-        put_video(out, &r->v);
-    else
+    if (r->kind == RENDITION_AUDIO)
         put_audio(out, &r->a);
+    else
+        put_video(out, &r->v);
+    if (r->kind == RENDITION_TRICK)
+        put_z(out, r->every);
     return buf_error(out);
 }
 
@@ -154,7 +156,16 @@ static void get_audio(struct reader *r, struct audio_settings *a)
         r->bad = true;
 }
 
-static void get_rendition(struct reader *r, struct rendition *x)
+// With the frames of its own grid, as the encoder is told: that has to be the asset's.
+static void get_trick(struct reader *r, const struct segtab *t, struct rendition *x)
+{
+    get_video(r, &x->v);
+    x->every = get_within(r, 1, JOB_FRAMES_MAX / 2); // the last may last one and a half times that
+    if (x->v.fps.num != t->fps.num || x->v.fps.den != t->fps.den * x->every)
+        r->bad = true;
+}
+
+static void get_rendition(struct reader *r, const struct segtab *t, struct rendition *x)
 {
     get_text(r, x->name, sizeof x->name);
     get_text(r, x->codecs, sizeof x->codecs);
@@ -163,6 +174,8 @@ static void get_rendition(struct reader *r, struct rendition *x)
     x->kind = (enum rendition_kind)get_within(r, 0, RENDITION_KINDS - 1);
     if (x->kind == RENDITION_VIDEO)
         get_video(r, &x->v);
+    else if (x->kind == RENDITION_TRICK)
+        get_trick(r, t, x);
     else
         get_audio(r, &x->a);
 }
@@ -179,7 +192,7 @@ int record_unpack(const uint8_t *bytes, size_t n, const struct key *recipe, cons
         return -E_CORRUPT;
     *out = (struct plan){ .count = 1 };
     get_table(&r, out);
-    get_rendition(&r, &out->renditions[0]);
+    get_rendition(&r, &out->table, &out->renditions[0]);
     out->renditions[0].recipe = *recipe;
     return r.bad || reader_left(&r) ? -E_CORRUPT : 0;
 }

@@ -551,8 +551,7 @@ static size_t expected(const struct making *m)
 {
     if (m->probe || m->route.kind != ROUTE_SEGMENT)
         return 0;
-    const struct segtab *const t = &m->plan->table;
-    const int64_t us = segtab_start_us(t, m->route.n + 1) - segtab_start_us(t, m->route.n);
+    const int64_t us = hls_segment_us(m->plan, m->rendition, m->route.n);
     return (size_t)muldiv_ceil(m->rendition->bandwidth, us, 8000000);
 }
 

@@ -137,7 +137,10 @@ static void print_table(const struct plan *p)
 
 static void print_rendition(const struct rendition *r)
 {
-    if (r->kind == RENDITION_VIDEO) {
+    if (r->kind == RENDITION_TRICK) {
+        printf("  %-10s  %dx%d, a picture every %" PRId64 " frames, %s, BANDWIDTH %" PRId64 "\n",
+               r->name, r->v.width, r->v.height, r->every, r->codecs, r->bandwidth);
+    } else if (r->kind == RENDITION_VIDEO) {
         printf("  %-10s  %dx%d, crf %d, at most %.10g kb/s, %s, BANDWIDTH %" PRId64 "\n", r->name,
                r->v.width, r->v.height, r->v.crf, (double)r->v.maxrate / 1000, r->codecs,
                r->bandwidth);

@@ -20,9 +20,8 @@ bool verify_segment(const struct plan *p, const struct rendition *r, int k, cons
     struct fmp4_summary got;
     if (fmp4_check(bytes, n, &got) < 0 || !got.begins_sync)
         return false;
-    const int64_t start = plan_segment_start(p, r, k), end = plan_segment_start(p, r, k + 1);
-    const int64_t each = r->kind == RENDITION_VIDEO ? p->table.fps.den : AUDIO_FRAME;
-    return got.start == (uint64_t)start && got.samples == (end - start) / each;
+    return got.start == (uint64_t)plan_segment_start(p, r, k) &&
+           got.samples == plan_segment_samples(p, r, k);
 }
 
 bool verify_bandwidth(const struct plan *p, const struct rendition *r, int k, size_t n)

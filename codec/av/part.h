@@ -27,6 +27,7 @@ struct part_order {
     int64_t first;                  // number of its first frame in the asset
     int64_t sequence;               // of its first fragment
     int cut_every;                  // packets of a fragment
+    int64_t last_ticks;             // its last frame lasts so many; the others v->fps.den
     bool begins_segment;            // a styp goes before its first fragment
 };
 

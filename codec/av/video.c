@@ -110,6 +110,7 @@ static int begin_part(struct video *v)
         .first = v->first,
         .sequence = v->sequence,
         .cut_every = v->cut_every,
+        .last_ticks = v->begun + 1 == v->job->part_count ? v->job->last_ticks : v->job->v.fps.den,
         .begins_segment = v->begun == 0,
     };
     int rc = 0;

@@ -170,6 +170,11 @@ class Playlist:
             out.append((uri.split("/")[1], self.base + uri.rsplit("/", 1)[0] + "/", attrs))
         return out
 
+    def tricks(self):
+        """The same of those that are for fast play only."""
+        lines = [attributes(l) for l in self.master.splitlines() if l.startswith("#EXT-X-I-FRAME-STREAM-INF:")]
+        return [(a["URI"].split("/")[1], self.base + a["URI"].rsplit("/", 1)[0] + "/", a) for a in lines]
+
     def media(self, folder):
         """(durations as text, segment names) of one media playlist."""
         text = self.edge.ok(folder + "index.m3u8").decode()

@@ -76,7 +76,7 @@ def check_switches(switches, playlist, duration):
 
 def playlists(edge, name):
     p = Playlist(edge, name)
-    return [p.master] + [p.media(folder)[0] for _, folder, _ in p.renditions()]
+    return [p.master] + [p.media(folder)[0] for _, folder, _ in p.renditions() + p.tricks()]
 
 
 @pytest.mark.parametrize("name", ["base.mp4", "noaudio.mp4", "2997.mkv"])

@@ -236,6 +236,7 @@ static void make_job(struct job *j, const struct clip *c, struct media *m, int f
     for (int left = n; left > 0; left -= part)
         j->part_frames[j->part_count++] = left < part ? left : part;
     j->parts_at_once = 1;
+    j->last_ticks = j->v.fps.den;
     choose_samples(j, c);
 }
 

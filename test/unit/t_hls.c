@@ -74,6 +74,12 @@ static void master(void **state)
                    (long)(r->bandwidth + audio->bandwidth), (long)(r->average + audio->average),
                    r->codecs, sizes[i], key_hex(&r->recipe, hex), r->name);
     }
+    const struct rendition *const trick = plan_find(&p, "trick");
+    buf_printf(&want,
+               "#EXT-X-I-FRAME-STREAM-INF:BANDWIDTH=%ld,AVERAGE-BANDWIDTH=%ld,CODECS=\"%s\","
+               "RESOLUTION=640x360,URI=\"%s/trick/index.m3u8\"\n",
+               (long)trick->bandwidth, (long)trick->average, trick->codecs,
+               key_hex(&trick->recipe, hex));
     assert_string_equal(text_of(&b), text_of(&want));
     buf_finish(&b);
     buf_finish(&want);
@@ -171,19 +177,25 @@ static void playlists(void **state)
     struct media *m = asset(&p, 20, 400, 9000000);
     static const char head[] = "#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-TARGETDURATION:4\n"
                                "#EXT-X-MEDIA-SEQUENCE:0\n#EXT-X-PLAYLIST-TYPE:VOD\n"
-                               "#EXT-X-INDEPENDENT-SEGMENTS\n#EXT-X-MAP:URI=\"init.mp4\"\n";
+                               "#EXT-X-INDEPENDENT-SEGMENTS\n",
+                      map[] = "#EXT-X-MAP:URI=\"init.mp4\"\n";
     // AAC frames 0, 173, 345 and 410 of 44100 a second.
     static const char *const lines[] = {
         "#EXTINF:4.000000,\n0.m4s\n#EXTINF:4.000000,\n1.m4s\n#EXTINF:1.520000,\n2.m4s\n",
         "#EXTINF:4.017052,\n0.m4s\n#EXTINF:3.993832,\n1.m4s\n#EXTINF:1.509297,\n2.m4s\n",
+        "#EXTINF:1.000000,\n0.m4s\n#EXTINF:1.000000,\n1.m4s\n#EXTINF:1.000000,\n2.m4s\n"
+        "#EXTINF:1.000000,\n3.m4s\n#EXTINF:1.000000,\n4.m4s\n#EXTINF:1.000000,\n5.m4s\n"
+        "#EXTINF:1.000000,\n6.m4s\n#EXTINF:1.000000,\n7.m4s\n#EXTINF:1.000000,\n8.m4s\n"
+        "#EXTINF:0.520000,\n9.m4s\n",
     };
-    const char *const names[] = { "720p", "audio-0" };
-    for (int i = 0; i < 2; i++) {
+    static const char *const names[] = { "720p", "audio-0", "trick" };
+    for (int i = 0; i < 3; i++) {
         struct buf b, want;
         buf_init(&b, MIB);
         buf_init(&want, MIB);
         assert_int_equal(hls_media(&b, &p, plan_find(&p, names[i])), 0);
-        buf_printf(&want, "%s%s#EXT-X-ENDLIST\n", head, lines[i]);
+        buf_printf(&want, "%s%s%s%s#EXT-X-ENDLIST\n", head, i == 2 ? "#EXT-X-I-FRAMES-ONLY\n" : "",
+                   map, lines[i]);
         assert_string_equal(text_of(&b), text_of(&want));
         buf_finish(&b);
         buf_finish(&want);
@@ -212,9 +224,9 @@ static void sums(void **state)
                 sum += seconds * 1000000 + micros;
                 assert_true(seconds + (micros >= 500000) <= p.target_duration);
             }
-            assert_int_equal(count, p.table.count);
-            const int64_t frames = segtab_audio_frame(&p.table, count, 44100);
-            assert_int_equal(sum, r->kind == RENDITION_VIDEO
+            assert_int_equal(count, plan_segments(&p, r));
+            const int64_t frames = segtab_audio_frame(&p.table, p.table.count, 44100);
+            assert_int_equal(sum, r->kind != RENDITION_AUDIO
                                       ? m->frames * 40000
                                       : muldiv_round(frames, 1024000000, 44100));
             buf_finish(&b);

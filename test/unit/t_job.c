@@ -93,6 +93,7 @@ static void make_job(struct job *j, enum job_kind kind)
     j->part_frames[0] = 4;
     j->part_frames[1] = 2;
     j->parts_at_once = 2;
+    j->last_ticks = 37;
 }
 
 // Packs j and unpacks it from memory of exactly that size.
@@ -156,6 +157,7 @@ static void assert_picks(const struct job *a, const struct job *b)
     assert_int_equal(a->part_count, b->part_count);
     assert_memory_equal(a->part_frames, b->part_frames, sizeof a->part_frames);
     assert_int_equal(a->parts_at_once, b->parts_at_once);
+    assert_int_equal(a->last_ticks, b->last_ticks);
 }
 
 static void test_round_trip(void **state)
@@ -247,6 +249,8 @@ static void remove_video(struct media *m)
     X(pick_too_often, JOB_VIDEO, j->media->frames = 100000; j->picks[1].repeat = j->part_frames[1] = JOB_FRAMES_MAX) \
     X(no_parts, JOB_VIDEO, j->part_count = 0) \
     X(no_part_at_once, JOB_VIDEO, j->parts_at_once = 0) \
+    X(no_time, JOB_VIDEO, j->last_ticks = 0) \
+    X(long_time, JOB_VIDEO, j->last_ticks = (int64_t)INT32_MAX + 1) \
     X(parts_at_once, JOB_VIDEO, j->parts_at_once = JOB_PARTS_MAX + 1) \
     X(many_parts, JOB_VIDEO, j->part_count = JOB_PARTS_MAX; j->part_frames[2] = 1) \
     X(part_sum, JOB_VIDEO, j->part_frames[0]++) \

@@ -60,6 +60,7 @@ static void assert_same_settings(const struct rendition *a, const struct renditi
     assert_true(key_equal(&a->recipe, &b->recipe));
     assert_int_equal(a->kind, b->kind);
     assert_int_equal(a->v.maxrate, b->v.maxrate);
+    assert_int_equal(a->every, b->every);
     assert_int_equal(a->v.level, b->v.level);
     assert_string_equal(a->v.preset, b->v.preset);
     assert_int_equal(a->a.sample_rate, b->a.sample_rate);
@@ -181,8 +182,9 @@ static void any_byte(void **state)
     struct plan p, out;
     struct media *m = asset(&p, 30, 600);
     int taken = 0;
-    for (int k = 0; k < p.count; k += p.count - 1) { // the largest video, and audio
-        struct buf b = packed(&p, &p.renditions[k]);
+    const char *const names[] = { p.renditions[0].name, "audio-0", "trick" };
+    for (size_t k = 0; k < countof(names); k++) {
+        struct buf b = packed(&p, plan_find(&p, names[k]));
         for (size_t i = 0; i < b.len; i++) {
             const uint8_t was = b.data[i];
             for (int bit = 0; bit < 8; bit++) {
@@ -227,8 +229,10 @@ static void numbers_out_of_range(void **state)
     (void)state;
     static struct plan p; // its address is in the tables
     struct media *m = asset(&p, 30, 600);
-    struct rendition *const v = &p.renditions[0], *const a = &p.renditions[p.count - 1];
+    struct rendition *const v = &p.renditions[0], *const a = &p.renditions[p.count - 2];
+    struct rendition *const trick = &p.renditions[p.count - 1];
     assert_true(v->kind == RENDITION_VIDEO && a->kind == RENDITION_AUDIO);
+    assert_int_equal(trick->kind, RENDITION_TRICK);
     const struct {
         int64_t *field;
         int64_t value;
@@ -273,6 +277,15 @@ static void numbers_out_of_range(void **state)
         *narrow[i].field = narrow[i].value;
         refuse(&p, narrow[i].of);
         *narrow[i].field = was;
+    }
+    // A step of none, of another length than its encoder is told, and too long for its ticks.
+    static const int64_t steps[] = { 0, -1, 24, JOB_FRAMES_MAX };
+    for (size_t i = 0; i < countof(steps); i++) {
+        const struct rendition was = *trick;
+        trick->every = steps[i];
+        trick->v.fps.den = steps[i] == 24 ? 25 : steps[i];
+        refuse(&p, trick);
+        *trick = was;
     }
     copy_string(v->v.preset, sizeof v->v.preset, "sloth");
     refuse(&p, v);
