@@ -48,6 +48,8 @@ int fmp4_fragment(struct buf *out, const struct fmp4_track *t, uint32_t sequence
                   uint64_t decode_time, const struct fmp4_sample *samples, int count,
                   const uint8_t *data, size_t n);
 
+// ---- reading back what was written (fmp4_read.c)
+
 // What a segment holds, read back from its bytes.
 struct fmp4_summary {
     int fragments;
@@ -60,5 +62,23 @@ struct fmp4_summary {
 // Walks the boxes of a media segment as a strict reader: styp, then moof + mdat
 // pairs that fill the bytes exactly, tfdt chaining without a gap.  -E_CORRUPT.
 int fmp4_check(const uint8_t *bytes, size_t n, struct fmp4_summary *out);
+
+// A sample in a media segment, whose bytes data points into.
+struct fmp4_found {
+    struct fmp4_sample s;
+    uint64_t time; // of decoding, ticks
+    const uint8_t *data;
+};
+
+// The samples of a media segment that fmp4_check takes, in decode order; *out is to be
+// freed.  -E_CORRUPT, -E_LIMITS for more than max, and *out is NULL then.
+int fmp4_samples(const uint8_t *bytes, size_t n, int max, struct fmp4_found **out, int *count);
+
+// How many of these bytes, the first n of a media segment, are whole fragments; 0 for none.
+size_t fmp4_whole_fragments(const uint8_t *bytes, size_t n);
+
+// The track of an init segment; its config points into the bytes.  Nothing is said of
+// colour and bitrate.  -E_CORRUPT, also for a coding that is neither H.264 nor AAC.
+int fmp4_read_init(const uint8_t *bytes, size_t n, struct fmp4_track *out);
 
 #endif

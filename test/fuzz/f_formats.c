@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // The small readers of hostile bytes, chosen by the first byte: jobs and their
-// results, segments, parameter sets, records, paths.
+// results, segments and their headers, parameter sets, records, paths.
 
 #include <stdio.h>
 #include <string.h>
@@ -36,6 +36,12 @@ static void segment(const uint8_t *data, size_t size)
     fmp4_check(data, size, &s);
 }
 
+static void init(const uint8_t *data, size_t size)
+{
+    struct fmp4_track t;
+    fmp4_read_init(data, size, &t);
+}
+
 static void parameter_sets(const uint8_t *data, size_t size)
 {
     struct buf out;
@@ -65,8 +71,8 @@ static void path(const uint8_t *data, size_t size)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static void (*const readers[])(const uint8_t *,
-                                   size_t) = { job, stats, segment, parameter_sets, record, path };
+    static void (*const readers[])(
+        const uint8_t *, size_t) = { job, stats, segment, parameter_sets, record, path, init };
     if (size > 0)
         readers[data[0] % countof(readers)](data + 1, size - 1);
     return 0;

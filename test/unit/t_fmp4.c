@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -352,6 +353,92 @@ static void test_check_refuses(void **state)
     }
 }
 
+// ---- reading back
+
+static void test_read_init(void **state)
+{
+    (void)state;
+    const struct fmp4_track *const tracks[] = { &video, &audio };
+    for (int i = 0; i < 2; i++) {
+        struct buf b;
+        struct fmp4_track t;
+        buf_init(&b, MAX);
+        assert_int_equal(fmp4_init(&b, tracks[i]), 0);
+        assert_int_equal(fmp4_read_init(b.data, b.len, &t), 0);
+        assert_int_equal(t.video, tracks[i]->video);
+        assert_int_equal(t.timescale, tracks[i]->timescale);
+        assert_int_equal(t.width, tracks[i]->width);
+        assert_int_equal(t.height, tracks[i]->height);
+        assert_int_equal(t.sample_rate, tracks[i]->sample_rate);
+        assert_int_equal(t.channels, tracks[i]->channels);
+        assert_int_equal(t.config_size, tracks[i]->config_size);
+        assert_memory_equal(t.config, tracks[i]->config, t.config_size);
+        for (size_t n = 0; n < b.len; n++) { // the boxes that count end near the end
+            uint8_t *const copy = malloc(n ? n : 1);
+            memcpy(copy, b.data, n);
+            if (fmp4_read_init(copy, n, &t) == 0)
+                fail_msg("%zu bytes of %zu were taken", n, b.len);
+            free(copy);
+        }
+        buf_finish(&b);
+    }
+}
+
+static void test_samples(void **state)
+{
+    (void)state;
+    static const struct fmp4_sample tail[] = { { 30, 1, 1, false }, { 31, 2, -1, false } };
+    struct buf b;
+    struct fmp4_found *f;
+    int count;
+    make_segment(&b);
+    assert_int_equal(fmp4_samples(b.data, b.len, 12, &f, &count), 0);
+    assert_int_equal(count, 12);
+    const uint8_t *data = memmem(b.data, b.len, "mdat", 4);
+    uint64_t time = 100;
+    for (int i = 0; i < 7; i++) {
+        const struct fmp4_sample *const want = i < 5 ? &gop[i] : &tail[i - 5];
+        if (i == 5)
+            data = memmem(data + 4, b.len, "mdat", 4);
+        assert_int_equal(f[i].s.size, want->size);
+        assert_int_equal(f[i].s.duration, want->duration);
+        assert_int_equal(f[i].s.offset, want->offset);
+        assert_int_equal(f[i].s.sync, want->sync);
+        assert_int_equal(f[i].time, time);
+        assert_ptr_equal(f[i].data, data + 4);
+        time += want->duration;
+        data += want->size;
+    }
+    free(f);
+    assert_int_equal(fmp4_samples(b.data, b.len, 11, &f, &count), -E_LIMITS);
+    assert_null(f);
+    assert_int_equal(fmp4_samples(b.data, b.len - 1, 12, &f, &count), -E_CORRUPT);
+    buf_finish(&b);
+}
+
+// Every beginning has its fragments, and those are a segment.
+static void test_whole_fragments(void **state)
+{
+    (void)state;
+    struct buf b;
+    make_segment(&b);
+    int steps = 0;
+    size_t before = 0;
+    for (size_t n = 0; n <= b.len; n++) {
+        const size_t whole = fmp4_whole_fragments(b.data, n);
+        assert_true(whole <= n && whole >= before);
+        struct fmp4_summary sum;
+        if (whole > before) {
+            assert_int_equal(whole, n);
+            assert_int_equal(fmp4_check(b.data, whole, &sum), 0);
+            assert_int_equal(sum.fragments, ++steps);
+        }
+        before = whole;
+    }
+    assert_int_equal(steps, 3);
+    buf_finish(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -359,7 +446,8 @@ int main(void)
         cmocka_unit_test(test_ceiling),         cmocka_unit_test(test_fragment_bytes),
         cmocka_unit_test(test_fragment_shapes), cmocka_unit_test(test_check_summary),
         cmocka_unit_test(test_check_cut),       cmocka_unit_test(test_check_flips),
-        cmocka_unit_test(test_check_refuses),
+        cmocka_unit_test(test_check_refuses),   cmocka_unit_test(test_read_init),
+        cmocka_unit_test(test_samples),         cmocka_unit_test(test_whole_fragments),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
