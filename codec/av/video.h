@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// video - decodes the samples of a job and shows each picked picture, converted, as often as
+// it is wanted: the way of all pictures, to whatever they are coded as.
+
+#ifndef CODEC_AV_VIDEO_H
+#define CODEC_AV_VIDEO_H
+
+#include <libavutil/frame.h>
+
+#include "codec/av/fail.h"
+#include "codec/io.h"
+#include "codec/job.h"
+
+// Takes what is shown, in order.
+struct sink {
+    // 0 or a negative enum err, which ends the showing.  The picture is the caller's, of the
+    // size and colours of job->v; its time says nothing.
+    int (*take)(struct sink *s, AVFrame *picture);
+};
+
+// Shows the picks of the job, on the calling thread and the decoder's own.  0 or a negative
+// enum err and why filled in: what sink or io said, -E_CANCELLED, -E_SEEK when decoding has to
+// begin earlier.  Adds to stats what was read, decoded and concealed.
+int video_show(const struct job *job, struct io *io, struct sink *sink, struct job_stats *stats,
+               const struct why *why);
+
+#endif
