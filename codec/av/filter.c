@@ -13,10 +13,6 @@
 
 #include "codec/av/filter.h"
 
-#include <inttypes.h>
-
-#include <libavfilter/buffersink.h>
-#include <libavfilter/buffersrc.h>
 #include <libavutil/pixdesc.h>
 
 #include "base/err.h"
@@ -139,51 +135,15 @@ static int print_chain(struct buf *b, const struct filter *f)
     return buf_error(b);
 }
 
-static int open_ends(struct filter *f)
-{
-    char args[160];
-    snprintf(args, sizeof args,
-             "video_size=%dx%d:pix_fmt=%d:time_base=1/%" PRId64 ":pixel_aspect=1/1", f->width,
-             f->height, f->format, f->job->media->video.timescale);
-    const int rc = avfilter_graph_create_filter(&f->in, avfilter_get_by_name("buffer"), "in", args,
-                                                NULL, f->graph);
-    if (rc < 0)
-        return rc;
-    return avfilter_graph_create_filter(&f->out, avfilter_get_by_name("buffersink"), "out", NULL,
-                                        NULL, f->graph);
-}
-
-static int link_chain(struct filter *f, const char *chain)
-{
-    AVFilterInOut *from = avfilter_inout_alloc(), *to = avfilter_inout_alloc();
-    int rc = AVERROR(ENOMEM);
-    if (from && to) {
-        // Named as the chain sees them: it takes what "in" gives.
-        *from = (AVFilterInOut){ av_strdup("in"), f->in, 0, NULL };
-        *to = (AVFilterInOut){ av_strdup("out"), f->out, 0, NULL };
-        rc = avfilter_graph_parse_ptr(f->graph, chain, &to, &from, NULL);
-    }
-    avfilter_inout_free(&from);
-    avfilter_inout_free(&to);
-    return rc < 0 ? rc : avfilter_graph_config(f->graph, NULL);
-}
-
-static int build(struct filter *f)
+static int build(struct filter *f, const AVFrame *like)
 {
     struct buf chain;
     buf_init(&chain, CHAIN_MAX);
-    avfilter_graph_free(&f->graph);
-    f->graph = avfilter_graph_alloc();
+    graph_close(&f->graph);
     int rc = AVERROR(ENOMEM);
-    if (f->graph && print_chain(&chain, f) == 0) {
-        f->graph->nb_threads = 1;
-        rc = open_ends(f);
-        if (rc >= 0)
-            rc = link_chain(f, (const char *)chain.data);
-    }
+    if (print_chain(&chain, f) == 0)
+        rc = graph_open(&f->graph, (const char *)chain.data, like, f->job->media->video.timescale);
     buf_finish(&chain);
-    if (rc < 0)
-        avfilter_graph_free(&f->graph);
     return rc < 0 ? fail_libav(f->why, -E_UNSUPPORTED, rc, "converting the pictures") : 0;
 }
 
@@ -221,20 +181,19 @@ void filter_init(struct filter *f, const struct job *job, const struct why *why)
 int filter_picture(struct filter *f, AVFrame *in, AVFrame *out)
 {
     const bool full = normalise(in, f->job);
-    if (!f->graph || in->width != f->width || in->height != f->height || in->format != f->format ||
-        full != f->full_range) {
+    if (!f->graph.graph || in->width != f->width || in->height != f->height ||
+        in->format != f->format || full != f->full_range) {
         f->width = in->width;
         f->height = in->height;
         f->format = in->format;
         f->full_range = full;
-        const int rc = build(f);
+        const int rc = build(f, in);
         if (rc < 0)
             return rc;
     }
-    int rc = av_buffersrc_add_frame_flags(f->in, in,
-                                          AV_BUFFERSRC_FLAG_KEEP_REF | AV_BUFFERSRC_FLAG_PUSH);
+    int rc = graph_give(&f->graph, in);
     if (rc >= 0)
-        rc = av_buffersink_get_frame(f->out, out);
+        rc = graph_take(&f->graph, out);
     if (rc < 0)
         return fail_libav(f->why, -E_INTERNAL, rc, "converting a picture");
     remove_side_data(out);
@@ -243,5 +202,5 @@ int filter_picture(struct filter *f, AVFrame *in, AVFrame *out)
 
 void filter_finish(struct filter *f)
 {
-    avfilter_graph_free(&f->graph);
+    graph_close(&f->graph);
 }

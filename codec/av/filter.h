@@ -7,17 +7,16 @@
 #ifndef CODEC_AV_FILTER_H
 #define CODEC_AV_FILTER_H
 
-#include <libavfilter/avfilter.h>
 #include <libavutil/frame.h>
 
 #include "codec/av/fail.h"
+#include "codec/av/graph.h"
 #include "codec/job.h"
 
 struct filter {
     const struct job *job; // borrowed
     const struct why *why; // borrowed
-    AVFilterGraph *graph;  // for pictures of this size and format; rebuilt when they change
-    AVFilterContext *in, *out;
+    struct graph graph;    // for pictures of this size and format; rebuilt when they change
     int width, height, format;
     bool full_range;
 };
