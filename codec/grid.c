@@ -150,6 +150,9 @@ struct rational grid_fps(const int64_t *pts, int n, int64_t end, int64_t timesca
     const struct rational own = limited(rate);
     if (thinned ? m.frames == n - 1 : grid_identity(pts, n, timescale, own))
         return own;
+    static const struct rational film = { 24000, 1001 };
+    if (!thinned && grid_identity(pts, n, timescale, film))
+        return film;
     if (near)
         return common;
     const struct measure mean = { n > 1 ? n - 1 : 1, n > 1 ? pts[n - 1] : end };

@@ -23,8 +23,10 @@
 //    makes the grid the identity, which over 500 frames means within 0.1 %;
 // 2. the mean of such distances, when that makes the grid the identity: a constant but
 //    unusual rate;
-// 3. that usual rate all the same: variable rates;
-// 4. the mean of all distances.
+// 3. 24000/1001, when that makes the grid the identity: film whose pictures last two and
+//    three fields of video in turn;
+// 4. the usual rate all the same: variable rates;
+// 5. the mean of all distances.
 // Rates above 60 are divided by an integer first (up to 2 % above count as 60),
 // rates below 1 multiplied by one, so that segments keep their length.
 // The result is reduced, lies in [1, 60] and has a denominator of at most 1001.

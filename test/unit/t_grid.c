@@ -194,6 +194,23 @@ static void extremes(void **state)
 }
 
 // The nearest by brute force, a tie to the earlier.
+// Film on discs and in broadcasts: a picture lasts two fields, the next one three.
+static void soft_pulldown(void **state)
+{
+    (void)state;
+    int64_t *pts = pts_memory();
+    static const int64_t timescales_of_film[] = { 1000, 90000, 60000 };
+    for (size_t t = 0; t < countof(timescales_of_film); t++)
+        for (int n = 8; n < 5000; n += 77) {
+            for (int i = 0; i < n; i++)
+                pts[i] =
+                    muldiv_round(5 * (i / 2) + 2 * (i % 2), 1001 * timescales_of_film[t], 60000);
+            const struct rational fps = grid_fps(pts, n, pts[n - 1] + 1, timescales_of_film[t]);
+            expect_fps(fps, (struct rational){ 24000, 1001 });
+            assert_true(grid_identity(pts, n, timescales_of_film[t], fps));
+        }
+}
+
 static int nearest(const int64_t *pts, int n, int64_t timescale, struct rational fps, int64_t frame)
 {
     int best = 0;
@@ -251,13 +268,10 @@ static void shown_through_the_order(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(constant_rates),
-        cmocka_unit_test(unusual_rates),
-        cmocka_unit_test(variable_rates),
-        cmocka_unit_test(no_rate_at_all),
-        cmocka_unit_test(extremes),
-        cmocka_unit_test(picks_the_nearest),
-        cmocka_unit_test(shown_through_the_order),
+        cmocka_unit_test(soft_pulldown),     cmocka_unit_test(constant_rates),
+        cmocka_unit_test(unusual_rates),     cmocka_unit_test(variable_rates),
+        cmocka_unit_test(no_rate_at_all),    cmocka_unit_test(extremes),
+        cmocka_unit_test(picks_the_nearest), cmocka_unit_test(shown_through_the_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
