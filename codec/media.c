@@ -95,9 +95,9 @@ static bool video_ok(const struct video_track *v)
            v->sar_den > 0 && in(v->rotate, 0, 270) && v->rotate % 90 == 0 &&
            in(v->bit_depth, 8, 16) && in(v->colour.primaries, 0, 255) &&
            in(v->colour.transfer, 0, 255) && in(v->colour.matrix, 0, 255) &&
-           in(v->peak_nits, 0, 1000000) && in(v->reorder, 0, 255) &&
-           in(v->end, 1, v->timescale * MEDIA_SECONDS_MAX) && v->bytes >= 0 &&
-           in(v->shown_count, 1, v->sample_count) &&
+           in(v->peak_nits, 0, 1000000) && in(v->fields, FIELDS_NONE, FIELDS_COUNT - 1) &&
+           in(v->reorder, 0, 255) && in(v->end, 1, v->timescale * MEDIA_SECONDS_MAX) &&
+           v->bytes >= 0 && in(v->shown_count, 1, v->sample_count) &&
            coded_ok(v->extradata, v->extradata_size, &v->strip, v->sample_count);
 }
 

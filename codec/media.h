@@ -65,6 +65,15 @@ struct colour {
     bool full_range;
 };
 
+// How a picture is woven of two fields that were seen one after another, half a
+// picture's time apart.
+enum field_order {
+    FIELDS_NONE,         // it is not: progressive
+    FIELDS_TOP_FIRST,    // the lines 0, 2, 4, ... were seen first
+    FIELDS_BOTTOM_FIRST, // the lines 1, 3, 5, ...
+    FIELDS_COUNT,
+};
+
 #define TRANSFER_PQ 16
 #define TRANSFER_HLG 18
 
@@ -78,6 +87,7 @@ struct video_track {
     int bit_depth;                 // 8 .. 16
     struct colour colour;          // as tagged; 2 where untagged
     int peak_nits;                 // HDR: for tone mapping, fixed at probe; 0 for SDR
+    enum field_order fields;       // of all its pictures, fixed at probe
     int reorder; // how many frames may precede a frame in decode order and follow it in
                  // presentation
     int64_t end; // presentation end in ticks: frames with 0 <= pts < end are presented

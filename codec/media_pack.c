@@ -56,11 +56,25 @@ static void put_tags(struct buf *b, const struct tags *t)
 static void put_video(struct buf *b, const struct video_track *v)
 {
     const int64_t fields[] = {
-        v->timescale,        v->coded_width,     v->coded_height,  v->sar_num,
-        v->sar_den,          v->rotate,          v->mirror,        v->bit_depth,
-        v->colour.primaries, v->colour.transfer, v->colour.matrix, v->colour.full_range,
-        v->peak_nits,        v->reorder,         v->end,           v->bytes,
-        v->sample_count,     v->shown_count,
+        v->timescale,
+        v->coded_width,
+        v->coded_height,
+        v->sar_num,
+        v->sar_den,
+        v->rotate,
+        v->mirror,
+        v->bit_depth,
+        v->colour.primaries,
+        v->colour.transfer,
+        v->colour.matrix,
+        v->colour.full_range,
+        v->peak_nits,
+        v->fields,
+        v->reorder,
+        v->end,
+        v->bytes,
+        v->sample_count,
+        v->shown_count,
     };
     for (size_t i = 0; i < countof(fields); i++)
         put_v(b, (uint64_t)fields[i]);
@@ -261,6 +275,7 @@ static void get_video(struct reader *r, struct video_track *v)
     v->colour.matrix = get_int(r);
     v->colour.full_range = get_bool(r);
     v->peak_nits = get_int(r);
+    v->fields = (enum field_order)get_up_to(r, FIELDS_COUNT - 1);
     v->reorder = get_int(r);
     v->end = get_up_to(r, INT64_MAX);
     v->bytes = get_up_to(r, INT64_MAX);

@@ -25,6 +25,7 @@
 #include "base/log.h"
 #include "codec/av/decode.h"
 #include "codec/av/demux.h"
+#include "codec/av/fields.h"
 #include "codec/av/index.h"
 #include "codec/av/sound_times.h"
 #include "codec/av/text_times.h"
@@ -560,6 +561,19 @@ static void set_aspect(struct probe *p, AVFrame *frame)
     v->bit_depth = format ? format->comp[0].depth : 8;
 }
 
+static int set_fields(struct probe *p, const AVFrame *frame)
+{
+    const struct index_track *const t = p->video.track;
+    const enum AVFieldOrder told = p->video.stream->codecpar->field_order;
+    if (!fields_hinted(p->video.codec, told, frame))
+        return 0;
+    const struct job like = { .limits = p->job->limits,
+                              .source_size = p->job->source_size,
+                              .media = p->media };
+    return fields_see(&like, &p->meter.io, t->samples, t->sample_count, told,
+                      &p->media->video.fields, p->why);
+}
+
 static int see_first_picture(struct probe *p, AVFrame *frame)
 {
     int rc = decode_first(p, p->video.track, frame, NULL);
@@ -573,7 +587,8 @@ static int see_first_picture(struct probe *p, AVFrame *frame)
     set_rotation(&p->media->video, p->video.stream);
     set_aspect(p, frame);
     set_colour(p, frame);
-    return find_t0(p, frame->pts == AV_NOPTS_VALUE ? 0 : frame->pts);
+    rc = set_fields(p, frame);
+    return rc < 0 ? rc : find_t0(p, frame->pts == AV_NOPTS_VALUE ? 0 : frame->pts);
 }
 
 static int probe_video(struct probe *p, AVFrame *frame)

@@ -28,7 +28,8 @@
 #define ALLOC_MAX (1 * GIB)
 
 static const char *const FILTERS[] = {
-    "buffer", "buffersink", "scale", "transpose", "hflip", "vflip", "format", "zscale", "tonemap",
+    "buffer", "buffersink", "scale",   "transpose", "hflip", "vflip",
+    "format", "zscale",     "tonemap", "bwdif",     "idet",
 };
 
 // Fixed settings, whose headers enter the signature.
