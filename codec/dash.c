@@ -18,8 +18,12 @@ static void put_duration(struct buf *out, const char *name, int64_t num, int64_t
     buf_printf(out, " %s=\"PT%" PRId64 ".%06" PRId64 "S\"", name, us / 1000000, us % 1000000);
 }
 
+// Of the timeline of a set: of the grid, whose ticks all video renditions have, those
+// that show every field twice as many; of the samples of audio.
 static int64_t ticks(const struct plan *p, const struct rendition *r, int k)
 {
+    if (r->kind == RENDITION_VIDEO)
+        return (segtab_frame(&p->table, k + 1) - segtab_frame(&p->table, k)) * p->table.fps.den;
     return plan_segment_start(p, r, k + 1) - plan_segment_start(p, r, k);
 }
 
@@ -47,7 +51,7 @@ static void put_template(struct buf *out, const struct plan *p, const struct ren
     buf_printf(out,
                "<SegmentTemplate timescale=\"%" PRId64 "\" startNumber=\"0\" "
                "initialization=\"init.mp4\" media=\"$Number$.m4s\">\n",
-               plan_timescale(p, r));
+               r->kind == RENDITION_AUDIO ? r->a.sample_rate : p->table.fps.num);
     put_timeline(out, p, r);
     buf_puts(out, "</SegmentTemplate>\n");
 }

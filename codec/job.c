@@ -61,6 +61,7 @@ bool video_settings_ok(const struct video_settings *v)
            in(v->maxrate, 1000, 1000 * 1000 * 1000) &&
            in(v->bufsize, 1000, INT64_C(2000) * 1000 * 1000) && in(v->vbv_init_permille, 0, 1000) &&
            in(v->level, 10, 62) && preset_index(v->preset) >= 0 &&
+           in(v->deinterlace, DEINTERLACE_NOT, DEINTERLACE_COUNT - 1) &&
            in(v->colour.primaries, 0, 255) && in(v->colour.transfer, 0, 255) &&
            in(v->colour.matrix, 0, 255);
 }
@@ -81,6 +82,7 @@ static void pack_video_settings(struct buf *out, const struct video_settings *v)
     put_v(out, (uint64_t)v->height);
     put_v(out, (uint64_t)v->fps.num);
     put_v(out, (uint64_t)v->fps.den);
+    put_v(out, v->deinterlace);
     put_v(out, (uint64_t)v->crf);
     put_v(out, (uint64_t)v->maxrate);
     put_v(out, (uint64_t)v->bufsize);
@@ -119,6 +121,7 @@ static void pack_video(struct buf *out, const struct job *j)
     pack_video_settings(out, &j->v);
     pack_samples(out, j);
     put_v(out, (uint64_t)j->first);
+    put_v(out, j->continues);
     put_v(out, (uint64_t)j->pick_count);
     int64_t pts = -1;
     for (int i = 0; i < j->pick_count; i++) {
@@ -228,6 +231,7 @@ static void get_video_settings(struct reader *r, struct video_settings *v)
     v->height = get_int(r);
     v->fps.num = get_int(r);
     v->fps.den = get_int(r);
+    v->deinterlace = (enum deinterlace)get_in(r, DEINTERLACE_NOT, DEINTERLACE_COUNT - 1);
     v->crf = get_int(r);
     v->maxrate = get_int(r);
     v->bufsize = get_int(r);
@@ -274,16 +278,17 @@ static void get_samples(struct reader *r, struct job *j, int min)
     }
 }
 
-// Returns the sum of the repeats: the frames of the segment.
+// Returns the sum of the repeats: the pictures of the segment.
 static int64_t get_picks(struct reader *r, struct job *j)
 {
     const int count = get_count(r, 1, JOB_FRAMES_MAX, 2);
     j->picks = xcalloc((size_t)count, sizeof *j->picks);
+    const int least = j->v.deinterlace == DEINTERLACE_NOT;
     int64_t pts = -1, sum = 0;
     for (; j->pick_count < count && !r->bad; j->pick_count++) {
         struct pick *p = &j->picks[j->pick_count];
         p->pts = pts += get_in(r, 1, TIME_MAX - pts);
-        p->repeat = (int)get_in(r, 1, JOB_FRAMES_MAX - sum);
+        p->repeat = (int)get_in(r, least, JOB_FRAMES_MAX - sum);
         sum += p->repeat;
     }
     return sum;
@@ -305,11 +310,14 @@ static void get_video(struct reader *r, struct job *j)
     get_video_settings(r, &j->v);
     get_samples(r, j, 1);
     j->first = get_in(r, 0, TIME_MAX);
-    const int64_t frames = get_picks(r, j);
-    get_parts(r, j, frames);
+    j->continues = get_in(r, 0, 1);
+    const int64_t pictures = get_picks(r, j);
+    get_parts(r, j, pictures);
     j->last_ticks = get_in(r, 1, INT32_MAX);
     j->sequence = get_in(r, 1, INT32_MAX);
-    if (!media_has_video(j->media) || j->first > j->media->frames - frames)
+    const struct media *const m = j->media;
+    if (!media_has_video(m) || j->first > m->frames * pictures_per_frame(&j->v) - pictures ||
+        (j->v.deinterlace != DEINTERLACE_NOT && m->video.fields == FIELDS_NONE))
         r->bad = true;
 }
 

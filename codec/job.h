@@ -32,10 +32,20 @@ struct job_limits {
     int64_t duration_ms; // of a source
 };
 
+// What is made of an interlaced source's pictures.
+enum deinterlace {
+    DEINTERLACE_NOT,    // nothing: the source is progressive
+    DEINTERLACE_FRAMES, // one picture of each, at the time of its first field
+    DEINTERLACE_FIELDS, // two, one of each field
+    DEINTERLACE_COUNT,
+};
+
 // Everything the video encoder is told.  Enters the recipe.
 struct video_settings {
     int width, height;   // even, > 0
-    struct rational fps; // the grid; timescale of the output is fps.num
+    struct rational fps; // the grid (twice it, DEINTERLACE_FIELDS); timescale of the output
+                         // is fps.num
+    enum deinterlace deinterlace;
     int crf;
     int64_t maxrate;       // bits per second
     int64_t bufsize;       // bits
@@ -52,11 +62,18 @@ struct audio_settings {
     int quality;     // global_quality of FFmpeg's AAC encoder, constant-quality mode
 };
 
-// One step of the output grid: the source frame with this pts, this often in a row.
+// The source frame with this pts, put out this often in a row.  0 times: it is seen by
+// the deinterlacer alone, which needs the neighbours of what is put out.
 struct pick {
     int64_t pts;
-    int repeat; // > 0
+    int repeat; // >= 0; > 0 without a deinterlacer
 };
+
+// How many pictures are put out for one frame of the grid.
+static inline int pictures_per_frame(const struct video_settings *v)
+{
+    return v->deinterlace == DEINTERLACE_FIELDS ? 2 : 1;
+}
 
 struct job {
     enum job_kind kind;
@@ -73,10 +90,14 @@ struct job {
     struct sample *samples;
     int sample_count;
 
-    // VIDEO: frames [first, first + sum of repeat) of the grid.
+    // VIDEO: pictures [first, first + sum of repeat) of the rendition.  With a deinterlacer
+    // the picks are neighbours in the source, all of them; then, of two pictures for a
+    // frame, the first shows its first field and all repeats the second.
     int64_t first;
     struct pick *picks; // owned; rising pts
     int pick_count;
+    bool continues; // the first one put out was so in the segment before, too: there its
+                    // first field was shown
     int64_t part_frames[JOB_PARTS_MAX]; // frames of each part; they sum to the segment
     int part_count;
     int parts_at_once;  // encoders that may run at a time; changes the speed, never the bytes

@@ -78,9 +78,9 @@ static int64_t rate_limit(const struct media *m)
     return media_video_rate(m) * p / 100;
 }
 
-static int64_t limited_rate(int64_t maxrate, const struct media *m)
+static int64_t limited_rate(int64_t maxrate, struct rational fps, const struct media *m)
 {
-    if (rat_cmp(m->fps, (struct rational){ 30, 1 }) > 0)
+    if (rat_cmp(fps, (struct rational){ 30, 1 }) > 0)
         maxrate = maxrate * 3 / 2;
     const int64_t limit = rate_limit(m);
     maxrate = maxrate < limit ? maxrate : limit;
@@ -133,6 +133,33 @@ void ladder_fit(const struct media *m, int long_max, int short_max, int *width, 
     *height = s.upright ? s.long_side : s.short_side;
 }
 
+// ---- rates in time
+
+// Whether each field becomes a picture of a rung of this size.
+static bool every_field(const struct conf *conf, const struct media *m, int short_side)
+{
+    const bool wanted = conf->media_every_field && short_side >= conf->media_every_field;
+    return wanted && m->video.fields != FIELDS_NONE &&
+           rat_cmp(m->fps, (struct rational){ 30, 1 }) <= 0;
+}
+
+static enum deinterlace deinterlace_of(const struct conf *conf, const struct media *m,
+                                       int short_side)
+{
+    if (m->video.fields == FIELDS_NONE)
+        return DEINTERLACE_NOT;
+    return every_field(conf, m, short_side) ? DEINTERLACE_FIELDS : DEINTERLACE_FRAMES;
+}
+
+static struct rational fps_of(const struct conf *conf, const struct media *m, int short_side)
+{
+    if (!every_field(conf, m, short_side))
+        return m->fps;
+    return rat_reduce((struct rational){ 2 * m->fps.num, m->fps.den });
+}
+
+// ---- adding
+
 static void add(struct plan *p, const struct conf *conf, const struct media *m, struct shape s,
                 int64_t maxrate, int crf)
 {
@@ -143,7 +170,8 @@ static void add(struct plan *p, const struct conf *conf, const struct media *m, 
     r->v = (struct video_settings){
         .width = s.upright ? s.short_side : s.long_side,
         .height = s.upright ? s.long_side : s.short_side,
-        .fps = m->fps,
+        .fps = fps_of(conf, m, s.short_side),
+        .deinterlace = deinterlace_of(conf, m, s.short_side),
         .crf = crf,
         .maxrate = maxrate,
         .bufsize = maxrate,
@@ -177,7 +205,7 @@ static void add_own_size(struct plan *p, const struct conf *conf, const struct m
     const int64_t like = scaled(source, low->short_side).long_side * (int64_t)low->short_side;
     const int64_t pixels = (int64_t)s.long_side * s.short_side;
     const int64_t maxrate = muldiv_round(low->maxrate, pixels < like ? pixels : like, like);
-    add(p, conf, m, s, limited_rate(maxrate, m), low->crf);
+    add(p, conf, m, s, limited_rate(maxrate, fps_of(conf, m, s.short_side), m), low->crf);
 }
 
 void ladder_make(struct plan *p, const struct conf *conf, const struct media *m)
@@ -187,7 +215,8 @@ void ladder_make(struct plan *p, const struct conf *conf, const struct media *m)
     int64_t above = 0;
     for (int i = 0; i < conf->rung_count; i++) {
         const struct conf_rung *rung = &conf->rungs[i];
-        const int64_t maxrate = limited_rate(rung->maxrate, m);
+        const struct rational fps = fps_of(conf, m, rung->short_side);
+        const int64_t maxrate = limited_rate(rung->maxrate, fps, m);
         const char *why = why_not(rung, source, maxrate, above);
         if (why) {
             drop(p, rung, why);

@@ -34,7 +34,7 @@ static void promise_video(struct rendition *r, const struct segtab *t)
     const int init = r->v.vbv_init_permille;
     const int spent = shortest.num < shortest.den ? init : init > 500 ? init - 500 : 0;
     const int64_t extra = muldiv_ceil(r->v.bufsize * spent, shortest.den, 1000 * shortest.num);
-    const int64_t container = 2000 + container_rate(t->fps, shortest);
+    const int64_t container = 2000 + container_rate(r->v.fps, shortest);
     r->bandwidth = muldiv_ceil(r->v.maxrate + extra, 105, 100) + container;
     r->average = r->v.maxrate * 7 / 10 + container;
 }
@@ -146,13 +146,21 @@ int plan_make(struct plan *p, const struct conf *conf, const struct media *m, co
     return rc;
 }
 
+static bool has_track(const struct media *m, const struct rendition *r)
+{
+    if (r->kind == RENDITION_AUDIO)
+        return media_has_audio(m);
+    return media_has_video(m) &&
+           (r->v.deinterlace == DEINTERLACE_NOT || m->video.fields != FIELDS_NONE);
+}
+
 bool plan_fits(const struct plan *p, const struct media *m)
 {
     const struct segtab *t = &p->table;
     if (t->fps.num != m->fps.num || t->fps.den != m->fps.den || t->frames != m->frames)
         return false;
     for (int i = 0; i < p->count; i++)
-        if (p->renditions[i].kind == RENDITION_AUDIO ? !media_has_audio(m) : !media_has_video(m))
+        if (!has_track(m, &p->renditions[i]))
             return false;
     return true;
 }
@@ -167,7 +175,7 @@ int64_t plan_segment_start(const struct plan *p, const struct rendition *r, int 
     const struct segtab *const t = &p->table;
     switch (r->kind) {
     case RENDITION_VIDEO:
-        return segtab_frame(t, k) * t->fps.den;
+        return segtab_frame(t, k) * pictures_per_frame(&r->v) * r->v.fps.den;
     case RENDITION_TRICK:
         return stills_frame(t, r->every, k) * t->fps.den;
     default:
@@ -177,7 +185,14 @@ int64_t plan_segment_start(const struct plan *p, const struct rendition *r, int 
 
 int64_t plan_timescale(const struct plan *p, const struct rendition *r)
 {
-    return r->kind == RENDITION_AUDIO ? r->a.sample_rate : p->table.fps.num;
+    switch (r->kind) {
+    case RENDITION_VIDEO:
+        return r->v.fps.num;
+    case RENDITION_TRICK:
+        return p->table.fps.num;
+    default:
+        return r->a.sample_rate;
+    }
 }
 
 int64_t plan_segment_samples(const struct plan *p, const struct rendition *r, int k)
@@ -185,7 +200,7 @@ int64_t plan_segment_samples(const struct plan *p, const struct rendition *r, in
     if (r->kind == RENDITION_TRICK)
         return 1;
     const int64_t ticks = plan_segment_start(p, r, k + 1) - plan_segment_start(p, r, k);
-    return ticks / (r->kind == RENDITION_VIDEO ? p->table.fps.den : AUDIO_FRAME);
+    return ticks / (r->kind == RENDITION_VIDEO ? r->v.fps.den : AUDIO_FRAME);
 }
 
 int64_t plan_audio_maxrate(const struct plan *p, const struct rendition *r)
@@ -228,6 +243,8 @@ static const char *passthrough_obstacle(const struct media *m)
         return "not every player shows its bit depth or its range";
     if (v->rotate != 0 || v->mirror || v->sar_num != v->sar_den)
         return "its pictures have to be turned or stretched";
+    if (v->fields != FIELDS_NONE)
+        return "it is interlaced";
     if (!m->constant_rate)
         return "its frame rate varies, or its audio outlasts it";
     if (v->shown_count != v->sample_count)

@@ -52,7 +52,9 @@ struct rendition {
 // How the ladder meets the source, in this order:
 // - a rung whose short side is larger than the source's is dropped (no upscaling);
 //   where none is left there is one rung at the source's own size;
-// - maxrate grows by half above 30 frames per second;
+// - an interlaced source is deinterlaced, a picture for each frame; rungs of at least
+//   media.every_field show each field as a picture, at twice the rate of the grid;
+// - maxrate grows by half above 30 pictures per second;
 // - maxrate is limited to a multiple of the source's own rate (1.5 for H.264), as more
 //   saves nothing, but not below 100 kb/s;
 // - a rung that then saves less than 15 % of maxrate against the one above is dropped.
@@ -80,7 +82,7 @@ int plan_make(struct plan *p, const struct conf *conf, const struct media *m, co
               const char *version, const char *headers);
 
 // Whether a plan of old (codec/record.h) is one of this index: the same grid, and for
-// each rendition a track.
+// each rendition a track, interlaced where it is to be deinterlaced.
 bool plan_fits(const struct plan *p, const struct media *m);
 
 // The rendition of that name, or NULL.

@@ -58,22 +58,29 @@ struct span {
     int first, last;
 };
 
-// Frames [from, to) of the grid as runs of source frames.
+static int between(int n, int low, int high)
+{
+    return n < low ? low : n > high ? high : n;
+}
+
+// Frames [from, to) of the grid as runs of source frames; for a deinterlacer with those
+// between them and one to either side, which exactly make its pictures.
 static struct span make_picks(struct job *job, const struct media *m, int64_t from, int64_t to)
 {
     const struct video_track *v = &m->video;
+    const bool all = job->v.deinterlace != DEINTERLACE_NOT;
+    const int first = between(grid_shown(m, from) - all, 0, v->shown_count - 1);
+    const int last = between(grid_shown(m, to - 1) + all, 0, v->shown_count - 1);
     struct span span = { v->sample_count, -1 };
-    job->picks = xcalloc((size_t)(to - from), sizeof *job->picks);
-    int before = -1;
-    for (int64_t n = from; n < to; n++) {
-        const int shown = grid_shown(m, n);
-        if (shown == before) {
-            job->picks[job->pick_count - 1].repeat++;
+    job->picks = xcalloc((size_t)(last - first + 1), sizeof *job->picks);
+    for (int shown = first; shown <= last; shown++) {
+        int repeat = 0;
+        for (; from < to && grid_shown(m, from) == shown; from++)
+            repeat += pictures_per_frame(&job->v);
+        if (repeat == 0 && !all)
             continue;
-        }
-        before = shown;
         const int at = v->shown[shown];
-        job->picks[job->pick_count++] = (struct pick){ v->samples[at].pts, 1 };
+        job->picks[job->pick_count++] = (struct pick){ v->samples[at].pts, repeat };
         span.first = at < span.first ? at : span.first;
         span.last = at > span.last ? at : span.last;
     }
@@ -105,6 +112,8 @@ static int show(struct job *job, const struct media *m, int64_t from, int64_t to
 {
     const struct video_track *const v = &m->video;
     const struct span span = make_picks(job, m, from, to);
+    if (job->pick_count > JOB_FRAMES_MAX)
+        return -E_LIMITS;
     const int start = earlier_sync(v, last_sync(v, span.first, job->picks[0].pts), back);
     return take_samples(job, v->samples + start, span.last - start + 1);
 }
@@ -114,13 +123,16 @@ static int fill_video(struct job *job, const struct plan *p, const struct media 
     const int64_t from = segtab_frame(&p->table, k), to = segtab_frame(&p->table, k + 1);
     job->part_count = segtab_parts(&p->table, k);
     job->parts_at_once = 1;
-    if (to - from > JOB_FRAMES_MAX || job->part_count > JOB_PARTS_MAX)
+    if ((to - from) * pictures_per_frame(&job->v) > JOB_FRAMES_MAX ||
+        job->part_count > JOB_PARTS_MAX)
         return -E_LIMITS;
     for (int j = 0; j < job->part_count; j++) {
         int64_t first;
         segtab_part(&p->table, k, j, &first, &job->part_frames[j]);
+        job->part_frames[j] *= pictures_per_frame(&job->v);
     }
-    job->first = from;
+    job->first = from * pictures_per_frame(&job->v);
+    job->continues = from > 0 && grid_shown(m, from - 1) == grid_shown(m, from);
     job->last_ticks = job->v.fps.den;
     return show(job, m, from, to, back);
 }

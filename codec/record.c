@@ -55,6 +55,13 @@ static void put_audio(struct buf *b, const struct audio_settings *a)
     put_z(b, a->quality);
 }
 
+// What most renditions have not stands at the end, if at all.
+static void put_special(struct buf *b, const struct rendition *r)
+{
+    if (r->v.deinterlace != DEINTERLACE_NOT)
+        put_z(b, r->v.deinterlace);
+}
+
 int record_pack(const struct plan *p, const struct rendition *r, const char *asset,
                 const char *version, const char *headers, struct buf *out)
 {
@@ -74,6 +81,7 @@ int record_pack(const struct plan *p, const struct rendition *r, const char *ass
         put_video(out, &r->v);
     if (r->kind == RENDITION_TRICK)
         put_z(out, r->every);
+    put_special(out, r);
     return buf_error(out);
 }
 
@@ -178,6 +186,17 @@ static void get_rendition(struct reader *r, const struct segtab *t, struct rendi
         get_trick(r, t, x);
     else
         get_audio(r, &x->a);
+    if (x->kind != RENDITION_AUDIO && reader_left(r) > 0)
+        x->v.deinterlace = (enum deinterlace)get_within(r, 1, DEINTERLACE_COUNT - 1);
+}
+
+// Whether its pictures are as many as the table's frames, or twice.
+static bool fits_table(const struct segtab *t, const struct rendition *x)
+{
+    if (x->kind != RENDITION_VIDEO)
+        return true;
+    const struct rational fps = { t->fps.num * pictures_per_frame(&x->v), t->fps.den };
+    return rat_cmp(fps, x->v.fps) == 0;
 }
 
 int record_unpack(const uint8_t *bytes, size_t n, const struct key *recipe, const char *asset,
@@ -194,5 +213,7 @@ int record_unpack(const uint8_t *bytes, size_t n, const struct key *recipe, cons
     get_table(&r, out);
     get_rendition(&r, &out->table, &out->renditions[0]);
     out->renditions[0].recipe = *recipe;
+    if (!fits_table(&out->table, &out->renditions[0]))
+        r.bad = true;
     return r.bad || reader_left(&r) ? -E_CORRUPT : 0;
 }

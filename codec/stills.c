@@ -32,6 +32,7 @@ void stills_add_trick(struct plan *p, const struct conf *conf, const struct medi
     v->maxrate = v->bufsize = 20000 + (int64_t)TRICK_BITS * v->width * v->height;
     v->vbv_init_permille = 1000;
     v->colour = ladder_colour(m);
+    v->deinterlace = m->video.fields != FIELDS_NONE ? DEINTERLACE_FRAMES : DEINTERLACE_NOT;
     copy_string(v->preset, sizeof v->preset, conf->media_preset);
     v->level = level_h264(v->width, v->height, v->fps, v->maxrate, v->bufsize);
     snprintf(r->codecs, sizeof r->codecs, "avc1.6400%02X", v->level);

@@ -69,6 +69,8 @@ static void print_video(const struct media *m)
            v->coded_height, v->bit_depth, w, h);
     printf("  turned      %d degrees clockwise%s, sample aspect ratio %d:%d\n", v->rotate,
            v->mirror ? ", mirrored" : "", v->sar_num, v->sar_den);
+    if (v->fields != FIELDS_NONE)
+        printf("  interlaced  %s field first\n", v->fields == FIELDS_TOP_FIRST ? "top" : "bottom");
     print_colour(m);
     printf("  samples     %d, of them shown %d, sync %d, reorder %d\n", v->sample_count,
            v->shown_count, sync_count(v), v->reorder);
@@ -141,9 +143,9 @@ static void print_rendition(const struct rendition *r)
         printf("  %-10s  %dx%d, a picture every %" PRId64 " frames, %s, BANDWIDTH %" PRId64 "\n",
                r->name, r->v.width, r->v.height, r->every, r->codecs, r->bandwidth);
     } else if (r->kind == RENDITION_VIDEO) {
-        printf("  %-10s  %dx%d, crf %d, at most %.10g kb/s, %s, BANDWIDTH %" PRId64 "\n", r->name,
-               r->v.width, r->v.height, r->v.crf, (double)r->v.maxrate / 1000, r->codecs,
-               r->bandwidth);
+        printf("  %-10s  %dx%d%s, crf %d, at most %.10g kb/s, %s, BANDWIDTH %" PRId64 "\n", r->name,
+               r->v.width, r->v.height, pictures_per_frame(&r->v) > 1 ? ", every field" : "",
+               r->v.crf, (double)r->v.maxrate / 1000, r->codecs, r->bandwidth);
     } else {
         printf("  %-10s  %d Hz, %d channel%s, quality %d, %s, BANDWIDTH %" PRId64 "\n", r->name,
                r->a.sample_rate, r->a.channels, r->a.channels > 1 ? "s" : "", r->a.quality,

@@ -8,11 +8,15 @@
 // one, decoding began at a bad place: -E_SEEK, and the caller starts earlier.
 // (At the very start of the asset there is no earlier; the next picture is
 // shown instead.)
+//
+// Interlaced pictures go through the deinterlacer before they are scaled, each between its
+// neighbours in the source; it gives back pictures in the same order.
 
 #include "codec/av/video.h"
 
 #include "base/err.h"
 #include "codec/av/decode.h"
+#include "codec/av/deinterlace.h"
 #include "codec/av/filter.h"
 
 struct video {
@@ -23,12 +27,17 @@ struct video {
     struct job_stats *stats;
 
     struct decoder decoder;
+    struct deinterlacer deinterlacer; // not used for progressive sources
     struct filter filter;
 
-    int pick;       // the next to be shown
-    AVFrame *frame; // just decoded
-    AVFrame *last;  // the sound one before it; no pixels while there is none
-    AVFrame *shown; // filtered
+    int pick;         // the next to be decoded
+    int whole;        // the next to come from the deinterlacer, in pictures
+    bool first_shown; // its last picture, of a frame's first field, was put out
+    bool continues;   // what is put out next is what the segment before put out last
+    AVFrame *frame;   // just decoded
+    AVFrame *last;    // the sound one before it; no pixels while there is none
+    AVFrame *field;   // deinterlaced
+    AVFrame *shown;   // filtered
 };
 
 static bool cancelled(struct video *v)
@@ -38,14 +47,13 @@ static bool cancelled(struct video *v)
 
 // ---- pictures
 
-// Puts out the next pick as this picture.
-static int show(struct video *v, AVFrame *frame)
+// Puts this picture out that often.
+static int present(struct video *v, AVFrame *picture, int repeat)
 {
-    int rc = filter_picture(&v->filter, frame, v->shown);
+    int rc = repeat > 0 ? filter_picture(&v->filter, picture, v->shown) : 0;
     v->shown->pict_type = AV_PICTURE_TYPE_NONE; // the source's must not steer the encoder
     v->shown->key_frame = 0;
-    const struct pick *pick = &v->job->picks[v->pick++];
-    for (int i = 0; i < pick->repeat && rc == 0; i++) {
+    for (int i = 0; i < repeat && rc == 0; i++) {
         if (cancelled(v))
             rc = fail_with(v->why, -E_CANCELLED, "cancelled");
         else
@@ -53,6 +61,58 @@ static int show(struct video *v, AVFrame *frame)
     }
     av_frame_unref(v->shown);
     return rc;
+}
+
+// How often the next picture of the deinterlacer is put out.  Of a frame with a picture
+// for each field the first one once, unless the segment before did that.
+static int next_repeat(struct video *v)
+{
+    const int each = pictures_per_frame(&v->job->v);
+    const int repeat = v->job->picks[v->whole / each].repeat;
+    const bool is_first = v->whole++ % each == 0;
+    if (each == 1)
+        return repeat;
+    if (!is_first)
+        return repeat - v->first_shown;
+    v->first_shown = repeat > 0 && !v->continues;
+    v->continues &= repeat == 0;
+    return v->first_shown;
+}
+
+static int present_fields(struct video *v)
+{
+    int rc;
+    while ((rc = deinterlace_take(&v->deinterlacer, v->field)) > 0) {
+        rc = present(v, v->field, next_repeat(v));
+        av_frame_unref(v->field);
+        if (rc < 0)
+            break;
+    }
+    return rc;
+}
+
+static bool is_interlaced(const struct video *v)
+{
+    return v->job->v.deinterlace != DEINTERLACE_NOT;
+}
+
+// Puts out the next pick as this picture.
+static int show(struct video *v, AVFrame *frame)
+{
+    const struct pick *const pick = &v->job->picks[v->pick++];
+    if (!is_interlaced(v))
+        return present(v, frame, pick->repeat);
+    const int rc = deinterlace_give(&v->deinterlacer, frame);
+    return rc < 0 ? rc : present_fields(v);
+}
+
+// The deinterlacer waits for a neighbour that does not come.
+static int show_rest(struct video *v)
+{
+    if (!is_interlaced(v))
+        return 0;
+    const int rc = deinterlace_give(&v->deinterlacer, NULL);
+    return rc < 0 ? rc : present_fields(v);
 }
 
 static int conceal(struct video *v, AVFrame *instead)
@@ -127,10 +187,11 @@ static int run(struct video *v)
 static int check_job(const struct job *job, const struct why *why)
 {
     const struct video_track *t = &job->media->video;
+    const int least = job->v.deinterlace == DEINTERLACE_NOT;
     if (job->pick_count < 1)
         return fail_with(why, -E_PROTOCOL, "nothing to show");
     for (int i = 0; i < job->pick_count; i++)
-        if (job->picks[i].repeat < 1 || (i && job->picks[i].pts <= job->picks[i - 1].pts))
+        if (job->picks[i].repeat < least || (i && job->picks[i].pts <= job->picks[i - 1].pts))
             return fail_with(why, -E_PROTOCOL, "picks out of order");
     if ((int64_t)t->coded_width * t->coded_height > job->limits.pixels)
         return fail_with(why, -E_LIMITS, "pictures of %dx%d pixels", t->coded_width,
@@ -142,8 +203,9 @@ static int open_all(struct video *v, struct io *io)
 {
     v->frame = av_frame_alloc();
     v->last = av_frame_alloc();
+    v->field = av_frame_alloc();
     v->shown = av_frame_alloc();
-    if (!v->frame || !v->last || !v->shown)
+    if (!v->frame || !v->last || !v->field || !v->shown)
         return fail_with(v->why, -E_NO_MEMORY, "no memory for a frame");
     return decoder_open(&v->decoder, v->job, io, true, v->why);
 }
@@ -155,8 +217,10 @@ static void close_all(struct video *v)
     v->stats->decode_us += v->decoder.us;
     av_frame_free(&v->frame);
     av_frame_free(&v->last);
+    av_frame_free(&v->field);
     av_frame_free(&v->shown);
     filter_finish(&v->filter);
+    deinterlace_finish(&v->deinterlacer);
     decoder_close(&v->decoder);
 }
 
@@ -167,10 +231,14 @@ int video_show(const struct job *job, struct io *io, struct sink *sink, struct j
     if (rc < 0)
         return rc;
     struct video v = { .job = job, .sink = sink, .why = why, .stats = stats };
+    deinterlace_init(&v.deinterlacer, job, why);
     filter_init(&v.filter, job, why);
+    v.continues = job->continues;
     rc = open_all(&v, io);
     if (rc == 0)
         rc = run(&v);
+    if (rc == 0)
+        rc = show_rest(&v);
     close_all(&v);
     return rc;
 }

@@ -109,10 +109,27 @@ PLAIN = {r["name"]: r for r in [
 ]}
 
 
+# Interlaced: numbered at the rate of fields; frame n is woven of the pictures 2n and 2n + 1.
+WEAVE = "-flags +ildct+ilme -vf interlace=lowpass=off:scan="
+WOVEN = {r["name"]: r for r in [
+    recipe("tff.mp4", fps="50", seconds=6, extra=WEAVE + "tff"),
+    recipe("bff.mkv", fps="60000/1001", seconds=6, extra=WEAVE + "bff", mux=""),
+    recipe("dvd.mkv", fps="50", seconds=6, extra=WEAVE + "tff", mux="", audio="-c:a ac3",
+           video="-c:v mpeg2video -b:v 6M -g 12 -bf 2 -pix_fmt yuv420p -alternate_scan 1"),
+    recipe("prores.mov", fps="50", seconds=5, extra=WEAVE + "tff", mux="",
+           video="-c:v prores_ks -profile:v 1 -pix_fmt yuv422p10le", audio="-c:a pcm_s16le"),
+    # Whole pictures that say they were fields, and film at 60 fields a second.
+    recipe("psf.mp4", seconds=5, source="mandelbrot=size={w}x{h}:rate={fps}", video=X264 + " -flags +ildct+ilme -x264-params tff=1"),
+    recipe("telecine.mkv", fps="24000/1001", seconds=8, mux="", gop=12,
+           extra="-flags +ildct+ilme -vf telecine=pattern=23",
+           video="-c:v mpeg2video -b:v 6M -g 12 -bf 2 -pix_fmt yuv420p"),
+]}
+
+
 def make(folder, name):
     path = os.path.join(folder, name)
     if not os.path.exists(path):
-        build(PLAIN.get(name) or RECIPES[name], path)
+        build(PLAIN.get(name) or WOVEN.get(name) or RECIPES[name], path)
     return name
 
 

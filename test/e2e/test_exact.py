@@ -37,7 +37,7 @@ def check_asset(edge, name, tmp_path, at_once=1):
     assert videos
     ends = {exact.check_chain(r) for r in videos}
     assert len(ends) == 1
-    cuts = {tuple(f[0].time for f in r.fragments) for r in videos}
+    cuts = {tuple(Fraction(f[0].time, r.init.timescale) for f in r.fragments) for r in videos}
     assert len(cuts) == 1, "the rungs are cut at different times"
     audio_end = [exact.check_chain(r) for r in audios]
     for end in audio_end:

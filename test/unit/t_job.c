@@ -129,6 +129,7 @@ static void assert_video_settings(const struct video_settings *a, const struct v
     assert_int_equal(a->height, b->height);
     assert_int_equal(a->fps.num, b->fps.num);
     assert_int_equal(a->fps.den, b->fps.den);
+    assert_int_equal(a->deinterlace, b->deinterlace);
     assert_int_equal(a->crf, b->crf);
     assert_int_equal(a->maxrate, b->maxrate);
     assert_int_equal(a->bufsize, b->bufsize);
@@ -246,6 +247,8 @@ static void remove_video(struct media *m)
     X(picks_stand, JOB_VIDEO, j->picks[1].pts = 0) \
     X(picks_fall, JOB_VIDEO, j->picks[2].pts = 511) \
     X(pick_never, JOB_VIDEO, j->picks[1].repeat = 0) \
+    X(deinterlace, JOB_VIDEO, j->v.deinterlace = DEINTERLACE_COUNT) \
+    X(no_fields, JOB_VIDEO, j->v.deinterlace = DEINTERLACE_FRAMES) \
     X(pick_too_often, JOB_VIDEO, j->media->frames = 100000; j->picks[1].repeat = j->part_frames[1] = JOB_FRAMES_MAX) \
     X(no_parts, JOB_VIDEO, j->part_count = 0) \
     X(no_part_at_once, JOB_VIDEO, j->parts_at_once = 0) \
@@ -295,6 +298,26 @@ static void test_rules(void **state)
         job_finish(&j);
         job_finish(&k);
     }
+}
+
+// A neighbour that is not put out; one that goes on from the segment before.
+static void test_interlaced(void **state)
+{
+    (void)state;
+    struct job j, k;
+    make_job(&j, JOB_VIDEO);
+    j.media->video.fields = FIELDS_BOTTOM_FIRST;
+    j.v.deinterlace = DEINTERLACE_FIELDS;
+    j.picks[0].repeat += j.picks[1].repeat;
+    j.picks[1].repeat = 0;
+    j.continues = true;
+    assert_int_equal(round_trip(&j, &k), 0);
+    assert_video_settings(&j.v, &k.v);
+    assert_picks(&j, &k);
+    assert_true(k.continues);
+    assert_int_equal(k.media->video.fields, FIELDS_BOTTOM_FIRST);
+    job_finish(&k);
+    job_finish(&j);
 }
 
 static void test_presets(void **state)
@@ -389,9 +412,9 @@ static void test_stats(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_round_trip), cmocka_unit_test(test_rules),
-        cmocka_unit_test(test_presets),    cmocka_unit_test(test_flips_and_cuts),
-        cmocka_unit_test(test_stats),
+        cmocka_unit_test(test_round_trip),     cmocka_unit_test(test_rules),
+        cmocka_unit_test(test_interlaced),     cmocka_unit_test(test_presets),
+        cmocka_unit_test(test_flips_and_cuts), cmocka_unit_test(test_stats),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

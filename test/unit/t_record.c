@@ -292,6 +292,38 @@ static void numbers_out_of_range(void **state)
     media_destroy(m);
 }
 
+// An interlaced source: the rungs that show every field have twice the table's rate.
+static void interlaced(void **state)
+{
+    (void)state;
+    struct conf conf = settings();
+    conf.media_every_field = 480;
+    struct media *m = make_media(30, 600);
+    m->video.fields = FIELDS_TOP_FIRST;
+    assert_int_equal(media_finish(m), 0);
+    struct plan p, back;
+    assert_int_equal(plan_make(&p, &conf, m, ASSET, VERSION, HEADERS), 0);
+    for (int k = 0; k < p.count; k++) {
+        struct rendition *const r = &p.renditions[k];
+        if (r->kind != RENDITION_VIDEO)
+            continue;
+        const bool fields = r->v.height >= 480;
+        assert_int_equal(r->v.deinterlace, fields ? DEINTERLACE_FIELDS : DEINTERLACE_FRAMES);
+        assert_int_equal(r->v.fps.num, fields ? 50 : 25);
+        struct buf b = packed(&p, r);
+        assert_int_equal(record_unpack(b.data, b.len, &r->recipe, ASSET, VERSION, &back), 0);
+        assert_int_equal(back.renditions[0].v.deinterlace, r->v.deinterlace);
+        assert_true(plan_fits(&back, m));
+        m->video.fields = FIELDS_NONE;
+        assert_false(plan_fits(&back, m));
+        m->video.fields = FIELDS_TOP_FIRST;
+        buf_finish(&b);
+        r->v.fps.num = 75 - r->v.fps.num; // of the other kind
+        refuse(&p, r);
+    }
+    media_destroy(m);
+}
+
 // ---- a record and the index that it is used with
 
 static void a_record_of_another_index(void **state)
@@ -316,6 +348,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(round_trip),
+        cmocka_unit_test(interlaced),
         cmocka_unit_test(others),
         cmocka_unit_test(long_names),
         cmocka_unit_test(any_byte),

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Interlaced sources: every picture is one moment, and each moment comes once and in order.
+
+That pictures at a border are those of the whole asset, to the bit: test/unit/t_av_deinterlace.c.
+"""
+import os
+import subprocess
+
+import pytest
+
+import exact
+from edge import BUILD
+from test_exact import check_asset
+
+# Both kinds of rungs from small pictures.
+EVERY_FIELD = {"media": {"every_field": 300}}
+
+
+@pytest.mark.parametrize("name", ["tff.mp4", pytest.param("bff.mkv", marks=pytest.mark.long), "dvd.mkv",
+                                  pytest.param("prores.mov", marks=pytest.mark.long)])
+def test_each_moment_once(name, start, clip, media_dir, tmp_path):
+    """Rungs of at least 300 lines show every field, the others the first field of every frame."""
+    edge = start(media_dir, config=EVERY_FIELD)
+    videos, _ = check_asset(edge, clip(name), tmp_path)
+    fields = 2 * len(exact.presented(os.path.join(media_dir, name)))
+    steps = {r.name: 1 if min(r.init.width, r.init.height) >= 300 else 2 for r in videos}
+    assert set(steps.values()) == {1, 2}
+    for r in videos:
+        numbers, want = exact.barcodes(r, tmp_path), list(range(0, fields, steps[r.name]))
+        assert len(numbers) == len(want), r.name
+        # A block that changes and changes back from field to field is taken for one that stands still.
+        unread = numbers.count(None)
+        assert unread <= len(want) // 25, (r.name, unread)
+        assert all(n in (None, w) for n, w in zip(numbers, want)), (r.name, numbers)
+
+
+def test_same_bytes_in_any_order(start, clip, media_dir):
+    clip("tff.mp4")
+    first = start(media_dir, config=EVERY_FIELD)
+    other = start(media_dir, config=EVERY_FIELD)
+    _, forwards = exact.fetch(first, "tff.mp4", order=lambda names: None)
+    _, backwards = exact.fetch(other, "tff.mp4", order=lambda names: names.reverse(), at_once=4)
+    assert [r.hashes() for r in forwards] == [r.hashes() for r in backwards]
+
+
+def probe(media_dir, name):
+    return subprocess.run([os.path.join(BUILD, "tidemill"), "probe", os.path.join(media_dir, name)],
+                          capture_output=True, text=True, check=True).stdout
+
+
+@pytest.mark.parametrize("name, says", [("tff.mp4", "top field first"), ("bff.mkv", "bottom field first"),
+                                        ("dvd.mkv", "top field first"), ("psf.mp4", None),
+                                        ("telecine.mkv", "top field first")])
+def test_what_is_interlaced(name, says, clip, media_dir):
+    """Progressive pictures that are flagged as fields are not; telecined film is."""
+    told = [line.split(None, 1)[1] for line in probe(media_dir, clip(name)).splitlines() if "  interlaced" in line]
+    assert told == ([says] if says else [])
