@@ -86,8 +86,7 @@ static void put_audio(struct buf *out, const struct rendition *r)
 }
 
 // The renditions of one kind, if there are any.
-static void put_set(struct buf *out, const struct media *m, const struct plan *p,
-                    enum rendition_kind kind)
+static void put_set(struct buf *out, const struct plan *p, enum rendition_kind kind)
 {
     const struct rendition *shared = NULL;
     const bool video = kind == RENDITION_VIDEO;
@@ -98,8 +97,8 @@ static void put_set(struct buf *out, const struct media *m, const struct plan *p
         if (!shared) {
             const char *const type = video ? "video" : "audio";
             buf_printf(out, "<AdaptationSet contentType=\"%s\" mimeType=\"%s/mp4\"", type, type);
-            if (!video && language_is_known(m->audio.tags.language))
-                buf_printf(out, " lang=\"%s\"", m->audio.tags.language);
+            if (!video && language_is_known(r->tags.language))
+                buf_printf(out, " lang=\"%s\"", r->tags.language);
             buf_puts(out, " segmentAlignment=\"true\" startWithSAP=\"1\">\n");
             put_template(out, p, r);
             shared = r;
@@ -110,7 +109,7 @@ static void put_set(struct buf *out, const struct media *m, const struct plan *p
         buf_puts(out, "</AdaptationSet>\n");
 }
 
-int dash_manifest(struct buf *out, const struct media *m, const struct plan *p)
+int dash_manifest(struct buf *out, const struct plan *p)
 {
     const struct segtab *const t = &p->table;
     buf_puts(out, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
@@ -120,7 +119,7 @@ int dash_manifest(struct buf *out, const struct media *m, const struct plan *p)
     // No segment is above the bandwidth, so one that is whole can be played.
     put_duration(out, "minBufferTime", p->target_duration, 1);
     buf_puts(out, ">\n<Period id=\"0\" start=\"PT0S\">\n");
-    put_set(out, m, p, RENDITION_VIDEO);
-    put_set(out, m, p, RENDITION_AUDIO);
+    put_set(out, p, RENDITION_VIDEO);
+    put_set(out, p, RENDITION_AUDIO);
     return buf_puts(out, "</Period>\n</MPD>\n");
 }

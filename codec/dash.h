@@ -13,6 +13,6 @@
 // beside it.  One Period, an AdaptationSet for video and one for audio, times in the
 // tracks' own timescales, so that each S is the tfdt and the duration of its segment.
 // 0 or the buffer's error.
-int dash_manifest(struct buf *out, const struct media *m, const struct plan *p);
+int dash_manifest(struct buf *out, const struct plan *p);
 
 #endif

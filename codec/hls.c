@@ -8,15 +8,16 @@
 #include "base/base.h"
 
 #define AUDIO_GROUP "audio"
+#define TEXT_GROUP "subs"
 
 // Several players begin with the first variant and only then measure, so the
 // first is the best that most connections carry: about 2 Mb/s.
 #define START_RATE 2500000
 
-static const struct rendition *find_audio(const struct plan *p)
+static const struct rendition *find(const struct plan *p, enum rendition_kind kind)
 {
     for (int i = 0; i < p->count; i++)
-        if (p->renditions[i].kind == RENDITION_AUDIO)
+        if (p->renditions[i].kind == kind)
             return &p->renditions[i];
     return NULL;
 }
@@ -29,21 +30,54 @@ static void put_uri(struct buf *out, const struct rendition *r)
 
 // A language that nobody named is left out: players show NAME, and make a language of
 // LANGUAGE, and "und" is neither.
-static void put_group(struct buf *out, const struct media *m, const struct rendition *audio)
+static void put_media(struct buf *out, const struct plan *p, const struct rendition *r, bool first)
 {
-    const char *const language = m->audio.tags.language;
-    const bool known = language_is_known(language);
-    buf_printf(out, "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"" AUDIO_GROUP "\",NAME=\"%s\"",
-               known ? language : "Audio");
-    if (known)
-        buf_printf(out, ",LANGUAGE=\"%s\"", language);
-    buf_printf(out, ",DEFAULT=YES,AUTOSELECT=YES,CHANNELS=\"%d\",URI=\"", audio->a.channels);
-    put_uri(out, audio);
+    char label[PLAN_LABEL];
+    plan_label(p, r, label);
+    buf_printf(out, "#EXT-X-MEDIA:TYPE=%s,GROUP-ID=\"%s\",NAME=\"%s\"",
+               r->kind == RENDITION_TEXT ? "SUBTITLES" : "AUDIO",
+               r->kind == RENDITION_TEXT ? TEXT_GROUP : AUDIO_GROUP, label);
+    if (language_is_known(r->tags.language))
+        buf_printf(out, ",LANGUAGE=\"%s\"", r->tags.language);
+    buf_printf(out, ",DEFAULT=%s,AUTOSELECT=YES", first ? "YES" : "NO");
+}
+
+static void put_media_uri(struct buf *out, const struct rendition *r)
+{
+    buf_puts(out, ",URI=\"");
+    put_uri(out, r);
     buf_puts(out, "\"\n");
 }
 
-static void put_video(struct buf *out, const struct rendition *r, const struct rendition *audio)
+static void put_audio(struct buf *out, const struct plan *p, const struct rendition *r)
 {
+    put_media(out, p, r, true);
+    buf_printf(out, ",CHANNELS=\"%d\"", r->a.channels);
+    put_media_uri(out, r);
+}
+
+// Nobody's subtitles are shown unasked but those that the source says it of.
+static void put_texts(struct buf *out, const struct plan *p)
+{
+    bool chosen = false;
+    for (int i = 0; i < p->count; i++) {
+        const struct rendition *const r = &p->renditions[i];
+        if (r->kind != RENDITION_TEXT)
+            continue;
+        const bool first = !chosen && r->tags.flags & TAG_PREFERRED;
+        chosen |= first;
+        put_media(out, p, r, first);
+        buf_puts(out, r->tags.flags & TAG_FORCED ? ",FORCED=YES" : ",FORCED=NO");
+        if (r->tags.flags & TAG_CAPTIONS)
+            buf_puts(out, ",CHARACTERISTICS=\"public.accessibility.transcribes-spoken-dialog,"
+                          "public.accessibility.describes-music-and-sound\"");
+        put_media_uri(out, r);
+    }
+}
+
+static void put_video(struct buf *out, const struct plan *p, const struct rendition *r)
+{
+    const struct rendition *const audio = find(p, RENDITION_AUDIO);
     const struct video_settings *v = &r->v;
     buf_printf(out, "#EXT-X-STREAM-INF:BANDWIDTH=%" PRId64 ",AVERAGE-BANDWIDTH=%" PRId64,
                r->bandwidth + (audio ? audio->bandwidth : 0),
@@ -51,7 +85,8 @@ static void put_video(struct buf *out, const struct rendition *r, const struct r
     buf_printf(out, ",CODECS=\"%s%s%s\",RESOLUTION=%dx%d,FRAME-RATE=%.3f,CLOSED-CAPTIONS=NONE",
                r->codecs, audio ? "," : "", audio ? audio->codecs : "", v->width, v->height,
                rat_double(v->fps));
-    buf_puts(out, audio ? ",AUDIO=\"" AUDIO_GROUP "\"\n" : "\n");
+    buf_puts(out, audio ? ",AUDIO=\"" AUDIO_GROUP "\"" : "");
+    buf_puts(out, find(p, RENDITION_TEXT) ? ",SUBTITLES=\"" TEXT_GROUP "\"\n" : "\n");
     put_uri(out, r);
     buf_puts(out, "\n");
 }
@@ -91,9 +126,9 @@ static int start_variant(const struct plan *p, int64_t audio_rate)
     return start;
 }
 
-int hls_master(struct buf *out, const struct media *m, const struct plan *p)
+int hls_master(struct buf *out, const struct plan *p)
 {
-    const struct rendition *audio = find_audio(p);
+    const struct rendition *audio = find(p, RENDITION_AUDIO);
     const int start = start_variant(p, audio ? audio->bandwidth : 0);
     buf_puts(out, "#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-INDEPENDENT-SEGMENTS\n");
     if (start < 0) {
@@ -102,11 +137,12 @@ int hls_master(struct buf *out, const struct media *m, const struct plan *p)
         return buf_error(out);
     }
     if (audio)
-        put_group(out, m, audio);
-    put_video(out, &p->renditions[start], audio);
+        put_audio(out, p, audio);
+    put_texts(out, p);
+    put_video(out, p, &p->renditions[start]);
     for (int i = 0; i < p->count; i++)
         if (p->renditions[i].kind == RENDITION_VIDEO && i != start)
-            put_video(out, &p->renditions[i], audio);
+            put_video(out, p, &p->renditions[i]);
     for (int i = 0; i < p->count; i++)
         if (p->renditions[i].kind == RENDITION_TRICK)
             put_trick(out, &p->renditions[i]);
@@ -126,16 +162,18 @@ int64_t hls_segment_us(const struct plan *p, const struct rendition *r, int k)
 
 int hls_media(struct buf *out, const struct plan *p, const struct rendition *r)
 {
+    const bool text = r->kind == RENDITION_TEXT;
     buf_printf(out,
                "#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-TARGETDURATION:%d\n"
                "#EXT-X-MEDIA-SEQUENCE:0\n#EXT-X-PLAYLIST-TYPE:VOD\n#EXT-X-INDEPENDENT-SEGMENTS\n"
-               "%s#EXT-X-MAP:URI=\"init.mp4\"\n",
-               p->target_duration, r->kind == RENDITION_TRICK ? "#EXT-X-I-FRAMES-ONLY\n" : "");
+               "%s%s",
+               p->target_duration, r->kind == RENDITION_TRICK ? "#EXT-X-I-FRAMES-ONLY\n" : "",
+               text ? "" : "#EXT-X-MAP:URI=\"init.mp4\"\n");
     const int count = plan_segments(p, r);
     for (int k = 0; k < count && !out->failed; k++) {
         const int64_t us = hls_segment_us(p, r, k);
-        buf_printf(out, "#EXTINF:%" PRId64 ".%06" PRId64 ",\n%d.m4s\n", us / 1000000, us % 1000000,
-                   k);
+        buf_printf(out, "#EXTINF:%" PRId64 ".%06" PRId64 ",\n%d.%s\n", us / 1000000, us % 1000000,
+                   k, text ? "vtt" : "m4s");
     }
     return buf_puts(out, "#EXT-X-ENDLIST\n");
 }

@@ -9,9 +9,9 @@
 #include "codec/plan.h"
 
 // master.m3u8 of /{asset}/: URIs are "{recipe}/{rendition}/index.m3u8".
-int hls_master(struct buf *out, const struct media *m, const struct plan *p);
+int hls_master(struct buf *out, const struct plan *p);
 
-// index.m3u8 of one rendition: URIs are "init.mp4" and "{n}.m4s".
+// index.m3u8 of one rendition: URIs are "init.mp4" and "{n}.m4s", of text "{n}.vtt".
 int hls_media(struct buf *out, const struct plan *p, const struct rendition *r);
 
 // How long segment k of r is by its EXTINF, in microseconds.

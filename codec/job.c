@@ -74,6 +74,12 @@ bool audio_settings_ok(const struct audio_settings *a)
     return known && in(a->channels, 1, 2) && in(a->quality, 1, 10000);
 }
 
+bool text_settings_ok(const struct text_settings *t)
+{
+    return t->file ? t->format == TEXT_SUBRIP || t->format == TEXT_WEBVTT
+                   : in(t->format, TEXT_NONE + 1, TEXT_FORMATS - 1);
+}
+
 // ---- packing
 
 static void pack_video_settings(struct buf *out, const struct video_settings *v)
@@ -157,6 +163,17 @@ static void pack_init(struct buf *out, const struct job *j)
         pack_audio_settings(out, &j->a);
 }
 
+static void pack_text(struct buf *out, const struct job *j)
+{
+    put_v(out, j->t.format);
+    put_u8(out, j->t.file);
+    put_v(out, (uint64_t)j->from);
+    put_v(out, (uint64_t)j->to);
+    put_v(out, (uint64_t)j->strip.n);
+    buf_append(out, j->strip.bytes, (size_t)j->strip.n);
+    pack_samples(out, j);
+}
+
 static int pack_head(struct buf *out, const struct media *m)
 {
     struct buf head;
@@ -178,6 +195,10 @@ int job_pack(const struct job *j, struct buf *out)
     put_v(out, (uint64_t)j->source_size);
     if (j->kind == JOB_PROBE)
         return buf_error(out);
+    if (j->kind == JOB_TEXT) {
+        pack_text(out, j);
+        return buf_error(out);
+    }
     const int rc = pack_head(out, j->media);
     if (rc < 0)
         return rc;
@@ -354,6 +375,21 @@ static void get_init(struct reader *r, struct job *j)
         r->bad = true;
 }
 
+static void get_text(struct reader *r, struct job *j)
+{
+    j->t.format = (enum text_format)get_in(r, 0, TEXT_FORMATS - 1);
+    j->t.file = get_in(r, 0, 1);
+    j->from = get_in(r, 0, TIME_MAX);
+    j->to = get_in(r, j->from, TIME_MAX);
+    j->strip.n = (int)get_in(r, 0, MEDIA_STRIP_MAX);
+    const uint8_t *const p = get_bytes(r, (size_t)j->strip.n);
+    if (p)
+        memcpy(j->strip.bytes, p, (size_t)j->strip.n);
+    get_samples(r, j, 0);
+    if (!text_settings_ok(&j->t))
+        r->bad = true;
+}
+
 // The head of the index; false when it is none.
 static bool get_head(struct reader *r, struct job *j)
 {
@@ -370,7 +406,7 @@ static bool get_job(struct reader *r, struct job *j)
     j->limits.probe_bytes = get_in(r, 1, SOURCE_MAX);
     j->limits.duration_ms = get_in(r, 1, TIME_MAX);
     j->source_size = get_in(r, 0, SOURCE_MAX);
-    if (r->bad || (j->kind != JOB_PROBE && !get_head(r, j)))
+    if (r->bad || (j->kind != JOB_PROBE && j->kind != JOB_TEXT && !get_head(r, j)))
         return false;
     if (j->kind == JOB_INIT)
         get_init(r, j);
@@ -378,6 +414,8 @@ static bool get_job(struct reader *r, struct job *j)
         get_video(r, j);
     else if (j->kind == JOB_AUDIO)
         get_audio(r, j);
+    else if (j->kind == JOB_TEXT)
+        get_text(r, j);
     return !r->bad && reader_left(r) == 0;
 }
 

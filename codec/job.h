@@ -16,12 +16,14 @@
 #define JOB_SAMPLES_MAX 200000
 #define JOB_FRAMES_MAX 20000
 #define JOB_PARTS_MAX 64
+#define JOB_TEXT_MAX (4 * 1024 * 1024) // bytes of a file of subtitles
 
 enum job_kind {
     JOB_PROBE = 1, // source -> packed index
     JOB_INIT,      // settings -> init segment, nothing read or encoded
     JOB_VIDEO,     // samples -> one video segment
     JOB_AUDIO,     // samples -> one audio segment
+    JOB_TEXT,      // samples, or a file -> one segment of subtitles
     JOB_KINDS,
 };
 
@@ -62,6 +64,12 @@ struct audio_settings {
     int quality;     // global_quality of FFmpeg's AAC encoder, constant-quality mode
 };
 
+// What subtitles are made of.
+struct text_settings {
+    enum text_format format;
+    bool file; // a whole file of it, SubRip or WebVTT; else samples of a track
+};
+
 // The source frame with this pts, put out this often in a row.  0 times: it is seen by
 // the deinterlacer alone, which needs the neighbours of what is put out.
 struct pick {
@@ -80,13 +88,14 @@ struct job {
     struct job_limits limits;
     int64_t source_size;
 
-    // INIT, VIDEO, AUDIO: the head of the index (owned; no samples in it).
+    // INIT, VIDEO, AUDIO (no TEXT): the head of the index (owned; no samples in it).
     struct media *media;
     bool video; // INIT: which of the two settings counts
     struct video_settings v;
     struct audio_settings a;
 
-    // VIDEO and AUDIO: the packets to decode, in decode order (owned).
+    // VIDEO and AUDIO: the packets to decode, in decode order (owned).  TEXT: what is shown
+    // some time in the segment; of a file there is one, which is all of it.
     struct sample *samples;
     int sample_count;
 
@@ -109,6 +118,11 @@ struct job {
     int64_t end;  // source content past this time is silence: the asset's duration in
                   // samples of a.sample_rate
     int64_t bits; // all these frames together at most; what has more is coded more coarsely
+
+    // TEXT: the segment is [from, to) in milliseconds; strip stands before each sample.
+    struct text_settings t;
+    int64_t from, to;
+    struct strip strip;
 };
 
 struct job_stats {
@@ -123,6 +137,7 @@ struct job_stats {
 // Whether an encoder may be told this.  The numbers may come from anywhere.
 bool video_settings_ok(const struct video_settings *v);
 bool audio_settings_ok(const struct audio_settings *a);
+bool text_settings_ok(const struct text_settings *t);
 
 void job_init(struct job *j);   // zeroes it
 void job_finish(struct job *j); // frees what it owns; may be repeated

@@ -10,6 +10,7 @@
 #include "codec/ladder.h"
 #include "codec/record.h"
 #include "codec/stills.h"
+#include "codec/texts.h"
 #include "config/conf.h"
 
 // Container bytes, rounded up: of a segment (styp and the encoder's own message),
@@ -17,6 +18,8 @@
 #define SEGMENT_BYTES 1000
 #define FRAGMENT_BYTES 112
 #define SAMPLE_BYTES 16
+// Of subtitles: far above any that can be read.  No variant counts it.
+#define TEXT_BANDWIDTH 20000
 
 // ---- what the playlists promise
 
@@ -76,6 +79,10 @@ static void promise(struct rendition *r, const struct plan *p)
     case RENDITION_TRICK:
         promise_trick(r, p);
         break;
+    case RENDITION_TEXT:
+        r->bandwidth = TEXT_BANDWIDTH;
+        r->average = TEXT_BANDWIDTH / 10;
+        break;
     default:
         promise_audio(r, &p->table);
     }
@@ -102,6 +109,7 @@ static void add_audio(struct plan *p, const struct conf *conf, const struct medi
     r->kind = RENDITION_AUDIO;
     copy_string(r->name, sizeof r->name, "audio-0");
     copy_string(r->codecs, sizeof r->codecs, "mp4a.40.2");
+    r->tags = m->audio.tags;
     r->a = (struct audio_settings){
         .sample_rate = media_output_rate(m->audio.sample_rate),
         .channels = m->audio.channels > 1 ? 2 : 1,
@@ -136,6 +144,7 @@ int plan_make(struct plan *p, const struct conf *conf, const struct media *m, co
         add_audio(p, conf, m);
     if (video)
         add_trick(p, conf, m);
+    texts_add(p, m);
 
     int rc = 0;
     for (int i = 0; i < p->count && rc == 0; i++) {
@@ -148,10 +157,15 @@ int plan_make(struct plan *p, const struct conf *conf, const struct media *m, co
 
 static bool has_track(const struct media *m, const struct rendition *r)
 {
-    if (r->kind == RENDITION_AUDIO)
+    switch (r->kind) {
+    case RENDITION_AUDIO:
         return media_has_audio(m);
-    return media_has_video(m) &&
-           (r->v.deinterlace == DEINTERLACE_NOT || m->video.fields != FIELDS_NONE);
+    case RENDITION_TEXT:
+        return !r->t.file && r->track < m->text_count && m->texts[r->track].format == r->t.format;
+    default:
+        return media_has_video(m) &&
+               (r->v.deinterlace == DEINTERLACE_NOT || m->video.fields != FIELDS_NONE);
+    }
 }
 
 bool plan_fits(const struct plan *p, const struct media *m)
@@ -176,6 +190,8 @@ int64_t plan_segment_start(const struct plan *p, const struct rendition *r, int 
     switch (r->kind) {
     case RENDITION_VIDEO:
         return segtab_frame(t, k) * pictures_per_frame(&r->v) * r->v.fps.den;
+    case RENDITION_TEXT:
+        return segtab_frame(t, k) * t->fps.den;
     case RENDITION_TRICK:
         return stills_frame(t, r->every, k) * t->fps.den;
     default:
@@ -197,7 +213,7 @@ int64_t plan_timescale(const struct plan *p, const struct rendition *r)
 
 int64_t plan_segment_samples(const struct plan *p, const struct rendition *r, int k)
 {
-    if (r->kind == RENDITION_TRICK)
+    if (r->kind == RENDITION_TRICK || r->kind == RENDITION_TEXT)
         return 1;
     const int64_t ticks = plan_segment_start(p, r, k + 1) - plan_segment_start(p, r, k);
     return ticks / (r->kind == RENDITION_VIDEO ? r->v.fps.den : AUDIO_FRAME);
@@ -215,6 +231,40 @@ const struct rendition *plan_find(const struct plan *p, const char *name)
         if (strcmp(p->renditions[i].name, name) == 0)
             return &p->renditions[i];
     return NULL;
+}
+
+// ---- labels
+
+static void base_label(const struct rendition *r, char out[PLAN_LABEL])
+{
+    const unsigned flags = r->tags.flags;
+    char name[LANGUAGE_NAME];
+    if (r->tags.title[0])
+        copy_string(name, sizeof name, r->tags.title);
+    else if (language_is_known(r->tags.language))
+        language_name(r->tags.language, name);
+    else
+        copy_string(name, sizeof name, r->kind == RENDITION_AUDIO ? "Audio" : "Subtitles");
+    const char *const what = r->tags.title[0]          ? ""
+                             : flags & TAG_FORCED      ? " (forced)"
+                             : flags & TAG_CAPTIONS    ? " (CC)"
+                             : flags & TAG_COMMENTARY  ? " (commentary)"
+                             : flags & TAG_DESCRIPTION ? " (description)"
+                                                       : "";
+    snprintf(out, PLAN_LABEL, "%s%s", name, what);
+}
+
+void plan_label(const struct plan *p, const struct rendition *r, char out[PLAN_LABEL])
+{
+    int same = 1;
+    base_label(r, out);
+    for (const struct rendition *x = p->renditions; x < r; x++) {
+        char other[PLAN_LABEL];
+        base_label(x, other);
+        same += x->kind == r->kind && strcmp(other, out) == 0;
+    }
+    if (same > 1)
+        snprintf(out + strlen(out), PLAN_LABEL - strlen(out), " %d", same);
 }
 
 // ---- passthrough

@@ -15,7 +15,9 @@
 #include "codec/media.h"
 #include "codec/segment.h"
 
-#define PLAN_RENDITIONS 24
+#define PLAN_VIDEOS 24                  // rungs and the like
+#define PLAN_LABEL (LANGUAGE_NAME + 48) // bytes of a label, its end included
+#define PLAN_RENDITIONS (PLAN_VIDEOS + 1 + MEDIA_TEXTS)
 
 struct conf;
 
@@ -24,6 +26,7 @@ enum rendition_kind {
     RENDITION_AUDIO,
     RENDITION_VIDEO,
     RENDITION_TRICK, // for fast play and scrubbing: a picture a segment (codec/stills.h)
+    RENDITION_TEXT,  // subtitles (codec/texts.h)
     RENDITION_KINDS,
 };
 
@@ -35,6 +38,9 @@ struct rendition {
     struct video_settings v; // of the kinds video and trick
     struct audio_settings a; // of the kind audio
     int64_t every;           // of the kind trick: grid frames from a picture to the next
+    struct text_settings t;  // of the kind text
+    int track;               // of the kind text: its number in the index
+    struct tags tags;        // of the kinds audio and text; for playlists, not in the recipe
     char codecs[32];         // RFC 6381
     // Bits per second that no segment of this rendition exceeds, container
     // included.  Each part starts with the buffer filled to init, and its encoder
@@ -68,9 +74,9 @@ struct dropped {
 struct plan {
     struct segtab table;
     int target_duration;                          // EXT-X-TARGETDURATION of all playlists
-    struct rendition renditions[PLAN_RENDITIONS]; // video by falling size, audio, then trick
+    struct rendition renditions[PLAN_RENDITIONS]; // video by falling size, audio, trick, text
     int count;
-    struct dropped dropped[PLAN_RENDITIONS];
+    struct dropped dropped[PLAN_VIDEOS];
     int dropped_count;
 };
 
@@ -88,6 +94,10 @@ bool plan_fits(const struct plan *p, const struct media *m);
 // The rendition of that name, or NULL.
 const struct rendition *plan_find(const struct plan *p, const char *name);
 
+// What players show of r where they list its kind: its title, or the name of its language,
+// and no other of the kind the same.
+void plan_label(const struct plan *p, const struct rendition *r, char out[PLAN_LABEL]);
+
 // How many segments r has.
 int plan_segments(const struct plan *p, const struct rendition *r);
 
@@ -96,7 +106,7 @@ int plan_segments(const struct plan *p, const struct rendition *r);
 int64_t plan_segment_start(const struct plan *p, const struct rendition *r, int k);
 int64_t plan_timescale(const struct plan *p, const struct rendition *r);
 
-// The samples of segment k: frames of video, packets of audio.
+// The samples of segment k: frames of video, packets of audio; of text it is one.
 int64_t plan_segment_samples(const struct plan *p, const struct rendition *r, int k);
 
 // Bits per second that the AAC frames of no segment of r, an audio rendition, may exceed:
@@ -108,13 +118,15 @@ void plan_passthrough_reason(const struct media *m, const struct plan *p, char *
 
 // Fills the job that makes the init segment, or segment k, of r.  back: 0, or how
 // many sync samples earlier than needed decoding starts (after -E_SEEK).
-// The job is to be finished with job_finish.  -E_NOT_FOUND: k outside the table.
+// The job is to be finished with job_finish.  -E_NOT_FOUND: k outside the table,
+// or the init segment of text, which has none.
 int plan_init_job(const struct plan *p, const struct rendition *r, const struct media *m,
                   struct job *job);
 int plan_segment_job(const struct plan *p, const struct rendition *r, const struct media *m, int k,
                      int back, struct job *job);
 
-// The byte range of the source that the samples of a job span.
+// The byte range of the source that the samples of a job span; *n is 0 where they are not
+// worth being read as one: there are none, or they are texts, which lie far apart.
 void plan_job_range(const struct job *job, int64_t *offset, int64_t *n);
 
 #endif

@@ -11,6 +11,7 @@
 #include "codec/grid.h"
 #include "codec/plan.h"
 #include "codec/stills.h"
+#include "codec/texts.h"
 
 // Fragments last about half a second and segments at most twenty: more than any has.
 #define SEQUENCES_PER_SEGMENT 64
@@ -225,6 +226,9 @@ int plan_init_job(const struct plan *p, const struct rendition *r, const struct 
                   struct job *job)
 {
     (void)p;
+    *job = (struct job){ 0 };
+    if (r->kind == RENDITION_TEXT)
+        return -E_NOT_FOUND;
     common(job, m, r);
     job->kind = JOB_INIT;
     return 0;
@@ -237,6 +241,10 @@ int plan_segment_job(const struct plan *p, const struct rendition *r, const stru
     *job = (struct job){ 0 };
     if (k < 0 || k >= plan_segments(p, r))
         return -E_NOT_FOUND;
+    if (r->kind == RENDITION_TEXT) {
+        *job = (struct job){ .kind = JOB_TEXT, .source_size = m->size };
+        return texts_fill(job, p, r, m, k);
+    }
     common(job, m, r);
     job->kind = job->video ? JOB_VIDEO : JOB_AUDIO;
     job->sequence = (int64_t)k * SEQUENCES_PER_SEGMENT + 1;
@@ -258,5 +266,5 @@ void plan_job_range(const struct job *job, int64_t *offset, int64_t *n)
         to = s->offset + s->size > to ? s->offset + s->size : to;
     }
     *offset = job->sample_count ? from : 0;
-    *n = job->sample_count ? to - from : 0;
+    *n = job->sample_count && job->kind != JOB_TEXT ? to - from : 0;
 }

@@ -55,6 +55,13 @@ static void put_audio(struct buf *b, const struct audio_settings *a)
     put_z(b, a->quality);
 }
 
+static void put_subtitles(struct buf *b, const struct rendition *r)
+{
+    put_z(b, r->t.format);
+    put_z(b, r->t.file);
+    put_z(b, r->track);
+}
+
 // What most renditions have not stands at the end, if at all.
 static void put_special(struct buf *b, const struct rendition *r)
 {
@@ -77,6 +84,8 @@ int record_pack(const struct plan *p, const struct rendition *r, const char *ass
     put_z(out, r->kind);
     if (r->kind == RENDITION_AUDIO)
         put_audio(out, &r->a);
+    else if (r->kind == RENDITION_TEXT)
+        put_subtitles(out, r);
     else
         put_video(out, &r->v);
     if (r->kind == RENDITION_TRICK)
@@ -173,6 +182,15 @@ static void get_trick(struct reader *r, const struct segtab *t, struct rendition
         r->bad = true;
 }
 
+static void get_subtitles(struct reader *r, struct rendition *x)
+{
+    x->t.format = (enum text_format)get_within(r, 0, TEXT_FORMATS - 1);
+    x->t.file = get_within(r, 0, 1);
+    x->track = (int)get_within(r, 0, MEDIA_TEXTS - 1);
+    if (!text_settings_ok(&x->t))
+        r->bad = true;
+}
+
 static void get_rendition(struct reader *r, const struct segtab *t, struct rendition *x)
 {
     get_text(r, x->name, sizeof x->name);
@@ -184,9 +202,11 @@ static void get_rendition(struct reader *r, const struct segtab *t, struct rendi
         get_video(r, &x->v);
     else if (x->kind == RENDITION_TRICK)
         get_trick(r, t, x);
+    else if (x->kind == RENDITION_TEXT)
+        get_subtitles(r, x);
     else
         get_audio(r, &x->a);
-    if (x->kind != RENDITION_AUDIO && reader_left(r) > 0)
+    if ((x->kind == RENDITION_VIDEO || x->kind == RENDITION_TRICK) && reader_left(r) > 0)
         x->v.deinterlace = (enum deinterlace)get_within(r, 1, DEINTERLACE_COUNT - 1);
 }
 

@@ -31,6 +31,7 @@
 #include "cache/spill.h"
 #include "cache/store.h"
 #include "cache/tier.h"
+#include "codec/cues.h"
 #include "codec/dash.h"
 #include "codec/fmp4.h"
 #include "codec/hls.h"
@@ -250,6 +251,8 @@ static bool acceptable(const struct making *m, const struct buf *body)
     struct fmp4_summary summary;
     if (m->probe)
         return verify_index(body->data, body->len, source_version(m->source)->size);
+    if (m->route.kind == ROUTE_SEGMENT && m->route.format == FORMAT_VTT)
+        return cues_check(body->data, body->len);
     if (m->route.kind == ROUTE_SEGMENT)
         return fmp4_check(body->data, body->len, &summary) == 0;
     return body->len > 0;
@@ -436,9 +439,9 @@ static enum step_end print_playlist(struct making *m)
         records_keep(m->edge, &m->asset->plan, m->route.asset,
                      source_version(m->source)->validator);
     if (m->route.kind == ROUTE_MASTER)
-        hls_master(&text, m->asset->media, &m->asset->plan);
+        hls_master(&text, &m->asset->plan);
     else if (m->route.kind == ROUTE_MANIFEST)
-        dash_manifest(&text, m->asset->media, &m->asset->plan);
+        dash_manifest(&text, &m->asset->plan);
     else
         hls_media(&text, m->plan, m->rendition);
     return finish_text(m, &text);
@@ -480,10 +483,9 @@ static void check_bandwidth(const struct making *m)
 static void count_work(const struct making *m)
 {
     static const enum stat_id counters[JOB_KINDS] = {
-        [JOB_PROBE] = STAT_probes_total,
-        [JOB_INIT] = STAT_inits_total,
-        [JOB_VIDEO] = STAT_encodes_video_total,
-        [JOB_AUDIO] = STAT_encodes_audio_total,
+        [JOB_PROBE] = STAT_probes_total,        [JOB_INIT] = STAT_inits_total,
+        [JOB_VIDEO] = STAT_encodes_video_total, [JOB_AUDIO] = STAT_encodes_audio_total,
+        [JOB_TEXT] = STAT_texts_total,
     };
     stat_add(counters[m->job.kind], 1);
     stat_add(STAT_frames_decoded_total, m->work.stats.frames_decoded);
@@ -641,11 +643,18 @@ static enum step_end order_media(struct making *m)
     return STEP_DONE;
 }
 
+// Whether r has segments of the kind that the URL names.
+static bool has_format(const struct making *m, const struct rendition *r)
+{
+    return m->route.kind != ROUTE_SEGMENT ||
+           (m->route.format == FORMAT_VTT) == (r->kind == RENDITION_TEXT);
+}
+
 // The rendition that the URL names: its recipe has to be right too.
 static const struct rendition *named(const struct making *m, const struct plan *p)
 {
     const struct rendition *const r = plan_find(p, m->route.rendition);
-    return r && key_equal(&r->recipe, &m->route.recipe) ? r : NULL;
+    return r && key_equal(&r->recipe, &m->route.recipe) && has_format(m, r) ? r : NULL;
 }
 
 // Sets plan and rendition, by the present settings or by the recipe's record.

@@ -139,7 +139,9 @@ static void print_table(const struct plan *p)
 
 static void print_rendition(const struct rendition *r)
 {
-    if (r->kind == RENDITION_TRICK) {
+    if (r->kind == RENDITION_TEXT) {
+        printf("  %-10s  subtitles, language %s\n", r->name, r->tags.language);
+    } else if (r->kind == RENDITION_TRICK) {
         printf("  %-10s  %dx%d, a picture every %" PRId64 " frames, %s, BANDWIDTH %" PRId64 "\n",
                r->name, r->v.width, r->v.height, r->every, r->codecs, r->bandwidth);
     } else if (r->kind == RENDITION_VIDEO) {

@@ -118,7 +118,7 @@ static bool is_name(const char *s, const char *punctuation)
 // "17.m4s" -> 17 and the format, or -1.
 static int segment_number(const char *leaf, enum route_format *format)
 {
-    static const char *const ends[FORMAT_COUNT] = { [FORMAT_M4S] = ".m4s" };
+    static const char *const ends[FORMAT_COUNT] = { [FORMAT_M4S] = ".m4s", [FORMAT_VTT] = ".vtt" };
     int n = 0;
     const char *p = leaf;
     for (; *p >= '0' && *p <= '9'; p++) {
@@ -237,6 +237,8 @@ const char *route_content_type(const struct route *r)
         return "application/dash+xml";
     case ROUTE_INIT:
     case ROUTE_SEGMENT:
+        if (r->format == FORMAT_VTT)
+            return "text/vtt; charset=utf-8";
         return strncmp(r->rendition, "audio", 5) == 0 ? "audio/mp4" : "video/mp4";
     }
     return "application/octet-stream";

@@ -21,12 +21,13 @@ enum route_kind {
     ROUTE_MANIFEST, // /{asset}/manifest.mpd
     ROUTE_PLAYLIST, // /{asset}/{recipe}/{rendition}/index.m3u8
     ROUTE_INIT,     // /{asset}/{recipe}/{rendition}/init.mp4
-    ROUTE_SEGMENT,  // /{asset}/{recipe}/{rendition}/{n}.m4s
+    ROUTE_SEGMENT,  // /{asset}/{recipe}/{rendition}/{n}.m4s (and so on)
 };
 
 // What a segment is asked for in.
 enum route_format {
     FORMAT_M4S, // a fragmented MP4
+    FORMAT_VTT, // WebVTT
     FORMAT_COUNT,
 };
 

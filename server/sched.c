@@ -329,7 +329,8 @@ static void bring(struct task *t)
     const int64_t start = clock_us();
     int64_t offset, n, brought = 0;
     plan_job_range(w->job, &offset, &n);
-    source_want(w->source, offset, n < s->bring_max ? n : s->bring_max);
+    if (n > 0)
+        source_want(w->source, offset, n < s->bring_max ? n : s->bring_max);
     for (int i = 0; i < w->job->sample_count && brought < s->bring_max; i++) {
         const struct sample *const p = &w->job->samples[i];
         const int err = source_bring(w->source, p->offset, p->size, w->cancel);
@@ -351,11 +352,12 @@ static void bring(struct task *t)
 // as one read reaches.
 static int64_t bytes_to_bring(const struct sched *s, const struct job *job)
 {
-    int64_t offset, span, n = s->conf->origin_read_max;
+    int64_t offset, span, sum = 0;
     plan_job_range(job, &offset, &span);
     for (int i = 0; i < job->sample_count; i++)
-        n += job->samples[i].size;
-    n = n < span ? n : span;
+        sum += job->samples[i].size;
+    const int64_t around = sum + s->conf->origin_read_max;
+    const int64_t n = span == 0 ? sum : around < span ? around : span;
     return n < s->bring_max ? n : s->bring_max;
 }
 

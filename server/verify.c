@@ -2,6 +2,7 @@
 
 #include "server/verify.h"
 
+#include "codec/cues.h"
 #include "codec/fmp4.h"
 #include "codec/hls.h"
 #include "codec/plan.h"
@@ -18,6 +19,8 @@ bool verify_segment(const struct plan *p, const struct rendition *r, int k, cons
                     size_t n)
 {
     struct fmp4_summary got;
+    if (r->kind == RENDITION_TEXT)
+        return cues_check(bytes, n);
     if (fmp4_check(bytes, n, &got) < 0 || !got.begins_sync)
         return false;
     return got.start == (uint64_t)plan_segment_start(p, r, k) &&

@@ -32,6 +32,7 @@ int av_probe(const struct job *job, struct io *io, char *detail, size_t cap);   
 int av_init_segment(const struct job *job, struct io *io, char *detail, size_t cap); // init.c
 int av_video(const struct job *job, struct io *io, struct job_stats *stats, char *detail,
              size_t cap);
+int av_text(const struct job *job, struct io *io, char *detail, size_t cap); // text.c
 int av_audio(const struct job *job, struct io *io, struct job_stats *stats, char *detail,
              size_t cap);
 

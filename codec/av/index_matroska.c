@@ -250,7 +250,6 @@ static void set_language(struct index_track *t, struct reader r)
     language_parse(r.p, n, t->tags.language);
 }
 
-// A flag that is there, and set.
 static unsigned flag(uint64_t v, enum tag tag)
 {
     return v == 1 ? tag : 0;
@@ -260,6 +259,7 @@ static void parse_tags(struct index_track *t, struct reader entry)
 {
     uint32_t id;
     struct reader body, language = reader_of("eng", 3), tag = { 0 }; // the format's default
+    uint64_t preferred = 1;                                          // likewise
     while (next_element(&entry, &id, &body)) {
         const uint64_t v = uint_of(body);
         switch (id) {
@@ -273,7 +273,7 @@ static void parse_tags(struct index_track *t, struct reader entry)
             tag = body;
             break;
         case ID_FLAG_DEFAULT:
-            t->tags.flags |= flag(v, TAG_PREFERRED);
+            preferred = v;
             break;
         case ID_FLAG_FORCED:
             t->tags.flags |= flag(v, TAG_FORCED);
@@ -292,6 +292,7 @@ static void parse_tags(struct index_track *t, struct reader entry)
             break;
         }
     }
+    t->tags.flags |= flag(preferred, TAG_PREFERRED);
     set_language(t, reader_left(&tag) ? tag : language);
 }
 

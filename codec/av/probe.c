@@ -686,6 +686,17 @@ static int add_text(struct probe *p, const struct index_track *t)
     return rc == -E_NOT_FOUND ? 0 : rc;
 }
 
+// Where all are preferred, which is what Matroska says of tracks that nobody chose from,
+// none is.
+static void forget_preferred(struct media *m)
+{
+    bool all = true;
+    for (int i = 0; i < m->text_count; i++)
+        all = all && m->texts[i].tags.flags & TAG_PREFERRED;
+    for (int i = 0; all && i < m->text_count; i++)
+        m->texts[i].tags.flags &= ~(unsigned)TAG_PREFERRED;
+}
+
 // Only beside pictures, whose playlists can name them.
 static int probe_texts(struct probe *p)
 {
@@ -693,6 +704,7 @@ static int probe_texts(struct probe *p)
     for (int i = 0; rc == 0 && p->video.track && i < p->index.track_count; i++)
         if (p->index.tracks[i].text)
             rc = add_text(p, &p->index.tracks[i]);
+    forget_preferred(p->media);
     return rc;
 }
 

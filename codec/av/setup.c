@@ -201,6 +201,8 @@ int av_run(const struct job *job, struct io *io, struct job_stats *stats, char *
         if (job->media && media_has_audio(job->media))
             return av_audio(job, io, stats, detail, cap);
         return fail_with(&why, -E_PROTOCOL, "an audio job without audio");
+    case JOB_TEXT:
+        return av_text(job, io, detail, cap);
     default:
         return fail_with(&why, -E_PROTOCOL, "a job of kind %d", (int)job->kind);
     }

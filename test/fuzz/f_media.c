@@ -41,7 +41,7 @@ static void check_plan(const struct plan *p, const struct media *m)
 {
     struct buf text;
     buf_init(&text, 256 * MIB);
-    hls_master(&text, m, p);
+    hls_master(&text, p);
     for (int i = 0; i < p->count; i++) {
         check_job(p, &p->renditions[i], m, 0);
         check_job(p, &p->renditions[i], m, p->table.count - 1);

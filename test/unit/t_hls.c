@@ -51,7 +51,7 @@ static void master(void **state)
     struct media *m = asset(&p, 20, 400, 9000000);
     struct buf b;
     buf_init(&b, MIB);
-    assert_int_equal(hls_master(&b, m, &p), 0);
+    assert_int_equal(hls_master(&b, &p), 0);
 
     // The rung nearest to 2 Mb/s first, then by falling size.
     static const int order[] = { 1, 0, 2 };
@@ -61,10 +61,11 @@ static void master(void **state)
     buf_init(&want, MIB);
     char hex[KEY_HEX];
     buf_puts(&want, "#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-INDEPENDENT-SEGMENTS\n");
-    buf_printf(&want,
-               "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"audio\",NAME=\"en\",LANGUAGE=\"en\",DEFAULT=YES,"
-               "AUTOSELECT=YES,CHANNELS=\"2\",URI=\"%s/audio-0/index.m3u8\"\n",
-               key_hex(&audio->recipe, hex));
+    buf_printf(
+        &want,
+        "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"audio\",NAME=\"English\",LANGUAGE=\"en\",DEFAULT=YES,"
+        "AUTOSELECT=YES,CHANNELS=\"2\",URI=\"%s/audio-0/index.m3u8\"\n",
+        key_hex(&audio->recipe, hex));
     for (int i = 0; i < 3; i++) {
         const struct rendition *r = &p.renditions[order[i]];
         buf_printf(&want,
@@ -91,14 +92,85 @@ static void unknown_language(void **state)
     (void)state;
     struct plan p;
     struct media *m = asset(&p, 20, 400, 9000000);
-    strcpy(m->audio.tags.language, "und");
+    plan_find(&p, "audio-0");
+    strcpy(p.renditions[3].tags.language, "und");
+    assert_int_equal(p.renditions[3].kind, RENDITION_AUDIO);
     struct buf b;
     buf_init(&b, MIB);
-    assert_int_equal(hls_master(&b, m, &p), 0);
+    assert_int_equal(hls_master(&b, &p), 0);
     const char *const text = text_of(&b);
     assert_non_null(strstr(text, "\"audio\",NAME=\"Audio\",DEFAULT=YES,"));
     assert_null(strstr(text, "LANGUAGE"));
     assert_null(strstr(text, "und"));
+    buf_finish(&b);
+    media_destroy(m);
+}
+
+// In the master playlist as players show it, and that playlist's own.
+static void subtitles(void **state)
+{
+    (void)state;
+    struct media *m = make_media(20, 400);
+    static const struct {
+        const char *language, *title;
+        unsigned flags;
+        const char *name, *line;
+    } texts[] = {
+        { "en", "", TAG_CAPTIONS, "subs-en",
+          "NAME=\"English (CC)\",LANGUAGE=\"en\",DEFAULT=NO,AUTOSELECT=YES,FORCED=NO,"
+          "CHARACTERISTICS=\"public.accessibility.transcribes-spoken-dialog,"
+          "public.accessibility.describes-music-and-sound\"" },
+        { "pt-BR", "", TAG_PREFERRED, "subs-pt-BR",
+          "NAME=\"português (BR)\",LANGUAGE=\"pt-BR\",DEFAULT=YES,AUTOSELECT=YES,FORCED=NO" },
+        { "en", "", TAG_FORCED | TAG_PREFERRED, "subs-en-2",
+          "NAME=\"English (forced)\",LANGUAGE=\"en\",DEFAULT=NO,AUTOSELECT=YES,FORCED=YES" },
+        { "en", "", 0, "subs-en-3",
+          "NAME=\"English\",LANGUAGE=\"en\",DEFAULT=NO,AUTOSELECT=YES,FORCED=NO" },
+        { "en", "", 0, "subs-en-4",
+          "NAME=\"English 2\",LANGUAGE=\"en\",DEFAULT=NO,AUTOSELECT=YES,FORCED=NO" },
+        { "und", "Für <alle>", 0, "subs-und",
+          "NAME=\"Für <alle>\",DEFAULT=NO,AUTOSELECT=YES,FORCED=NO" },
+        { "und", "", 0, "subs-und-2", "NAME=\"Subtitles\",DEFAULT=NO,AUTOSELECT=YES,FORCED=NO" },
+        { "de-x-abcdefghi-j", "", 0, "subs-de", NULL },
+    };
+    for (size_t i = 0; i < countof(texts); i++) {
+        make_text(m, 5, i == 7 ? "de-x-abcdefgh-j" : texts[i].language, &m->size);
+        copy_string(m->texts[i].tags.title, MEDIA_TITLE, texts[i].title);
+        m->texts[i].tags.flags = texts[i].flags;
+    }
+    const struct conf conf = short_ladder();
+    struct plan p;
+    assert_int_equal(media_finish(m), 0);
+    assert_int_equal(plan_make(&p, &conf, m, "a", "v", "s"), 0);
+    struct buf b;
+    buf_init(&b, MIB);
+    assert_int_equal(hls_master(&b, &p), 0);
+    const char *text = text_of(&b);
+    for (size_t i = 0; i < countof(texts); i++) {
+        const struct rendition *r = plan_find(&p, texts[i].name);
+        char hex[KEY_HEX];
+        assert_non_null(r);
+        char *line =
+            xasprintf("#EXT-X-MEDIA:TYPE=SUBTITLES,GROUP-ID=\"subs\",%s,URI=\"%s/%s/"
+                      "index.m3u8\"\n",
+                      texts[i].line ? texts[i].line : "", key_hex(&r->recipe, hex), r->name);
+        if (texts[i].line && !strstr(text, line))
+            fail_msg("%s is not in %s", line, text);
+        free(line);
+    }
+    // Every variant names them, and nothing else does.
+    int variants = 0, named = 0;
+    for (const char *s = text; (s = strstr(s, "#EXT-X-STREAM-INF")); s++)
+        variants++;
+    for (const char *s = text; (s = strstr(s, ",SUBTITLES=\"subs\"\n")); s++)
+        named++;
+    assert_int_equal(named, variants);
+    buf_finish(&b);
+
+    assert_int_equal(hls_media(&b, &p, plan_find(&p, "subs-en")), 0);
+    text = text_of(&b);
+    assert_null(strstr(text, "EXT-X-MAP"));
+    assert_non_null(strstr(text, "#EXTINF:4.000000,\n0.vtt\n#EXTINF:"));
     buf_finish(&b);
     media_destroy(m);
 }
@@ -110,7 +182,7 @@ static void master_without_audio(void **state)
     struct media *m = asset(&p, 20, 0, 9000000);
     struct buf b;
     buf_init(&b, MIB);
-    assert_int_equal(hls_master(&b, m, &p), 0);
+    assert_int_equal(hls_master(&b, &p), 0);
     const char *text = text_of(&b);
     assert_null(strstr(text, "AUDIO"));
     assert_null(strstr(text, "mp4a"));
@@ -126,7 +198,7 @@ static void master_of_sound(void **state)
     struct media *m = asset(&p, 0, 500, 0);
     struct buf b;
     buf_init(&b, MIB);
-    assert_int_equal(hls_master(&b, m, &p), 0);
+    assert_int_equal(hls_master(&b, &p), 0);
     char want[400], hex[KEY_HEX];
     snprintf(want, sizeof want,
              "#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-INDEPENDENT-SEGMENTS\n"
@@ -160,7 +232,7 @@ static void starts(void **state)
         assert_int_equal(plan_make(&p, &conf, m, "a", "v", "s"), 0);
         struct buf b;
         buf_init(&b, MIB);
-        assert_int_equal(hls_master(&b, m, &p), 0);
+        assert_int_equal(hls_master(&b, &p), 0);
         const char *line = strstr(text_of(&b), "#EXT-X-STREAM-INF");
         const char *uri = strchr(line, '\n') + 1;
         assert_int_equal(strncmp(uri + 33, cases[i].first, 4), 0);
@@ -246,7 +318,7 @@ static void too_small_a_buffer(void **state)
         assert_int_equal(hls_media(&b, &p, &p.renditions[0]), -E_LIMITS);
         buf_finish(&b);
         buf_init(&b, max / 2);
-        assert_int_equal(hls_master(&b, m, &p), -E_LIMITS);
+        assert_int_equal(hls_master(&b, &p), -E_LIMITS);
         buf_finish(&b);
     }
     media_destroy(m);
@@ -257,6 +329,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(master),
         cmocka_unit_test(unknown_language),
+        cmocka_unit_test(subtitles),
         cmocka_unit_test(master_without_audio),
         cmocka_unit_test(master_of_sound),
         cmocka_unit_test(starts),

@@ -56,7 +56,11 @@ static void make_job(struct job *j, enum job_kind kind)
     };
     if (kind == JOB_PROBE)
         return;
-    j->media = make_media();
+    j->t = (struct text_settings){ TEXT_ASS, false };
+    j->from = 4000;
+    j->to = 8000;
+    j->strip = (struct strip){ { 1, 2, 3 }, 3 };
+    j->media = kind == JOB_TEXT ? NULL : make_media();
     j->v = (struct video_settings){
         .width = 640,
         .height = 360,
@@ -175,7 +179,7 @@ static void test_round_trip(void **state)
             assert_int_equal(k.video, j.video);
             assert_memory_equal(&k.limits, &j.limits, sizeof j.limits);
             assert_int_equal(k.source_size, j.source_size);
-            assert_int_equal(!k.media, kind == JOB_PROBE);
+            assert_int_equal(!k.media, kind == JOB_PROBE || kind == JOB_TEXT);
             if (kind == JOB_VIDEO || k.video)
                 assert_video_settings(&j.v, &k.v);
             if (kind == JOB_AUDIO || (kind == JOB_INIT && !video))
@@ -184,7 +188,12 @@ static void test_round_trip(void **state)
                 assert_samples(&j, &k);
             if (kind == JOB_VIDEO)
                 assert_picks(&j, &k);
-            if (kind >= JOB_VIDEO)
+            if (kind == JOB_TEXT) {
+                assert_memory_equal(&k.strip, &j.strip, sizeof j.strip);
+                assert_true(k.t.format == TEXT_ASS && !k.t.file);
+                assert_int_equal(k.from * 10000 + k.to, 40008000);
+            }
+            if (kind == JOB_VIDEO || kind == JOB_AUDIO)
                 assert_int_equal(k.first * 1000 + k.sequence, 200017);
             if (kind == JOB_AUDIO)
                 assert_int_equal(k.frames * 10000000 + k.end + k.bits, 1882740000);
@@ -231,6 +240,13 @@ static void remove_video(struct media *m)
     X(no_video, JOB_VIDEO, remove_video(j->media)) \
     X(no_video_init, JOB_INIT, remove_video(j->media)) \
     X(no_audio, JOB_AUDIO, j->media->audio.codec = CODEC_NONE) \
+    X(text_format, JOB_TEXT, j->t.format = TEXT_FORMATS) \
+    X(text_none, JOB_TEXT, j->t.format = TEXT_NONE) \
+    X(text_file, JOB_TEXT, j->t.file = true) \
+    X(text_falls, JOB_TEXT, j->to = j->from - 1) \
+    X(text_before, JOB_TEXT, j->from = -1) \
+    X(text_strip, JOB_TEXT, j->strip.n = MEDIA_STRIP_MAX + 1) \
+    X(text_behind_end, JOB_TEXT, j->samples[2].size++) \
     X(no_samples, JOB_VIDEO, j->sample_count = 0) \
     X(empty_sample, JOB_AUDIO, j->samples[1].size = 0) \
     X(sample_behind_end, JOB_AUDIO, j->samples[2].size++) \

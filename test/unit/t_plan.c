@@ -425,6 +425,45 @@ static void check_open_gop(const struct media *m, const struct job *job)
     assert_int_equal(start_of(job, v), least); // early enough, and no earlier
 }
 
+// Each text is in all segments that it touches, in no other, with its own times.
+static void texts_of_segments(void **state)
+{
+    (void)state;
+    struct conf conf = settings();
+    conf.media_segment = 1000;
+    struct media *m = make_media(20, 0); // 9.52 s
+    make_text(m, 12, "en", &m->size);    // from -0.5, 0.5, 1.5 .. 10.5, each for 1.5 s
+    struct plan p;
+    struct job job;
+    assert_int_equal(media_finish(m), 0);
+    assert_int_equal(plan_of(&p, &conf, m), 0);
+    const struct rendition *const r = plan_find(&p, "subs-en");
+    assert_int_equal(plan_segments(&p, r), p.table.count);
+    for (int k = 0; k < p.table.count; k++) {
+        assert_int_equal(plan_segment_job(&p, r, m, k, 0, &job), 0);
+        assert_int_equal(job.kind, JOB_TEXT);
+        const int64_t from = segtab_start_us(&p.table, k) / 1000;
+        const int64_t to = (segtab_start_us(&p.table, k + 1) + 999) / 1000;
+        assert_true(job.from == from && job.to == to && job.source_size == m->size);
+        int n = 0;
+        for (int i = 0; i < 12; i++) {
+            const struct sample *const s = &m->texts[0].samples[i];
+            if (s->pts >= to || s->pts + s->duration <= from)
+                continue;
+            assert_memory_equal(&job.samples[n], s, sizeof *s);
+            n++;
+        }
+        assert_true(job.sample_count == n && n > 0);
+        int64_t offset, range;
+        plan_job_range(&job, &offset, &range);
+        assert_int_equal(range, 0); // not to be read as one
+        job_finish(&job);
+    }
+    assert_int_equal(plan_segment_job(&p, r, m, p.table.count, 0, &job), -E_NOT_FOUND);
+    assert_int_equal(plan_init_job(&p, r, m, &job), -E_NOT_FOUND);
+    media_destroy(m);
+}
+
 static void open_gops(void **state)
 {
     (void)state;
@@ -742,6 +781,7 @@ int main(void)
         cmocka_unit_test(audio_renditions),
         cmocka_unit_test(audio_qualities),
         cmocka_unit_test(every_field_counts),
+        cmocka_unit_test(texts_of_segments),
         cmocka_unit_test(open_gops),
         cmocka_unit_test(further_back),
         cmocka_unit_test(any_source),

@@ -29,6 +29,10 @@ static struct media *asset(struct plan *p, int groups, int packets)
 {
     const struct conf conf = settings();
     struct media *const m = make_media(groups, packets);
+    if (groups) {
+        make_text(m, 9, "en", &m->size);
+        make_text(m, 9, "de", &m->size);
+    }
     assert_int_equal(media_finish(m), 0);
     assert_int_equal(plan_make(p, &conf, m, ASSET, VERSION, HEADERS), 0);
     return m;
@@ -65,6 +69,7 @@ static void assert_same_settings(const struct rendition *a, const struct renditi
     assert_string_equal(a->v.preset, b->v.preset);
     assert_int_equal(a->a.sample_rate, b->a.sample_rate);
     assert_int_equal(a->a.quality, b->a.quality);
+    assert_true(a->t.format == b->t.format && a->t.file == b->t.file && a->track == b->track);
 }
 
 static void round_trip(void **state)
@@ -182,7 +187,7 @@ static void any_byte(void **state)
     struct plan p, out;
     struct media *m = asset(&p, 30, 600);
     int taken = 0;
-    const char *const names[] = { p.renditions[0].name, "audio-0", "trick" };
+    const char *const names[] = { p.renditions[0].name, "audio-0", "trick", "subs-de" };
     for (size_t k = 0; k < countof(names); k++) {
         struct buf b = packed(&p, plan_find(&p, names[k]));
         for (size_t i = 0; i < b.len; i++) {
@@ -229,8 +234,8 @@ static void numbers_out_of_range(void **state)
     (void)state;
     static struct plan p; // its address is in the tables
     struct media *m = asset(&p, 30, 600);
-    struct rendition *const v = &p.renditions[0], *const a = &p.renditions[p.count - 2];
-    struct rendition *const trick = &p.renditions[p.count - 1];
+    struct rendition *const v = &p.renditions[0], *const a = &p.renditions[p.count - 4];
+    struct rendition *const trick = &p.renditions[p.count - 3];
     assert_true(v->kind == RENDITION_VIDEO && a->kind == RENDITION_AUDIO);
     assert_int_equal(trick->kind, RENDITION_TRICK);
     const struct {

@@ -44,6 +44,7 @@ static const struct {
     { "/cat.mp4/" R "/720p/init.mp4", ROUTE_INIT, "cat.mp4", "720p", 0 },
     { "/cat.mp4/" R "/720p/0.m4s", ROUTE_SEGMENT, "cat.mp4", "720p", 0 },
     { "/cat.mp4/" R "/audio-0/17.m4s", ROUTE_SEGMENT, "cat.mp4", "audio-0", 17 },
+    { "/a/b/c/" R "/subs-en/7.vtt", ROUTE_SEGMENT, "a/b/c", "subs-en", 7 },
     { "/a/b/c/" R "/subs-en/999999.m4s", ROUTE_SEGMENT, "a/b/c", "subs-en", 999999 },
     { "/cat.mp4/" R "/%37%32%30p/%30%2em4s", ROUTE_SEGMENT, "cat.mp4", "720p", 0 },
     { "/" R "/" R "/a/1.m4s", ROUTE_SEGMENT, R, "a", 1 },
@@ -289,6 +290,7 @@ static void kinds(void **state)
         { "/a/" R "/720p/index.m3u8", "application/vnd.apple.mpegurl", true, true },
         { "/a/" R "/720p/init.mp4", "video/mp4", false, true },
         { "/a/" R "/720p/5.m4s", "video/mp4", false, true },
+        { "/a/" R "/subs-en/5.vtt", "text/vtt; charset=utf-8", false, true },
         { "/a/" R "/audio-1/init.mp4", "audio/mp4", false, true },
         { "/a/" R "/audio-1/5.m4s", "audio/mp4", false, true },
     };

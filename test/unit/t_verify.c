@@ -57,6 +57,18 @@ static struct buf segment(const struct rendition *r, int64_t start, int n, bool 
     return b;
 }
 
+static void subtitles_are_webvtt(void **state)
+{
+    (void)state;
+    static const char good[] = "WEBVTT\nX-TIMESTAMP-MAP=LOCAL:00:00:00.000,MPEGTS:0\n\n";
+    const struct rendition r = { .name = "subs-en", .kind = RENDITION_TEXT };
+    const uint8_t *const bytes = (const uint8_t *)good;
+    assert_true(verify_segment(&plan, &r, 0, bytes, sizeof good - 1));
+    assert_false(verify_segment(&plan, &r, 0, bytes, sizeof good)); // a zero
+    assert_false(verify_segment(&plan, &r, 0, bytes, sizeof good - 3));
+    assert_false(verify_segment(&plan, &r, 0, bytes + 1, sizeof good - 2));
+}
+
 static const struct {
     const char *rendition;
     int k;
@@ -124,6 +136,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(segments_are_what_was_ordered),
+        cmocka_unit_test(subtitles_are_webvtt),
         cmocka_unit_test(bandwidth_counts_by_the_playlist),
         cmocka_unit_test(an_index_is_of_its_source),
     };

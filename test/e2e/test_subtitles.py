@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Subtitles of all kinds as WebVTT renditions: each cue in every segment that it touches [37]."""
+import os
+import re
+import subprocess
+from typing import NamedTuple
+
+import pytest
+
+from edge import Playlist, attributes, quote
+
+SRT = """1
+00:00:00,500 --> 00:00:02,000
+Fish & <i>chips</i> <3
+
+2
+00:00:03,500 --> 00:00:05,250
+Crosses the border
+in two lines
+
+3
+00:00:04,000 --> 00:00:08,000
+<b>Bold</b> — ünïcode
+
+4
+00:00:06,000 --> 00:00:12,900
+long
+
+"""
+VTT = "WEBVTT\n\n" + re.sub(r"(\d),(\d)", r"\1.\2", SRT).replace("& ", "&amp; ").replace("<3", "&lt;3")
+ASS = """[Script Info]
+ScriptType: v4.00+
+
+[V4+ Styles]
+Format: Name, Fontname, Fontsize, Bold, Italic, Alignment
+Style: Default,Arial,16,0,0,2
+
+[Events]
+Format: Layer, Start, End, Style, Name, MarginL, MarginR, MarginV, Effect, Text
+Dialogue: 0,0:00:00.50,0:00:02.00,Default,,0,0,0,,Fish & {\\i1}chips{\\i0} <3
+Dialogue: 0,0:00:03.50,0:00:05.25,Default,,0,0,0,,Crosses the border\\Nin two lines
+Dialogue: 0,0:00:04.00,0:00:08.00,Default,,0,0,0,,{\\b1}Bold{\\b0} — ünïcode
+Dialogue: 0,0:00:05.00,0:00:07.00,Default,,0,0,0,,{\\p1}m 0 0 l 9 9{\\p0}
+Dialogue: 0,0:00:06.00,0:00:12.90,Default,,0,0,0,,long
+"""
+
+
+class Cue(NamedTuple):
+    start: int  # milliseconds
+    end: int
+    text: str
+
+
+WANT = [
+    Cue(500, 2000, "Fish &amp; <i>chips</i> &lt;3"),
+    Cue(3500, 5250, "Crosses the border\nin two lines"),
+    Cue(4000, 8000, "<b>Bold</b> — ünïcode"),
+    Cue(6000, 12900, "long"),
+]
+# In an MP4 a text ends where the next begins, at the latest.
+CUT = [a._replace(end=min(a.end, b.start)) for a, b in zip(WANT, WANT[1:])] + WANT[-1:]
+CLIPS = {  # name: (file of the text, options); each has the text twice
+    "mov_text.mp4": (SRT, "srt", "-c:s mov_text"),
+    "srt.mkv": (SRT, "srt", "-c:s srt"),
+    "ass.mkv": (ASS, "ass", "-c:s ass"),
+    "webvtt.mkv": (VTT, "vtt", "-c:s copy"),
+}
+
+
+@pytest.fixture(scope="module")
+def folder(clip, media_dir, tmp_path_factory):
+    """All of CLIPS: English, and German that the source wants shown, with a name."""
+    out = tmp_path_factory.mktemp("subtitles")
+    video = os.path.join(media_dir, clip("tiny.mp4"))
+    for name, (text, kind, options) in CLIPS.items():
+        (out / f"text.{kind}").write_text(text)
+        text = out / f"text.{kind}"
+        subprocess.run(["ffmpeg", "-v", "error", "-i", video, "-i", text, "-i", text, "-map", "0", "-map", "1", "-map",
+                        "2", "-c", "copy", *options.split(), "-metadata:s:s:0", "language=eng", "-metadata:s:s:1",
+                        "language=ger", "-metadata:s:s:1", 'title=Für "alle"', "-disposition:s:0", "0",
+                        "-disposition:s:1", "default", out / name], check=True)
+    return out
+
+
+def ms(text):
+    h, m, s = text.split(":")
+    return round((int(h) * 3600 + int(m) * 60 + float(s)) * 1000)
+
+
+def cues(body):
+    """What a segment holds; it begins with nothing but the header."""
+    header, _, rest = body.decode().partition("\n\n")
+    assert header == "WEBVTT\nX-TIMESTAMP-MAP=LOCAL:00:00:00.000,MPEGTS:0"
+    out = []
+    for block in filter(None, rest.split("\n\n")):
+        times, text = block.split("\n", 1)
+        start, end = re.fullmatch(r"(\S+) --> (\S+)", times).groups()
+        out.append(Cue(ms(start), ms(end), text))
+    return out
+
+
+def subtitles(edge, name):
+    """[(attributes, folder)] of the renditions."""
+    base = f"/{quote(name)}/"
+    lines = edge.ok(base + "master.m3u8").decode().splitlines()
+    found = [attributes(line) for line in lines if line.startswith("#EXT-X-MEDIA:TYPE=SUBTITLES")]
+    return [(a, base + a["URI"].rsplit("/", 1)[0] + "/") for a in found]
+
+
+def listed(edge, path):
+    """(durations as text, names) of the segments."""
+    text = edge.ok(path + "index.m3u8").decode()
+    return re.findall(r"#EXTINF:([0-9.]+),", text), [x for x in text.splitlines() if x and x[0] != "#"]
+
+
+def check_segments(edge, path, want, shift=0, order=list):
+    """Every cue whole in every segment that it touches, and in no other: so the union is the source's."""
+    durations, names = listed(edge, path)
+    borders = [0]
+    for d in durations:
+        borders.append(borders[-1] + round(float(d) * 1000))
+    assert names == [f"{k}.vtt" for k in range(len(names))]
+    for k in order(range(len(names))):
+        got = cues(edge.ok(path + names[k]))
+        assert [c.text for c in got] == [c.text for c in want if c.start < borders[k + 1] and c.end > borders[k]], k
+        for c in got:
+            [source] = [w for w in want if w.text == c.text]
+            assert abs(c.start - source.start) <= shift and abs(c.end - source.end) <= shift, (c, source)
+
+
+@pytest.mark.parametrize("name", CLIPS)
+def test_every_segment(name, folder, start):
+    edge = start(folder)
+    english, german = subtitles(edge, name)
+    assert english[0]["LANGUAGE"] == "en" and english[0]["NAME"] == "English" and english[0]["DEFAULT"] == "NO"
+    assert german[0]["LANGUAGE"] == "de" and german[0]["AUTOSELECT"] == "YES"
+    if name.endswith(".mkv"):  # MP4 has no such flag, and FFmpeg writes titles to no other
+        assert german[0]["NAME"] == "Für alle" and german[0]["DEFAULT"] == "YES"
+    want, shift = (WANT, 1) if name.endswith(".mkv") else (CUT, 0)  # Matroska's clock ticks in milliseconds
+    check_segments(edge, english[1], want, shift)
+    check_segments(edge, german[1], want, shift, order=lambda ks: reversed(list(ks)))
+
+
+def test_what_there_is_not(folder, start):
+    edge = start(folder)
+    [(_, path), _] = subtitles(edge, "srt.mkv")
+    for leaf in ("init.mp4", "0.m4s", "4.vtt"):
+        assert edge.get(path + leaf).status == 404, leaf
+    p = Playlist(edge, "srt.mkv")
+    assert edge.get(p.renditions()[0][1] + "0.vtt").status == 404
+    a = edge.get(path + "0.vtt")
+    assert a.header("content-type") == "text/vtt; charset=utf-8" and "immutable" in a.header("cache-control")
+
+
+def test_any_server_says_the_same(folder, start):
+    """From the same source: by another process, after a restart, and from the disk."""
+    one, other = start(folder), start(folder)
+    [(a, path), _] = subtitles(one, "ass.mkv")
+    [(b, _), _] = subtitles(other, "ass.mkv")
+    assert a == b
+    bodies = [one.ok(f"{path}{k}.vtt") for k in range(4)]
+    assert [other.ok(f"{path}{k}.vtt") for k in (3, 2, 1, 0)] == bodies[::-1]
+    assert one.metrics()["texts_total"] == 4
+    one.stop()
+    again = start(folder, cache=one.cache)
+    assert [again.ok(f"{path}{k}.vtt") for k in range(4)] == bodies
+    assert again.metrics()["texts_total"] == 0
+
+
+def test_real_clip(start, real_clips):
+    edge = start(real_clips)
+    tracks = subtitles(edge, "nasa-multitrack-2v-2a-2s.mp4")
+    assert [a["NAME"] for a, _ in tracks] == ["English", "English 2"]
+    for _, path in tracks:
+        seen = {c for leaf in listed(edge, path)[1] for c in cues(edge.ok(path + leaf))}
+        assert len(seen) == 4, seen
