@@ -205,6 +205,7 @@ int64_t plan_timescale(const struct plan *p, const struct rendition *r)
     case RENDITION_VIDEO:
         return r->v.fps.num;
     case RENDITION_TRICK:
+    case RENDITION_TEXT:
         return p->table.fps.num;
     default:
         return r->a.sample_rate;
