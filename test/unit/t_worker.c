@@ -99,7 +99,7 @@ static void copy(struct wire_message *m, int64_t size)
         const int64_t n = size - at < WIRE_READ_MAX ? size - at : WIRE_READ_MAX;
         ask(77, (uint64_t)at, (uint32_t)n);
         hear(m, WIRE_DATA);
-        if (memcmp(m->payload.data, "\0\0\0\415\0\0\0\0", 8) != 0)
+        if (memcmp(m->payload.data, "\0\0\0\115\0\0\0\0", 8) != 0)
             abort();
         say(WIRE_APPEND, m->payload.data + 8, m->payload.len - 8);
         at += n;
@@ -255,7 +255,7 @@ static void fake_worker(int start)
     if (start == START_SILENT)
         _exit(0);
     const char *hello = start == START_SIGNATURE        ? "\0\0\0\4fake 2.0"
-                        : start == START_WORKER_VERSION ? "\0\0\0\4fake 1.0"
+                        : start == START_WORKER_VERSION ? "\0\0\0\7fake 1.0"
                                                         : "\0\0\0\4fake 1.0";
     say(WIRE_HELLO, hello, 12);
     for (;;) {
