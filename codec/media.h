@@ -44,6 +44,9 @@ enum codec_id {
 
 enum container { CONTAINER_NONE, CONTAINER_MP4, CONTAINER_MATROSKA, CONTAINER_COUNT };
 
+#define SAMPLE_UNSEEN                                                                              \
+    (-1) // pts of a packet that no picture comes of: VP8 has hidden ones,
+         // and the second field of a picture may be one
 // One coded packet, in decode order.
 struct sample {
     int64_t offset;    // in the source; offset + size lies within media.size

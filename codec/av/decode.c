@@ -120,7 +120,8 @@ static int feed(struct decoder *d)
         avcodec_send_packet(d->ctx, NULL);
         return 0;
     }
-    if (d->video)
+    // What is unseen goes with the packet before it, whose second field it may be.
+    if (d->video && d->packet->pts != SAMPLE_UNSEEN)
         d->ctx->skip_frame =
             is_shown(d->job, d->packet->pts) ? AVDISCARD_DEFAULT : AVDISCARD_NONREF;
     const int rc = avcodec_send_packet(d->ctx, d->packet);

@@ -17,6 +17,8 @@
 struct seen {
     int flagged, top_first, bottom_first; // by what they say
     double progressive, tff, bff;         // by what they look like; others stand still
+    int samples, pictures;                // given to a decoder, and what came of them
+    int64_t least;                        // distance of two samples in time; 0: not known
 };
 
 static bool is_field_order(enum AVFieldOrder o)
@@ -93,6 +95,7 @@ static int see_pictures(struct decoder *d, struct seen *seen, AVFrame *frame, AV
     struct graph g = { 0 };
     int rc, rc_graph = 0;
     while ((rc = decoder_next(d, frame)) > 0 && rc_graph >= 0) {
+        seen->pictures++;
         note_flags(seen, frame);
         rc_graph = look(&g, frame, last);
         av_frame_unref(frame);
@@ -108,6 +111,16 @@ static int see_pictures(struct decoder *d, struct seen *seen, AVFrame *frame, AV
     return rc < 0 ? rc : 0;
 }
 
+static void note_distances(struct seen *s, const struct pick *picks, int n)
+{
+    s->samples += n;
+    for (int i = 1; i < n; i++) {
+        const int64_t d = picks[i].pts - picks[i - 1].pts;
+        if (d > 0 && (s->least == 0 || d < s->least))
+            s->least = d;
+    }
+}
+
 static int see_place(const struct job *like, struct io *io, const struct sample *samples, int n,
                      struct seen *seen, const struct why *why)
 {
@@ -115,6 +128,7 @@ static int see_place(const struct job *like, struct io *io, const struct sample 
     for (int i = 0; i < n; i++)
         picks[i] = (struct pick){ samples[i].pts, 1 };
     qsort(picks, (size_t)n, sizeof *picks, by_pts);
+    note_distances(seen, picks, n);
     struct job job = *like;
     job.kind = JOB_VIDEO;
     // The decoder only reads them.
@@ -185,7 +199,7 @@ bool fields_hinted(enum codec_id codec, enum AVFieldOrder container, const AVFra
 }
 
 int fields_see(const struct job *like, struct io *io, const struct sample *samples, int count,
-               enum AVFieldOrder container, enum field_order *out, const struct why *why)
+               enum AVFieldOrder container, struct fields_found *out, const struct why *why)
 {
     struct seen seen = { 0 };
     int rc = 0;
@@ -199,6 +213,19 @@ int fields_see(const struct job *like, struct io *io, const struct sample *sampl
         rc = see_place(like, io, samples + at, n, &seen, why);
         done = at + n;
     }
-    *out = decide(&seen, container);
+    out->order = decide(&seen, container);
+    // Where all pictures have two packets it is half as many; some may have one.
+    const bool split = seen.flagged && 4 * seen.pictures < 3 * seen.samples;
+    out->half = split ? seen.least : 0;
     return rc;
+}
+
+bool *fields_second(const struct sample *samples, int count, int64_t half)
+{
+    bool *const second = xcalloc((size_t)count, sizeof *second);
+    for (int i = 1; i < count; i++) {
+        const int64_t d = samples[i].pts - samples[i - 1].pts;
+        second[i] = !second[i - 1] && !samples[i].sync && 2 * d > half && 2 * d < 3 * half;
+    }
+    return second;
 }

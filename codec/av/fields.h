@@ -21,9 +21,20 @@
 // Whether that is worth a look.
 bool fields_hinted(enum codec_id codec, enum AVFieldOrder container, const AVFrame *first);
 
+struct fields_found {
+    enum field_order order;
+    // Some multiplexers give each field a packet of its own, with a pts so many ticks behind
+    // that of the first field.  0: a packet holds a whole picture.
+    int64_t half;
+};
+
 // Looks.  like: a job with limits, source_size and the head of the index so far; samples:
-// all of the video.  *out says what there is; 0 or a negative enum err.
+// all of the video.  0 or a negative enum err.
 int fields_see(const struct job *like, struct io *io, const struct sample *samples, int count,
-               enum AVFieldOrder container, enum field_order *out, const struct why *why);
+               enum AVFieldOrder container, struct fields_found *out, const struct why *why);
+
+// Which samples hold nothing but the second field of the picture before them, for `half`;
+// to be freed.
+bool *fields_second(const struct sample *samples, int count, int64_t half);
 
 #endif

@@ -60,7 +60,8 @@ struct probe {
     struct demux demux;
     struct chosen video, audio;
     struct media *media;
-    int64_t t0; // ticks of the video
+    int64_t t0;   // ticks of the video
+    bool *second; // fields_second; NULL: none
 };
 
 // ---- reading
@@ -349,10 +350,12 @@ static int reorder_depth(const struct index_track *t)
     return depth;
 }
 
-// VP8 has packets that decode to nothing one can see.
+// VP8 has packets that decode to nothing one can see; so are second fields of pictures.
 static bool is_hidden(const struct probe *p, int i)
 {
     const struct index_track *t = p->video.track;
+    if (p->second && p->second[i])
+        return true;
     return p->video.codec == CODEC_VP8 && t->heads && !(t->heads[i][0] & 0x10);
 }
 
@@ -379,7 +382,7 @@ static void take_samples(struct probe *p)
     struct index_track *t = p->video.track;
     struct video_track *v = &p->media->video;
     for (int i = 0; i < t->sample_count; i++)
-        t->samples[i].pts = is_hidden(p, i) ? -1 : t->samples[i].pts - p->t0;
+        t->samples[i].pts = is_hidden(p, i) ? SAMPLE_UNSEEN : t->samples[i].pts - p->t0;
     v->end = t->end - p->t0;
     v->samples = t->samples;
     v->sample_count = t->sample_count;
@@ -570,8 +573,13 @@ static int set_fields(struct probe *p, const AVFrame *frame)
     const struct job like = { .limits = p->job->limits,
                               .source_size = p->job->source_size,
                               .media = p->media };
-    return fields_see(&like, &p->meter.io, t->samples, t->sample_count, told,
-                      &p->media->video.fields, p->why);
+    struct fields_found found;
+    const int rc =
+        fields_see(&like, &p->meter.io, t->samples, t->sample_count, told, &found, p->why);
+    p->media->video.fields = found.order;
+    if (rc == 0 && found.half)
+        p->second = fields_second(t->samples, t->sample_count, found.half);
+    return rc;
 }
 
 static int see_first_picture(struct probe *p, AVFrame *frame)
@@ -768,6 +776,7 @@ int av_probe(const struct job *job, struct io *io, char *detail, size_t cap)
     };
     const int rc = run(&p);
     media_destroy(p.media);
+    free(p.second);
     demux_close(&p.demux);
     index_finish(&p.index);
     return rc;

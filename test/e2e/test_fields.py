@@ -55,3 +55,19 @@ def test_what_is_interlaced(name, says, clip, media_dir):
     """Progressive pictures that are flagged as fields are not; telecined film is."""
     told = [line.split(None, 1)[1] for line in probe(media_dir, clip(name)).splitlines() if "  interlaced" in line]
     assert told == ([says] if says else [])
+
+
+def test_fields_in_packets_of_their_own(start, real_clips, tmp_path):
+    """A camera's file, remuxed: 22 packets that are shown hold 11 pictures."""
+    folder = tmp_path / "clips"
+    folder.mkdir()
+    source = str(folder / "camera.mp4")
+    subprocess.run(["ffmpeg", "-v", "error", "-i", os.path.join(real_clips, "avchd-1080i50-a7m3-pgs.mts"), "-map",
+                    "0:v", "-c", "copy", source], check=True)
+    _, [r] = exact.fetch(start(folder), "camera.mp4", only=["360p"])
+    assert r.attrs["FRAME-RATE"] == "25.000" and exact.frame_count(r) == 11
+    out = subprocess.run(["ffmpeg", "-v", "info", "-i", r.whole(str(tmp_path / "all.mp4")), "-i", source, "-lavfi",
+                          "[0:v]settb=1/1000,setpts=N[a];"
+                          "[1:v]bwdif=send_frame:tff,scale=640:360,settb=1/1000,setpts=N[b];[a][b]psnr",
+                          "-fps_mode", "passthrough", "-f", "null", "-"], capture_output=True, text=True, check=True)
+    assert float(out.stderr.split(" y:")[1].split()[0]) > 38, out.stderr
