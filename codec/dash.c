@@ -10,6 +10,8 @@
 
 #include "base/base.h"
 
+#define VIDEO_SET "1" // id of the set that the trick set is for
+
 // Rounded up: a player cuts at the end of a period, and with it a picture that lasts
 // longer by a fraction of a microsecond.
 static void put_duration(struct buf *out, const char *name, int64_t num, int64_t den)
@@ -66,10 +68,11 @@ static void put_base(struct buf *out, const struct rendition *r)
 static void put_video(struct buf *out, const struct rendition *r)
 {
     const struct video_settings *const v = &r->v;
+    const struct rational fps = rat_reduce(v->fps);
     buf_printf(out,
                "<Representation id=\"%s\" bandwidth=\"%" PRId64 "\" codecs=\"%s\" width=\"%d\" "
                "height=\"%d\" sar=\"1:1\" frameRate=\"%" PRId64 "/%" PRId64 "\">\n",
-               r->name, r->bandwidth, r->codecs, v->width, v->height, v->fps.num, v->fps.den);
+               r->name, r->bandwidth, r->codecs, v->width, v->height, fps.num, fps.den);
     put_base(out, r);
 }
 
@@ -96,7 +99,8 @@ static void put_set(struct buf *out, const struct plan *p, enum rendition_kind k
             continue;
         if (!shared) {
             const char *const type = video ? "video" : "audio";
-            buf_printf(out, "<AdaptationSet contentType=\"%s\" mimeType=\"%s/mp4\"", type, type);
+            buf_printf(out, "<AdaptationSet%s contentType=\"%s\" mimeType=\"%s/mp4\"",
+                       video ? " id=\"" VIDEO_SET "\"" : "", type, type);
             if (!video && language_is_known(r->tags.language))
                 buf_printf(out, " lang=\"%s\"", r->tags.language);
             buf_puts(out, " segmentAlignment=\"true\" startWithSAP=\"1\">\n");
@@ -107,6 +111,50 @@ static void put_set(struct buf *out, const struct plan *p, enum rendition_kind k
     }
     if (shared)
         buf_puts(out, "</AdaptationSet>\n");
+}
+
+// DASH-IF IOP 3.2.9: for which set these pictures are.  One each can be had while so many
+// pass, so no faster play than that has them all.
+static void put_trick(struct buf *out, const struct plan *p, const struct rendition *r)
+{
+    buf_printf(out,
+               "<AdaptationSet contentType=\"video\" mimeType=\"video/mp4\" "
+               "maxPlayoutRate=\"%" PRId64 "\" codingDependency=\"false\" "
+               "segmentAlignment=\"true\" startWithSAP=\"1\">\n"
+               "<EssentialProperty schemeIdUri=\"http://dashif.org/guidelines/trickmode\" "
+               "value=\"" VIDEO_SET "\"/>\n",
+               r->every);
+    put_template(out, p, r);
+    put_video(out, r);
+    buf_puts(out, "</AdaptationSet>\n");
+}
+
+// DASH-IF IOP 6.2.6.  All sheets are equally long there, and so are all tiles.
+static void put_storyboard(struct buf *out, const struct plan *p, const struct rendition *r)
+{
+    const struct sheet_settings *const s = &r->s;
+    buf_printf(out,
+               "<AdaptationSet contentType=\"image\" mimeType=\"image/jpeg\">\n"
+               "<SegmentTemplate timescale=\"%" PRId64 "\" duration=\"%" PRId64 "\" "
+               "startNumber=\"0\" media=\"$Number$.jpg\"/>\n"
+               "<Representation id=\"%s\" bandwidth=\"%" PRId64 "\" width=\"%d\" height=\"%d\">\n"
+               "<EssentialProperty schemeIdUri=\"http://dashif.org/guidelines/thumbnail_tile\" "
+               "value=\"%dx%d\"/>\n",
+               plan_timescale(p, r), r->every * s->columns * s->rows * p->table.fps.den, r->name,
+               r->bandwidth, s->columns * s->width, s->rows * s->height, s->columns, s->rows);
+    put_base(out, r);
+    buf_puts(out, "</AdaptationSet>\n");
+}
+
+static void put_stills(struct buf *out, const struct plan *p)
+{
+    for (int i = 0; i < p->count; i++) {
+        const struct rendition *const r = &p->renditions[i];
+        if (r->kind == RENDITION_TRICK)
+            put_trick(out, p, r);
+        else if (r->kind == RENDITION_STORYBOARD)
+            put_storyboard(out, p, r);
+    }
 }
 
 int dash_manifest(struct buf *out, const struct plan *p)
@@ -121,5 +169,6 @@ int dash_manifest(struct buf *out, const struct plan *p)
     buf_puts(out, ">\n<Period id=\"0\" start=\"PT0S\">\n");
     put_set(out, p, RENDITION_VIDEO);
     put_set(out, p, RENDITION_AUDIO);
+    put_stills(out, p);
     return buf_puts(out, "</Period>\n</MPD>\n");
 }

@@ -10,8 +10,9 @@
 #include "codec/plan.h"
 
 // manifest.mpd of /{asset}/: URLs are "{recipe}/{rendition}/init.mp4" and "{n}.m4s"
-// beside it.  One Period, an AdaptationSet for video and one for audio, times in the
-// tracks' own timescales, so that each S is the tfdt and the duration of its segment.
+// beside it.  One Period, an AdaptationSet for video and one for audio, one each for trick play
+// and the storyboard's sheets ("{n}.jpg"); times in the tracks' own timescales, so that each S
+// is the tfdt and the duration of its segment.
 // 0 or the buffer's error.
 int dash_manifest(struct buf *out, const struct plan *p);
 

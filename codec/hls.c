@@ -102,6 +102,28 @@ static void put_trick(struct buf *out, const struct rendition *r)
     buf_puts(out, "\"\n");
 }
 
+// Its size is that of a tile.
+static void put_storyboard(struct buf *out, const struct rendition *r)
+{
+    buf_printf(out,
+               "#EXT-X-IMAGE-STREAM-INF:BANDWIDTH=%" PRId64 ",AVERAGE-BANDWIDTH=%" PRId64
+               ",CODECS=\"%s\",RESOLUTION=%dx%d,URI=\"",
+               r->bandwidth, r->average, r->codecs, r->s.width, r->s.height);
+    put_uri(out, r);
+    buf_puts(out, "\"\n");
+}
+
+static void put_stills(struct buf *out, const struct plan *p)
+{
+    for (int i = 0; i < p->count; i++) {
+        const struct rendition *const r = &p->renditions[i];
+        if (r->kind == RENDITION_TRICK)
+            put_trick(out, r);
+        else if (r->kind == RENDITION_STORYBOARD)
+            put_storyboard(out, r);
+    }
+}
+
 static void put_audio_alone(struct buf *out, const struct rendition *r)
 {
     buf_printf(out,
@@ -143,9 +165,7 @@ int hls_master(struct buf *out, const struct plan *p)
     for (int i = 0; i < p->count; i++)
         if (p->renditions[i].kind == RENDITION_VIDEO && i != start)
             put_video(out, p, &p->renditions[i]);
-    for (int i = 0; i < p->count; i++)
-        if (p->renditions[i].kind == RENDITION_TRICK)
-            put_trick(out, &p->renditions[i]);
+    put_stills(out, p);
     return buf_error(out);
 }
 
@@ -154,14 +174,44 @@ static int64_t start_us(const struct plan *p, const struct rendition *r, int k)
     return muldiv_round(plan_segment_start(p, r, k), 1000000, plan_timescale(p, r));
 }
 
+static void put_extinf(struct buf *out, int64_t us)
+{
+    buf_printf(out, "#EXTINF:%" PRId64 ".%06" PRId64 ",\n", us / 1000000, us % 1000000);
+}
+
 // A difference of rounded starts, so that any run of them adds up.
 int64_t hls_segment_us(const struct plan *p, const struct rendition *r, int k)
 {
     return start_us(p, r, k + 1) - start_us(p, r, k);
 }
 
+// Shaka's and Roku's tags for images, which no RFC has; others leave them out.
+static int hls_sheets(struct buf *out, const struct plan *p, const struct rendition *r)
+{
+    const int count = plan_segments(p, r);
+    const int64_t each = muldiv_round(r->every, 1000000 * p->table.fps.den, p->table.fps.num);
+    int64_t longest = 0;
+    for (int k = 0; k < count; k++)
+        longest = hls_segment_us(p, r, k) > longest ? hls_segment_us(p, r, k) : longest;
+    buf_printf(out,
+               "#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-TARGETDURATION:%" PRId64 "\n"
+               "#EXT-X-MEDIA-SEQUENCE:0\n#EXT-X-PLAYLIST-TYPE:VOD\n#EXT-X-IMAGES-ONLY\n",
+               longest < 1000000 ? 1 : (longest + 500000) / 1000000);
+    for (int k = 0; k < count && !out->failed; k++) {
+        put_extinf(out, hls_segment_us(p, r, k));
+        buf_printf(out,
+                   "#EXT-X-TILES:RESOLUTION=%dx%d,LAYOUT=%dx%d,DURATION=%" PRId64 ".%06" PRId64
+                   "\n%d.jpg\n",
+                   r->s.width, r->s.height, r->s.columns, r->s.rows, each / 1000000, each % 1000000,
+                   k);
+    }
+    return buf_puts(out, "#EXT-X-ENDLIST\n");
+}
+
 int hls_media(struct buf *out, const struct plan *p, const struct rendition *r)
 {
+    if (plan_is_sheets(r))
+        return hls_sheets(out, p, r);
     const bool text = r->kind == RENDITION_TEXT;
     buf_printf(out,
                "#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-TARGETDURATION:%d\n"
@@ -171,9 +221,8 @@ int hls_media(struct buf *out, const struct plan *p, const struct rendition *r)
                text ? "" : "#EXT-X-MAP:URI=\"init.mp4\"\n");
     const int count = plan_segments(p, r);
     for (int k = 0; k < count && !out->failed; k++) {
-        const int64_t us = hls_segment_us(p, r, k);
-        buf_printf(out, "#EXTINF:%" PRId64 ".%06" PRId64 ",\n%d.%s\n", us / 1000000, us % 1000000,
-                   k, text ? "vtt" : "m4s");
+        put_extinf(out, hls_segment_us(p, r, k));
+        buf_printf(out, "%d.%s\n", k, text ? "vtt" : "m4s");
     }
     return buf_puts(out, "#EXT-X-ENDLIST\n");
 }

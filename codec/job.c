@@ -35,6 +35,7 @@ void job_finish(struct job *j)
     media_destroy(j->media);
     free(j->samples);
     free(j->picks);
+    free(j->runs);
     job_init(j);
 }
 
@@ -80,6 +81,15 @@ bool text_settings_ok(const struct text_settings *t)
                    : in(t->format, TEXT_NONE + 1, TEXT_FORMATS - 1);
 }
 
+bool sheet_settings_ok(const struct sheet_settings *s)
+{
+    return in(s->width, 2, SIDE_MAX) && in(s->height, 2, SIDE_MAX) && s->width % 2 == 0 &&
+           s->height % 2 == 0 && in(s->columns, 1, JOB_TILES_MAX) &&
+           in(s->rows, 1, JOB_TILES_MAX) && s->columns * s->rows <= JOB_TILES_MAX &&
+           s->width <= SIDE_MAX / s->columns && s->height <= SIDE_MAX / s->rows &&
+           in(s->quality, 2, 31) && in(s->tile_bytes, 1, 1000 * 1000 * 1000);
+}
+
 // ---- packing
 
 static void pack_video_settings(struct buf *out, const struct video_settings *v)
@@ -107,6 +117,16 @@ static void pack_audio_settings(struct buf *out, const struct audio_settings *a)
     put_v(out, (uint64_t)a->quality);
 }
 
+static void pack_sheet_settings(struct buf *out, const struct sheet_settings *s)
+{
+    put_v(out, (uint64_t)s->width);
+    put_v(out, (uint64_t)s->height);
+    put_v(out, (uint64_t)s->columns);
+    put_v(out, (uint64_t)s->rows);
+    put_v(out, (uint64_t)s->quality);
+    put_v(out, (uint64_t)s->tile_bytes);
+}
+
 static void pack_samples(struct buf *out, const struct job *j)
 {
     put_v(out, (uint64_t)j->sample_count);
@@ -122,12 +142,8 @@ static void pack_samples(struct buf *out, const struct job *j)
     }
 }
 
-static void pack_video(struct buf *out, const struct job *j)
+static void pack_picks(struct buf *out, const struct job *j)
 {
-    pack_video_settings(out, &j->v);
-    pack_samples(out, j);
-    put_v(out, (uint64_t)j->first);
-    put_v(out, j->continues);
     put_v(out, (uint64_t)j->pick_count);
     int64_t pts = -1;
     for (int i = 0; i < j->pick_count; i++) {
@@ -135,6 +151,15 @@ static void pack_video(struct buf *out, const struct job *j)
         put_v(out, (uint64_t)j->picks[i].repeat);
         pts = j->picks[i].pts;
     }
+}
+
+static void pack_video(struct buf *out, const struct job *j)
+{
+    pack_video_settings(out, &j->v);
+    pack_samples(out, j);
+    put_v(out, (uint64_t)j->first);
+    put_v(out, j->continues);
+    pack_picks(out, j);
     put_v(out, (uint64_t)j->part_count);
     for (int i = 0; i < j->part_count; i++)
         put_v(out, (uint64_t)j->part_frames[i]);
@@ -152,6 +177,20 @@ static void pack_audio(struct buf *out, const struct job *j)
     put_v(out, (uint64_t)j->end);
     put_v(out, (uint64_t)j->bits);
     put_v(out, (uint64_t)j->sequence);
+}
+
+static void pack_sheet(struct buf *out, const struct job *j)
+{
+    pack_sheet_settings(out, &j->s);
+    pack_samples(out, j);
+    put_v(out, (uint64_t)j->first);
+    pack_picks(out, j);
+    put_v(out, (uint64_t)j->bits);
+    put_v(out, (uint64_t)j->run_count);
+    for (int i = 0; i < j->run_count; i++) {
+        put_v(out, (uint64_t)j->runs[i].samples);
+        put_v(out, (uint64_t)j->runs[i].picks);
+    }
 }
 
 static void pack_init(struct buf *out, const struct job *j)
@@ -206,6 +245,8 @@ int job_pack(const struct job *j, struct buf *out)
         pack_init(out, j);
     else if (j->kind == JOB_VIDEO)
         pack_video(out, j);
+    else if (j->kind == JOB_SHEET)
+        pack_sheet(out, j);
     else
         pack_audio(out, j);
     return buf_error(out);
@@ -275,6 +316,18 @@ static void get_audio_settings(struct reader *r, struct audio_settings *a)
         r->bad = true;
 }
 
+static void get_sheet_settings(struct reader *r, struct sheet_settings *s)
+{
+    s->width = get_int(r);
+    s->height = get_int(r);
+    s->columns = get_int(r);
+    s->rows = get_int(r);
+    s->quality = get_int(r);
+    s->tile_bytes = get_int(r);
+    if (!sheet_settings_ok(s))
+        r->bad = true;
+}
+
 static void get_sample(struct reader *r, struct sample *s, const struct sample *before,
                        int64_t source_size)
 {
@@ -300,16 +353,15 @@ static void get_samples(struct reader *r, struct job *j, int min)
 }
 
 // Returns the sum of the repeats: the pictures of the segment.
-static int64_t get_picks(struct reader *r, struct job *j)
+static int64_t get_picks(struct reader *r, struct job *j, bool interlaced)
 {
     const int count = get_count(r, 1, JOB_FRAMES_MAX, 2);
     j->picks = xcalloc((size_t)count, sizeof *j->picks);
-    const int least = j->v.deinterlace == DEINTERLACE_NOT;
     int64_t pts = -1, sum = 0;
     for (; j->pick_count < count && !r->bad; j->pick_count++) {
         struct pick *p = &j->picks[j->pick_count];
         p->pts = pts += get_in(r, 1, TIME_MAX - pts);
-        p->repeat = (int)get_in(r, least, JOB_FRAMES_MAX - sum);
+        p->repeat = (int)get_in(r, !interlaced, JOB_FRAMES_MAX - sum);
         sum += p->repeat;
     }
     return sum;
@@ -332,13 +384,39 @@ static void get_video(struct reader *r, struct job *j)
     get_samples(r, j, 1);
     j->first = get_in(r, 0, TIME_MAX);
     j->continues = get_in(r, 0, 1);
-    const int64_t pictures = get_picks(r, j);
+    const int64_t pictures = get_picks(r, j, j->v.deinterlace != DEINTERLACE_NOT);
     get_parts(r, j, pictures);
     j->last_ticks = get_in(r, 1, INT32_MAX);
     j->sequence = get_in(r, 1, INT32_MAX);
     const struct media *const m = j->media;
     if (!media_has_video(m) || j->first > m->frames * pictures_per_frame(&j->v) - pictures ||
         (j->v.deinterlace != DEINTERLACE_NOT && m->video.fields == FIELDS_NONE))
+        r->bad = true;
+}
+
+static void get_runs(struct reader *r, struct job *j)
+{
+    const int count = get_count(r, 1, j->pick_count > 0 ? j->pick_count : 1, 2);
+    j->runs = xcalloc((size_t)count, sizeof *j->runs);
+    int samples = 0, picks = 0;
+    for (; j->run_count < count && !r->bad; j->run_count++) {
+        struct job_run *const run = &j->runs[j->run_count];
+        samples += run->samples = (int)get_in(r, 1, j->sample_count - samples);
+        picks += run->picks = (int)get_in(r, 1, j->pick_count - picks);
+    }
+    if (samples != j->sample_count || picks != j->pick_count)
+        r->bad = true;
+}
+
+static void get_sheet(struct reader *r, struct job *j)
+{
+    get_sheet_settings(r, &j->s);
+    get_samples(r, j, 1);
+    j->first = get_in(r, 0, TIME_MAX);
+    const int64_t tiles = get_picks(r, j, j->media->video.fields != FIELDS_NONE);
+    j->bits = get_in(r, 0, TIME_MAX);
+    get_runs(r, j);
+    if (!media_has_video(j->media) || tiles > j->s.columns * j->s.rows)
         r->bad = true;
 }
 
@@ -416,6 +494,8 @@ static bool get_job(struct reader *r, struct job *j)
         get_audio(r, j);
     else if (j->kind == JOB_TEXT)
         get_text(r, j);
+    else if (j->kind == JOB_SHEET)
+        get_sheet(r, j);
     return !r->bad && reader_left(r) == 0;
 }
 

@@ -17,6 +17,7 @@
 #define JOB_FRAMES_MAX 20000
 #define JOB_PARTS_MAX 64
 #define JOB_TEXT_MAX (4 * 1024 * 1024) // bytes of a file of subtitles
+#define JOB_TILES_MAX 64
 
 enum job_kind {
     JOB_PROBE = 1, // source -> packed index
@@ -24,6 +25,7 @@ enum job_kind {
     JOB_VIDEO,     // samples -> one video segment
     JOB_AUDIO,     // samples -> one audio segment
     JOB_TEXT,      // samples, or a file -> one segment of subtitles
+    JOB_SHEET,     // samples -> one JPEG of pictures side by side
     JOB_KINDS,
 };
 
@@ -54,7 +56,7 @@ struct video_settings {
     int vbv_init_permille; // initial buffer occupancy
     int level;             // level_idc, 31 = 3.1
     char preset[20];       // x264
-    struct colour colour;  // of the output; full_range is always false
+    struct colour colour;  // of the output; full_range is for JPEG alone
 };
 
 // Everything the audio encoder is told.  Enters the recipe.
@@ -70,6 +72,14 @@ struct text_settings {
     bool file; // a whole file of it, SubRip or WebVTT; else samples of a track
 };
 
+// A sheet of columns x rows tiles, a picture each.  Enters the recipe.
+struct sheet_settings {
+    int width, height; // of a tile: even, > 0
+    int columns, rows;
+    int quality;        // scale of the quantiser of FFmpeg's JPEG encoder: 2 is fine, 31 coarse
+    int64_t tile_bytes; // may a tile take on the average; a sheet of more is coded more coarsely
+};
+
 // The source frame with this pts, put out this often in a row.  0 times: it is seen by
 // the deinterlacer alone, which needs the neighbours of what is put out.
 struct pick {
@@ -83,18 +93,24 @@ static inline int pictures_per_frame(const struct video_settings *v)
     return v->deinterlace == DEINTERLACE_FIELDS ? 2 : 1;
 }
 
+// A stretch of the samples that is decoded by itself, and how many of the picks it gives.
+struct job_run {
+    int samples, picks; // > 0
+};
+
 struct job {
     enum job_kind kind;
     struct job_limits limits;
     int64_t source_size;
 
-    // INIT, VIDEO, AUDIO (no TEXT): the head of the index (owned; no samples in it).
+    // INIT, VIDEO, AUDIO, SHEET (no TEXT): the head of the index (owned; no samples in it).
     struct media *media;
     bool video; // INIT: which of the two settings counts
     struct video_settings v;
     struct audio_settings a;
+    struct sheet_settings s;
 
-    // VIDEO and AUDIO: the packets to decode, in decode order (owned).  TEXT: what is shown
+    // VIDEO, AUDIO, SHEET: the packets to decode, in decode order (owned).  TEXT: what is shown
     // some time in the segment; of a file there is one, which is all of it.
     struct sample *samples;
     int sample_count;
@@ -102,6 +118,8 @@ struct job {
     // VIDEO: pictures [first, first + sum of repeat) of the rendition.  With a deinterlacer
     // the picks are neighbours in the source, all of them; then, of two pictures for a
     // frame, the first shows its first field and all repeats the second.
+    // SHEET: the tiles, first is the grid frame of the first of them; an interlaced source is
+    // deinterlaced, and then the neighbours of each are picks, too.
     int64_t first;
     struct pick *picks; // owned; rising pts
     int pick_count;
@@ -115,9 +133,14 @@ struct job {
 
     // AUDIO: AAC frames [first, first + frames) are put out; sequence as above.
     int64_t frames;
-    int64_t end;  // source content past this time is silence: the asset's duration in
-                  // samples of a.sample_rate
-    int64_t bits; // all these frames together at most; what has more is coded more coarsely
+    int64_t end; // source content past this time is silence: the asset's duration in
+                 // samples of a.sample_rate
+    // AUDIO, SHEET: all of it at most; what has more is coded more coarsely
+    int64_t bits;
+
+    // SHEET: together they have all samples and all picks.
+    struct job_run *runs; // owned
+    int run_count;
 
     // TEXT: the segment is [from, to) in milliseconds; strip stands before each sample.
     struct text_settings t;
@@ -138,6 +161,7 @@ struct job_stats {
 bool video_settings_ok(const struct video_settings *v);
 bool audio_settings_ok(const struct audio_settings *a);
 bool text_settings_ok(const struct text_settings *t);
+bool sheet_settings_ok(const struct sheet_settings *s);
 
 void job_init(struct job *j);   // zeroes it
 void job_finish(struct job *j); // frees what it owns; may be repeated

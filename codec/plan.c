@@ -70,6 +70,20 @@ static void promise_trick(struct rendition *r, const struct plan *p)
     r->average = muldiv_ceil(r->v.bufsize / 3, r->v.fps.num, r->v.fps.den) + container;
 }
 
+// Of the first sheet, which is full, and of the last.
+static void promise_sheets(struct rendition *r, const struct plan *p)
+{
+    const int ends[] = { 0, plan_segments(p, r) - 1 };
+    for (int i = 0; i < 2; i++) {
+        const int64_t ticks =
+            plan_segment_start(p, r, ends[i] + 1) - plan_segment_start(p, r, ends[i]);
+        const int64_t rate =
+            muldiv_ceil(8 * stills_sheet_bytes(&p->table, r, ends[i]), plan_timescale(p, r), ticks);
+        r->bandwidth = rate > r->bandwidth ? rate : r->bandwidth;
+    }
+    r->average = muldiv_ceil(r->bandwidth, 1, 3);
+}
+
 static void promise(struct rendition *r, const struct plan *p)
 {
     switch (r->kind) {
@@ -82,6 +96,10 @@ static void promise(struct rendition *r, const struct plan *p)
     case RENDITION_TEXT:
         r->bandwidth = TEXT_BANDWIDTH;
         r->average = TEXT_BANDWIDTH / 10;
+        break;
+    case RENDITION_STORYBOARD:
+    case RENDITION_POSTER:
+        promise_sheets(r, p);
         break;
     default:
         promise_audio(r, &p->table);
@@ -118,7 +136,7 @@ static void add_audio(struct plan *p, const struct conf *conf, const struct medi
 }
 
 // Where segments last a second or so, the last picture may last longer.
-static void add_trick(struct plan *p, const struct conf *conf, const struct media *m)
+static void add_stills(struct plan *p, const struct conf *conf, const struct media *m)
 {
     stills_add_trick(p, conf, m);
     const struct rendition *const r = &p->renditions[p->count - 1];
@@ -127,6 +145,8 @@ static void add_trick(struct plan *p, const struct conf *conf, const struct medi
     const int64_t seconds = muldiv_round(ticks, 1, plan_timescale(p, r));
     if (seconds > p->target_duration)
         p->target_duration = (int)seconds;
+    stills_add_storyboard(p, m);
+    stills_add_poster(p, m);
 }
 
 int plan_make(struct plan *p, const struct conf *conf, const struct media *m, const char *asset,
@@ -143,7 +163,7 @@ int plan_make(struct plan *p, const struct conf *conf, const struct media *m, co
     if (audio)
         add_audio(p, conf, m);
     if (video)
-        add_trick(p, conf, m);
+        add_stills(p, conf, m);
     texts_add(p, m);
 
     int rc = 0;
@@ -181,7 +201,19 @@ bool plan_fits(const struct plan *p, const struct media *m)
 
 int plan_segments(const struct plan *p, const struct rendition *r)
 {
-    return r->kind == RENDITION_TRICK ? stills_count(&p->table, r->every) : p->table.count;
+    if (r->kind == RENDITION_TRICK)
+        return stills_count(&p->table, r);
+    if (!plan_is_sheets(r))
+        return p->table.count;
+    const int tiles = r->s.columns * r->s.rows;
+    return (stills_count(&p->table, r) + tiles - 1) / tiles;
+}
+
+static int64_t sheet_start(const struct segtab *t, const struct rendition *r, int k)
+{
+    const int64_t first = (int64_t)k * r->s.columns * r->s.rows;
+    const int count = stills_count(t, r);
+    return stills_frame(t, r, first < count ? (int)first : count);
 }
 
 int64_t plan_segment_start(const struct plan *p, const struct rendition *r, int k)
@@ -193,7 +225,10 @@ int64_t plan_segment_start(const struct plan *p, const struct rendition *r, int 
     case RENDITION_TEXT:
         return segtab_frame(t, k) * t->fps.den;
     case RENDITION_TRICK:
-        return stills_frame(t, r->every, k) * t->fps.den;
+        return stills_frame(t, r, k) * t->fps.den;
+    case RENDITION_STORYBOARD:
+    case RENDITION_POSTER:
+        return sheet_start(t, r, k) * t->fps.den;
     default:
         return segtab_audio_frame(t, k, r->a.sample_rate) * AUDIO_FRAME;
     }
@@ -204,18 +239,20 @@ int64_t plan_timescale(const struct plan *p, const struct rendition *r)
     switch (r->kind) {
     case RENDITION_VIDEO:
         return r->v.fps.num;
-    case RENDITION_TRICK:
-    case RENDITION_TEXT:
-        return p->table.fps.num;
-    default:
+    case RENDITION_AUDIO:
         return r->a.sample_rate;
+    default:
+        return p->table.fps.num;
     }
 }
 
 int64_t plan_segment_samples(const struct plan *p, const struct rendition *r, int k)
 {
-    if (r->kind == RENDITION_TRICK || r->kind == RENDITION_TEXT)
-        return 1;
+    int first, n = 1;
+    if (plan_is_sheets(r))
+        stills_on_sheet(&p->table, r, k, &first, &n);
+    if (plan_is_sheets(r) || r->kind == RENDITION_TRICK || r->kind == RENDITION_TEXT)
+        return n;
     const int64_t ticks = plan_segment_start(p, r, k + 1) - plan_segment_start(p, r, k);
     return ticks / (r->kind == RENDITION_VIDEO ? r->v.fps.den : AUDIO_FRAME);
 }

@@ -27,6 +27,9 @@ enum rendition_kind {
     RENDITION_VIDEO,
     RENDITION_TRICK, // for fast play and scrubbing: a picture a segment (codec/stills.h)
     RENDITION_TEXT,  // subtitles (codec/texts.h)
+    // Sheets of pictures instead of segments.
+    RENDITION_STORYBOARD,
+    RENDITION_POSTER,
     RENDITION_KINDS,
 };
 
@@ -37,17 +40,19 @@ struct rendition {
     enum rendition_kind kind;
     struct video_settings v; // of the kinds video and trick
     struct audio_settings a; // of the kind audio
-    int64_t every;           // of the kind trick: grid frames from a picture to the next
+    int64_t every;           // of trick and storyboard: grid frames from a picture to the next
+    struct sheet_settings s; // of the kinds storyboard and poster
     struct text_settings t;  // of the kind text
     int track;               // of the kind text: its number in the index
     struct tags tags;        // of the kinds audio and text; for playlists, not in the recipe
-    char codecs[32];         // RFC 6381
+    char codecs[32];         // RFC 6381; "jpeg"
     // Bits per second that no segment of this rendition exceeds, container
     // included.  Each part starts with the buffer filled to init, and its encoder
     // brings it to half by the end at worst; so, with P the seconds of the shortest part,
     //   video  1.05 x (maxrate + max(0, init - 1/2) x bufsize / P) + 2000 + container
     //          (P < 1 s: there may be no time for that: init x bufsize / P)
     //   trick  1.05 x bufsize / the shortest segment + container: a picture may take it all
+    //   sheets stills_sheet_bytes over their time; coded more coarsely to stay below it
     //   audio  1.6 x nominal, the spread of constant quality on most sounds, + container;
     //          a segment that would exceed it is coded more coarsely (codec/av/audio.c).
     int64_t bandwidth;
@@ -74,7 +79,7 @@ struct dropped {
 struct plan {
     struct segtab table;
     int target_duration;                          // EXT-X-TARGETDURATION of all playlists
-    struct rendition renditions[PLAN_RENDITIONS]; // video by falling size, audio, trick, text
+    struct rendition renditions[PLAN_RENDITIONS]; // video by falling size, audio, stills, text
     int count;
     struct dropped dropped[PLAN_VIDEOS];
     int dropped_count;
@@ -98,7 +103,12 @@ const struct rendition *plan_find(const struct plan *p, const char *name);
 // and no other of the kind the same.
 void plan_label(const struct plan *p, const struct rendition *r, char out[PLAN_LABEL]);
 
-// How many segments r has.
+static inline bool plan_is_sheets(const struct rendition *r)
+{
+    return r->kind == RENDITION_STORYBOARD || r->kind == RENDITION_POSTER;
+}
+
+// How many segments, or sheets, r has.
 int plan_segments(const struct plan *p, const struct rendition *r);
 
 // Where segment k of r starts (k = plan_segments: where the last one ends), in ticks of
@@ -106,7 +116,8 @@ int plan_segments(const struct plan *p, const struct rendition *r);
 int64_t plan_segment_start(const struct plan *p, const struct rendition *r, int k);
 int64_t plan_timescale(const struct plan *p, const struct rendition *r);
 
-// The samples of segment k: frames of video, packets of audio; of text it is one.
+// The samples of segment k: frames of video, packets of audio, pictures of a sheet; of text
+// it is one.
 int64_t plan_segment_samples(const struct plan *p, const struct rendition *r, int k);
 
 // Bits per second that the AAC frames of no segment of r, an audio rendition, may exceed:
@@ -119,7 +130,7 @@ void plan_passthrough_reason(const struct media *m, const struct plan *p, char *
 // Fills the job that makes the init segment, or segment k, of r.  back: 0, or how
 // many sync samples earlier than needed decoding starts (after -E_SEEK).
 // The job is to be finished with job_finish.  -E_NOT_FOUND: k outside the table,
-// or the init segment of text, which has none.
+// or the init segment of text or sheets, which have none.
 int plan_init_job(const struct plan *p, const struct rendition *r, const struct media *m,
                   struct job *job);
 int plan_segment_job(const struct plan *p, const struct rendition *r, const struct media *m, int k,

@@ -9,6 +9,7 @@
 #include "base/base.h"
 #include "base/err.h"
 #include "codec/grid.h"
+#include "codec/ladder.h"
 #include "codec/plan.h"
 #include "codec/stills.h"
 #include "codec/texts.h"
@@ -142,12 +143,121 @@ static int fill_video(struct job *job, const struct plan *p, const struct media 
 static int fill_trick(struct job *job, const struct plan *p, const struct rendition *r,
                       const struct media *m, int k, int back)
 {
-    const int64_t frame = stills_frame(&p->table, r->every, k);
+    const int64_t frame = stills_frame(&p->table, r, k);
     job->part_count = job->parts_at_once = 1;
     job->part_frames[0] = 1;
     job->first = k;
     job->last_ticks = plan_segment_start(p, r, k + 1) - plan_segment_start(p, r, k);
     return show(job, m, frame, frame + 1, back);
+}
+
+// ---- sheets
+
+// The runs of a sheet on their way.
+struct sheet {
+    const struct media *m;
+    struct job *job;
+    struct span at[JOB_TILES_MAX]; // what each decodes
+};
+
+// Puts a picture among the picks, or finds it among the last.  Returns how many that adds.
+static int pick_shown(struct job *job, const struct sample *s, int repeat)
+{
+    int i = job->pick_count - 1;
+    while (i >= 0 && job->picks[i].pts > s->pts)
+        i--;
+    if (i >= 0 && job->picks[i].pts == s->pts) {
+        job->picks[i].repeat += repeat;
+        return 0;
+    }
+    job->picks[job->pick_count++] = (struct pick){ s->pts, repeat };
+    return 1;
+}
+
+// Picks what a tile shows, for a deinterlacer with its neighbours, and says what samples that
+// takes.  Returns how many picks that adds.
+static int pick_tile(struct sheet *s, int shown, int back, struct span *span)
+{
+    const struct video_track *const v = &s->m->video;
+    const int reach = v->fields != FIELDS_NONE;
+    int added = 0;
+    *span = (struct span){ v->sample_count, -1 };
+    for (int i = shown - reach; i <= shown + reach; i++) {
+        if (i < 0 || i >= v->shown_count)
+            continue;
+        const int at = v->shown[i];
+        span->first = at < span->first ? at : span->first;
+        span->last = at > span->last ? at : span->last;
+        added += pick_shown(s->job, &v->samples[at], i == shown);
+    }
+    const int earliest = v->shown[between(shown - reach, 0, v->shown_count - 1)];
+    span->first = earlier_sync(v, last_sync(v, span->first, v->samples[earliest].pts), back);
+    return added;
+}
+
+// Where the sync sample of a tile is among what the tile before needs, decoding goes on; else
+// a new run begins there, and what lies between is not read.
+static void add_tile(struct sheet *s, int shown, int back)
+{
+    struct job *const job = s->job;
+    struct span span;
+    const int added = pick_tile(s, shown, back, &span);
+    struct span *const open = job->run_count ? &s->at[job->run_count - 1] : NULL;
+    if (open && span.first <= open->last) {
+        open->first = span.first < open->first ? span.first : open->first;
+        open->last = span.last > open->last ? span.last : open->last;
+        job->runs[job->run_count - 1].picks += added;
+        return;
+    }
+    s->at[job->run_count] = span;
+    job->runs[job->run_count++].picks = added;
+}
+
+static int take_runs(struct sheet *s)
+{
+    struct job *const job = s->job;
+    int64_t count = 0;
+    for (int i = 0; i < job->run_count; i++)
+        count += job->runs[i].samples = s->at[i].last - s->at[i].first + 1;
+    if (count > JOB_SAMPLES_MAX)
+        return -E_LIMITS;
+    job->samples = xmalloc((size_t)count * sizeof *job->samples);
+    for (int i = 0; i < job->run_count; i++) {
+        memcpy(job->samples + job->sample_count, s->m->video.samples + s->at[i].first,
+               (size_t)job->runs[i].samples * sizeof *job->samples);
+        job->sample_count += job->runs[i].samples;
+    }
+    return 0;
+}
+
+// A JPEG has no tags for the colours that rungs have: what the source leaves untagged is
+// said here to be what the rungs take it for.
+static void settle_colours(struct colour *c, struct colour of_rungs)
+{
+    const int UNSPECIFIED = 2;
+    if (c->primaries == UNSPECIFIED)
+        c->primaries = of_rungs.primaries;
+    if (c->transfer == UNSPECIFIED)
+        c->transfer = of_rungs.transfer;
+    if (c->matrix == UNSPECIFIED)
+        c->matrix = of_rungs.matrix;
+}
+
+static int fill_sheet(struct job *job, const struct plan *p, const struct rendition *r,
+                      const struct media *m, int k, int back)
+{
+    int first, tiles;
+    struct sheet s = { .m = m, .job = job };
+    stills_on_sheet(&p->table, r, k, &first, &tiles);
+    settle_colours(&job->media->video.colour, ladder_colour(m));
+    job->s = r->s;
+    job->bits = 8 * stills_sheet_bytes(&p->table, r, k);
+    job->first = stills_frame(&p->table, r, first);
+    job->picks = xcalloc(3 * (size_t)tiles, sizeof *job->picks);
+    job->runs = xcalloc((size_t)tiles, sizeof *job->runs);
+    for (int i = 0; i < tiles; i++)
+        add_tile(&s, grid_shown(m, stills_frame(&p->table, r, first + i)), back);
+    return take_runs(&s);
 }
 
 // ---- audio
@@ -227,7 +337,7 @@ int plan_init_job(const struct plan *p, const struct rendition *r, const struct 
 {
     (void)p;
     *job = (struct job){ 0 };
-    if (r->kind == RENDITION_TEXT)
+    if (r->kind == RENDITION_TEXT || plan_is_sheets(r))
         return -E_NOT_FOUND;
     common(job, m, r);
     job->kind = JOB_INIT;
@@ -237,6 +347,11 @@ int plan_init_job(const struct plan *p, const struct rendition *r, const struct 
 int plan_segment_job(const struct plan *p, const struct rendition *r, const struct media *m, int k,
                      int back, struct job *job)
 {
+    static const enum job_kind kinds[RENDITION_KINDS] = {
+        [RENDITION_AUDIO] = JOB_AUDIO,  [RENDITION_VIDEO] = JOB_VIDEO,
+        [RENDITION_TRICK] = JOB_VIDEO,  [RENDITION_STORYBOARD] = JOB_SHEET,
+        [RENDITION_POSTER] = JOB_SHEET,
+    };
     assert(back >= 0 && back < 1000000);
     *job = (struct job){ 0 };
     if (k < 0 || k >= plan_segments(p, r))
@@ -246,15 +361,19 @@ int plan_segment_job(const struct plan *p, const struct rendition *r, const stru
         return texts_fill(job, p, r, m, k);
     }
     common(job, m, r);
-    job->kind = job->video ? JOB_VIDEO : JOB_AUDIO;
+    job->kind = kinds[r->kind];
     job->sequence = (int64_t)k * SEQUENCES_PER_SEGMENT + 1;
-    if (job->video) {
-        assert(media_has_video(m) && m->video.samples);
-        return r->kind == RENDITION_TRICK ? fill_trick(job, p, r, m, k, back)
-                                          : fill_video(job, p, m, k, back);
+    assert(job->video ? m->video.samples != NULL : m->audio.samples != NULL);
+    switch (r->kind) {
+    case RENDITION_AUDIO:
+        return fill_audio(job, p, r, m, k, back);
+    case RENDITION_VIDEO:
+        return fill_video(job, p, m, k, back);
+    case RENDITION_TRICK:
+        return fill_trick(job, p, r, m, k, back);
+    default:
+        return fill_sheet(job, p, r, m, k, back);
     }
-    assert(media_has_audio(m) && m->audio.samples);
-    return fill_audio(job, p, r, m, k, back);
 }
 
 void plan_job_range(const struct job *job, int64_t *offset, int64_t *n)

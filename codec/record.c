@@ -62,6 +62,16 @@ static void put_subtitles(struct buf *b, const struct rendition *r)
     put_z(b, r->track);
 }
 
+static void put_sheet(struct buf *b, const struct sheet_settings *s)
+{
+    put_z(b, s->width);
+    put_z(b, s->height);
+    put_z(b, s->columns);
+    put_z(b, s->rows);
+    put_z(b, s->quality);
+    put_z(b, s->tile_bytes);
+}
+
 // What most renditions have not stands at the end, if at all.
 static void put_special(struct buf *b, const struct rendition *r)
 {
@@ -86,9 +96,11 @@ int record_pack(const struct plan *p, const struct rendition *r, const char *ass
         put_audio(out, &r->a);
     else if (r->kind == RENDITION_TEXT)
         put_subtitles(out, r);
+    else if (plan_is_sheets(r))
+        put_sheet(out, &r->s);
     else
         put_video(out, &r->v);
-    if (r->kind == RENDITION_TRICK)
+    if (r->kind == RENDITION_TRICK || r->kind == RENDITION_STORYBOARD)
         put_z(out, r->every);
     put_special(out, r);
     return buf_error(out);
@@ -191,6 +203,20 @@ static void get_subtitles(struct reader *r, struct rendition *x)
         r->bad = true;
 }
 
+static void get_sheet(struct reader *r, struct rendition *x)
+{
+    x->s.width = get_int(r);
+    x->s.height = get_int(r);
+    x->s.columns = get_int(r);
+    x->s.rows = get_int(r);
+    x->s.quality = get_int(r);
+    x->s.tile_bytes = get_int(r);
+    if (!sheet_settings_ok(&x->s))
+        r->bad = true;
+    if (x->kind == RENDITION_STORYBOARD)
+        x->every = get_within(r, 1, INT32_MAX);
+}
+
 static void get_rendition(struct reader *r, const struct segtab *t, struct rendition *x)
 {
     get_text(r, x->name, sizeof x->name);
@@ -204,6 +230,8 @@ static void get_rendition(struct reader *r, const struct segtab *t, struct rendi
         get_trick(r, t, x);
     else if (x->kind == RENDITION_TEXT)
         get_subtitles(r, x);
+    else if (plan_is_sheets(x))
+        get_sheet(r, x);
     else
         get_audio(r, &x->a);
     if ((x->kind == RENDITION_VIDEO || x->kind == RENDITION_TRICK) && reader_left(r) > 0)

@@ -2,6 +2,7 @@
 
 #include "codec/stills.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 
 #include "base/base.h"
@@ -15,16 +16,43 @@
 // A picture may take so many bits a pixel: usual ones take a tenth to one.
 #define TRICK_BITS 2
 
-void stills_add_trick(struct plan *p, const struct conf *conf, const struct media *m)
+#define TILE_LONG 256
+#define TILE_SHORT 144
+#define TILES_MAX 720 // of an asset
+#define SHEET_SIDE 4  // tiles
+#define POSTER_LONG 1280
+#define POSTER_SHORT 720
+#define TILE_QUALITY 5
+#define POSTER_QUALITY 3
+#define SHEET_BITS 2     // a pixel, at most; a tenth of that to one are usual
+#define SHEET_BYTES 1000 // and headers
+
+static struct rendition *add(struct plan *p, enum rendition_kind kind, const char *name,
+                             const char *codecs)
 {
     assert(p->count < PLAN_RENDITIONS);
     struct rendition *const r = &p->renditions[p->count++];
+    r->kind = kind;
+    copy_string(r->name, sizeof r->name, name);
+    copy_string(r->codecs, sizeof r->codecs, codecs);
+    return r;
+}
+
+// The grid frames next to so many seconds.
+static int64_t frames_of(const struct plan *p, int seconds)
+{
+    const int64_t n = muldiv_round(p->table.fps.num, seconds, p->table.fps.den);
+    return n > 1 ? n : 1;
+}
+
+// ---- trick
+
+void stills_add_trick(struct plan *p, const struct conf *conf, const struct media *m)
+{
+    struct rendition *const r = add(p, RENDITION_TRICK, "trick", "");
     struct video_settings *const v = &r->v;
     const struct rational fps = p->table.fps;
-    const int64_t second = muldiv_round(fps.num, 1, fps.den);
-    r->kind = RENDITION_TRICK;
-    r->every = second > 1 ? second : 1;
-    copy_string(r->name, sizeof r->name, "trick");
+    r->every = frames_of(p, 1);
     ladder_fit(m, TRICK_LONG, TRICK_SHORT, &v->width, &v->height);
     v->fps = (struct rational){ fps.num, fps.den * r->every };
     v->crf = TRICK_CRF;
@@ -38,15 +66,115 @@ void stills_add_trick(struct plan *p, const struct conf *conf, const struct medi
     snprintf(r->codecs, sizeof r->codecs, "avc1.6400%02X", v->level);
 }
 
-int stills_count(const struct segtab *t, int64_t every)
+// ---- sheets
+
+static struct sheet_settings sheet_of(const struct media *m, int long_max, int short_max)
 {
-    const int64_t count = muldiv_round(t->frames, 1, every);
+    struct sheet_settings s = { .columns = 1, .rows = 1 };
+    ladder_fit(m, long_max, short_max, &s.width, &s.height);
+    s.tile_bytes = muldiv_ceil((int64_t)s.width * s.height, SHEET_BITS, 8);
+    return s;
+}
+
+static int step_seconds(const struct segtab *t)
+{
+    static const int steps[] = { 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200 };
+    size_t i = 0;
+    while (i + 1 < countof(steps) &&
+           muldiv_ceil(t->frames, t->fps.den, t->fps.num * steps[i]) > TILES_MAX)
+        i++;
+    return steps[i];
+}
+
+void stills_add_storyboard(struct plan *p, const struct media *m)
+{
+    struct rendition *const r = add(p, RENDITION_STORYBOARD, "storyboard", "jpeg");
+    r->every = frames_of(p, step_seconds(&p->table));
+    r->s = sheet_of(m, TILE_LONG, TILE_SHORT);
+    r->s.quality = TILE_QUALITY;
+    const int count = stills_count(&p->table, r);
+    r->s.columns = count < SHEET_SIDE ? count : SHEET_SIDE;
+    r->s.rows = (count + r->s.columns - 1) / r->s.columns;
+    if (r->s.rows > SHEET_SIDE)
+        r->s.rows = SHEET_SIDE;
+}
+
+void stills_add_poster(struct plan *p, const struct media *m)
+{
+    struct rendition *const r = add(p, RENDITION_POSTER, "poster", "jpeg");
+    r->s = sheet_of(m, POSTER_LONG, POSTER_SHORT);
+    r->s.quality = POSTER_QUALITY;
+}
+
+static int tiles(const struct rendition *r)
+{
+    return r->s.columns * r->s.rows;
+}
+
+void stills_on_sheet(const struct segtab *t, const struct rendition *r, int k, int *first, int *n)
+{
+    *first = k * tiles(r);
+    const int left = stills_count(t, r) - *first;
+    *n = left < tiles(r) ? left : tiles(r);
+}
+
+int64_t stills_sheet_bytes(const struct segtab *t, const struct rendition *r, int k)
+{
+    int first, n;
+    stills_on_sheet(t, r, k, &first, &n);
+    return SHEET_BYTES + n * r->s.tile_bytes;
+}
+
+// ---- which pictures
+
+int stills_count(const struct segtab *t, const struct rendition *r)
+{
+    int64_t count;
+    if (r->kind == RENDITION_TRICK)
+        count = muldiv_round(t->frames, 1, r->every);
+    else if (r->kind == RENDITION_STORYBOARD)
+        count = muldiv_ceil(t->frames, 1, r->every);
+    else
+        count = muldiv_ceil(t->frames, t->fps.den, t->fps.num);
     assert(count <= INT32_MAX);
     return count > 1 ? (int)count : 1;
 }
 
-int64_t stills_frame(const struct segtab *t, int64_t every, int k)
+int64_t stills_frame(const struct segtab *t, const struct rendition *r, int k)
 {
-    assert(k >= 0 && k <= stills_count(t, every));
-    return k == stills_count(t, every) ? t->frames : k * every;
+    const int count = stills_count(t, r);
+    assert(k >= 0 && k <= count);
+    if (k == count)
+        return t->frames;
+    return r->kind == RENDITION_POSTER ? muldiv_floor(k, t->fps.num, t->fps.den) : k * r->every;
+}
+
+// ---- the map
+
+// Rounded up, so that the time that is told lies in the picture.
+static void put_time(struct buf *out, const struct segtab *t, int64_t frame)
+{
+    const int64_t ms = muldiv_ceil(frame, 1000 * t->fps.den, t->fps.num);
+    buf_printf(out, "%02" PRId64 ":%02d:%02d.%03d", ms / 3600000, (int)(ms / 60000 % 60),
+               (int)(ms / 1000 % 60), (int)(ms % 1000));
+}
+
+int stills_webvtt(struct buf *out, const struct plan *p, const struct rendition *r)
+{
+    const struct segtab *const t = &p->table;
+    const int count = stills_count(t, r);
+    char hex[KEY_HEX];
+    key_hex(&r->recipe, hex);
+    buf_puts(out, "WEBVTT\n");
+    for (int k = 0; k < count && !out->failed; k++) {
+        const int at = k % tiles(r);
+        buf_puts(out, "\n");
+        put_time(out, t, stills_frame(t, r, k));
+        buf_puts(out, " --> ");
+        put_time(out, t, stills_frame(t, r, k + 1));
+        buf_printf(out, "\n%s/%s/%d.jpg#xywh=%d,%d,%d,%d\n", hex, r->name, k / tiles(r),
+                   at % r->s.columns * r->s.width, at / r->s.columns * r->s.height, r->s.width,
+                   r->s.height);
+    }
+    return buf_error(out);
 }

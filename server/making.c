@@ -35,6 +35,8 @@
 #include "codec/dash.h"
 #include "codec/fmp4.h"
 #include "codec/hls.h"
+#include "codec/jpeg.h"
+#include "codec/stills.h"
 #include "server/assets.h"
 #include "server/deadlines.h"
 #include "server/edge.h"
@@ -249,10 +251,13 @@ static void end_made(struct making *m)
 static bool acceptable(const struct making *m, const struct buf *body)
 {
     struct fmp4_summary summary;
+    int width, height;
     if (m->probe)
         return verify_index(body->data, body->len, source_version(m->source)->size);
     if (m->route.kind == ROUTE_SEGMENT && m->route.format == FORMAT_VTT)
         return cues_check(body->data, body->len);
+    if (m->route.kind == ROUTE_SEGMENT && m->route.format == FORMAT_JPG)
+        return jpeg_check(body->data, body->len, &width, &height) == 0;
     if (m->route.kind == ROUTE_SEGMENT)
         return fmp4_check(body->data, body->len, &summary) == 0;
     return body->len > 0;
@@ -434,6 +439,9 @@ static enum step_end finish_text(struct making *m, struct buf *text)
 static enum step_end print_playlist(struct making *m)
 {
     struct buf text;
+    const struct rendition *const storyboard = plan_find(&m->asset->plan, "storyboard");
+    if (m->route.kind == ROUTE_STORYBOARD && !storyboard)
+        return done(m, -E_NOT_FOUND, "the asset has no pictures");
     buf_init(&text, (size_t)m->edge->conf->cache_object);
     if (route_is_entry(&m->route))
         records_keep(m->edge, &m->asset->plan, m->route.asset,
@@ -442,6 +450,8 @@ static enum step_end print_playlist(struct making *m)
         hls_master(&text, &m->asset->plan);
     else if (m->route.kind == ROUTE_MANIFEST)
         dash_manifest(&text, &m->asset->plan);
+    else if (m->route.kind == ROUTE_STORYBOARD)
+        stills_webvtt(&text, &m->asset->plan, storyboard);
     else
         hls_media(&text, m->plan, m->rendition);
     return finish_text(m, &text);
@@ -485,7 +495,7 @@ static void count_work(const struct making *m)
     static const enum stat_id counters[JOB_KINDS] = {
         [JOB_PROBE] = STAT_probes_total,        [JOB_INIT] = STAT_inits_total,
         [JOB_VIDEO] = STAT_encodes_video_total, [JOB_AUDIO] = STAT_encodes_audio_total,
-        [JOB_TEXT] = STAT_texts_total,
+        [JOB_TEXT] = STAT_texts_total,          [JOB_SHEET] = STAT_encodes_sheets_total,
     };
     stat_add(counters[m->job.kind], 1);
     stat_add(STAT_frames_decoded_total, m->work.stats.frames_decoded);
@@ -543,7 +553,7 @@ static void work_done(struct work *w, int code, const char *detail)
     }
     tell_times(w); // for those who waited for the whole
     count_work(m);
-    if (m->job.kind == JOB_VIDEO || m->job.kind == JOB_AUDIO)
+    if (m->route.kind == ROUTE_SEGMENT && !m->probe)
         check_bandwidth(m);
     end_made(m);
 }
@@ -643,18 +653,22 @@ static enum step_end order_media(struct making *m)
     return STEP_DONE;
 }
 
-// Whether r has segments of the kind that the URL names.
-static bool has_format(const struct making *m, const struct rendition *r)
+// Whether that rendition has what the URL's last part asks for.
+static bool has(const struct rendition *r, const struct route *route)
 {
-    return m->route.kind != ROUTE_SEGMENT ||
-           (m->route.format == FORMAT_VTT) == (r->kind == RENDITION_TEXT);
+    const enum route_format format = r->kind == RENDITION_TEXT ? FORMAT_VTT
+                                     : plan_is_sheets(r)       ? FORMAT_JPG
+                                                               : FORMAT_M4S;
+    if (route->kind == ROUTE_SEGMENT)
+        return route->format == format;
+    return route->kind == ROUTE_INIT ? format == FORMAT_M4S : r->kind != RENDITION_POSTER;
 }
 
 // The rendition that the URL names: its recipe has to be right too.
 static const struct rendition *named(const struct making *m, const struct plan *p)
 {
     const struct rendition *const r = plan_find(p, m->route.rendition);
-    return r && key_equal(&r->recipe, &m->route.recipe) && has_format(m, r) ? r : NULL;
+    return r && key_equal(&r->recipe, &m->route.recipe) && has(r, &m->route) ? r : NULL;
 }
 
 // Sets plan and rendition, by the present settings or by the recipe's record.
@@ -680,6 +694,7 @@ static enum step_end step_produce(struct making *m)
     switch (m->route.kind) {
     case ROUTE_MASTER:
     case ROUTE_MANIFEST:
+    case ROUTE_STORYBOARD:
     case ROUTE_PLAYLIST:
         return print_playlist(m);
     default:

@@ -144,6 +144,9 @@ static void print_rendition(const struct rendition *r)
     } else if (r->kind == RENDITION_TRICK) {
         printf("  %-10s  %dx%d, a picture every %" PRId64 " frames, %s, BANDWIDTH %" PRId64 "\n",
                r->name, r->v.width, r->v.height, r->every, r->codecs, r->bandwidth);
+    } else if (plan_is_sheets(r)) {
+        printf("  %-10s  %dx%d pictures of %dx%d on a sheet, jpeg, BANDWIDTH %" PRId64 "\n",
+               r->name, r->s.columns, r->s.rows, r->s.width, r->s.height, r->bandwidth);
     } else if (r->kind == RENDITION_VIDEO) {
         printf("  %-10s  %dx%d%s, crf %d, at most %.10g kb/s, %s, BANDWIDTH %" PRId64 "\n", r->name,
                r->v.width, r->v.height, pictures_per_frame(&r->v) > 1 ? ", every field" : "",

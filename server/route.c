@@ -118,7 +118,11 @@ static bool is_name(const char *s, const char *punctuation)
 // "17.m4s" -> 17 and the format, or -1.
 static int segment_number(const char *leaf, enum route_format *format)
 {
-    static const char *const ends[FORMAT_COUNT] = { [FORMAT_M4S] = ".m4s", [FORMAT_VTT] = ".vtt" };
+    static const char *const ends[FORMAT_COUNT] = {
+        [FORMAT_M4S] = ".m4s",
+        [FORMAT_VTT] = ".vtt",
+        [FORMAT_JPG] = ".jpg",
+    };
     int n = 0;
     const char *p = leaf;
     for (; *p >= '0' && *p <= '9'; p++) {
@@ -141,6 +145,7 @@ static bool match_leaf(struct route *r, const char *leaf)
         { "play", ROUTE_PLAY },
         { "master.m3u8", ROUTE_MASTER },
         { "manifest.mpd", ROUTE_MANIFEST },
+        { "storyboard.vtt", ROUTE_STORYBOARD },
         { "index.m3u8", ROUTE_PLAYLIST },
         { "init.mp4", ROUTE_INIT },
     };
@@ -195,7 +200,7 @@ int route_parse(struct route *r, const char *path)
 
 bool route_is_entry(const struct route *r)
 {
-    return r->kind == ROUTE_MASTER || r->kind == ROUTE_MANIFEST;
+    return r->kind == ROUTE_MASTER || r->kind == ROUTE_MANIFEST || r->kind == ROUTE_STORYBOARD;
 }
 
 bool route_is_immutable(const struct route *r)
@@ -235,10 +240,14 @@ const char *route_content_type(const struct route *r)
         return "application/vnd.apple.mpegurl";
     case ROUTE_MANIFEST:
         return "application/dash+xml";
+    case ROUTE_STORYBOARD:
+        return "text/vtt; charset=utf-8";
     case ROUTE_INIT:
     case ROUTE_SEGMENT:
         if (r->format == FORMAT_VTT)
             return "text/vtt; charset=utf-8";
+        if (r->format == FORMAT_JPG)
+            return "image/jpeg";
         return strncmp(r->rendition, "audio", 5) == 0 ? "audio/mp4" : "video/mp4";
     }
     return "application/octet-stream";

@@ -13,21 +13,24 @@
 #define ROUTE_RENDITION_MAX 24
 #define ROUTE_SEGMENT_MAX 1000000
 
+// The numbers are in the names of objects: new kinds and formats go to the end.
 enum route_kind {
-    ROUTE_ROOT,     // /
-    ROUTE_STATIC,   // /-/{file}: our own script and style; file in rendition
-    ROUTE_PLAY,     // /{asset}/play
-    ROUTE_MASTER,   // /{asset}/master.m3u8
-    ROUTE_MANIFEST, // /{asset}/manifest.mpd
-    ROUTE_PLAYLIST, // /{asset}/{recipe}/{rendition}/index.m3u8
-    ROUTE_INIT,     // /{asset}/{recipe}/{rendition}/init.mp4
-    ROUTE_SEGMENT,  // /{asset}/{recipe}/{rendition}/{n}.m4s (and so on)
+    ROUTE_ROOT,       // /
+    ROUTE_STATIC,     // /-/{file}: our own script and style; file in rendition
+    ROUTE_PLAY,       // /{asset}/play
+    ROUTE_MASTER,     // /{asset}/master.m3u8
+    ROUTE_MANIFEST,   // /{asset}/manifest.mpd
+    ROUTE_PLAYLIST,   // /{asset}/{recipe}/{rendition}/index.m3u8
+    ROUTE_INIT,       // /{asset}/{recipe}/{rendition}/init.mp4
+    ROUTE_SEGMENT,    // /{asset}/{recipe}/{rendition}/{n}.m4s (and so on)
+    ROUTE_STORYBOARD, // /{asset}/storyboard.vtt
 };
 
 // What a segment is asked for in.
 enum route_format {
     FORMAT_M4S, // a fragmented MP4
     FORMAT_VTT, // WebVTT
+    FORMAT_JPG, // a sheet of pictures
     FORMAT_COUNT,
 };
 

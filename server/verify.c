@@ -5,6 +5,7 @@
 #include "codec/cues.h"
 #include "codec/fmp4.h"
 #include "codec/hls.h"
+#include "codec/jpeg.h"
 #include "codec/plan.h"
 
 bool verify_index(const uint8_t *bytes, size_t n, int64_t source_size)
@@ -15,12 +16,21 @@ bool verify_index(const uint8_t *bytes, size_t n, int64_t source_size)
     return ok;
 }
 
+static bool verify_sheet(const struct rendition *r, const uint8_t *bytes, size_t n)
+{
+    int width, height;
+    return jpeg_check(bytes, n, &width, &height) == 0 && width == r->s.columns * r->s.width &&
+           height == r->s.rows * r->s.height;
+}
+
 bool verify_segment(const struct plan *p, const struct rendition *r, int k, const uint8_t *bytes,
                     size_t n)
 {
     struct fmp4_summary got;
     if (r->kind == RENDITION_TEXT)
         return cues_check(bytes, n);
+    if (plan_is_sheets(r))
+        return verify_sheet(r, bytes, n);
     if (fmp4_check(bytes, n, &got) < 0 || !got.begins_sync)
         return false;
     return got.start == (uint64_t)plan_segment_start(p, r, k) &&

@@ -18,7 +18,7 @@ struct rendition;
 bool verify_index(const uint8_t *bytes, size_t n, int64_t source_size);
 
 // Segment k of r, a rendition in p: begins with a sync sample, and at its time, and has
-// its number of samples.
+// its number of samples.  Sheet k: a JPEG of its size.
 bool verify_segment(const struct plan *p, const struct rendition *r, int k, const uint8_t *bytes,
                     size_t n);
 

@@ -35,5 +35,7 @@ int av_video(const struct job *job, struct io *io, struct job_stats *stats, char
 int av_text(const struct job *job, struct io *io, char *detail, size_t cap); // text.c
 int av_audio(const struct job *job, struct io *io, struct job_stats *stats, char *detail,
              size_t cap);
+int av_sheet(const struct job *job, struct io *io, struct job_stats *stats, char *detail,
+             size_t cap);
 
 #endif

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// encode - libx264 and FFmpeg's AAC encoder, as settings say.
+// encode - libx264, FFmpeg's AAC encoder and its JPEG encoder, as settings say.
 //
 // Video: one thread (more would change the bytes, and with a binding VBV even
 // from run to run), capped CRF.  Nothing that depends on content may reach the
@@ -131,6 +131,23 @@ int encode_open_video(AVCodecContext **out, const struct video_settings *v, cons
     configure_picture(ctx, v);
     configure_stream(ctx, v);
     configure_rate(ctx, v);
+    return open_encoder(out, ctx, why);
+}
+
+int encode_open_jpeg(AVCodecContext **out, const AVFrame *like, int quality, const struct why *why)
+{
+    AVCodecContext *ctx = create_encoder("mjpeg", why);
+    if (!ctx)
+        return -E_CONFIG;
+    ctx->width = like->width;
+    ctx->height = like->height;
+    ctx->pix_fmt = like->format;
+    ctx->color_range = like->color_range;
+    ctx->sample_aspect_ratio = (AVRational){ 1, 1 };
+    ctx->time_base = (AVRational){ 1, 1 };
+    ctx->thread_count = 1;
+    ctx->flags |= AV_CODEC_FLAG_QSCALE | AV_CODEC_FLAG_BITEXACT;
+    ctx->global_quality = quality * FF_QP2LAMBDA;
     return open_encoder(out, ctx, why);
 }
 

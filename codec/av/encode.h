@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// encode - the two encoders and the only place where they are configured, so
+// encode - the encoders and the only place where they are configured, so
 // that the init segment and every part of every segment agree.
 
 #ifndef CODEC_AV_ENCODE_H
@@ -20,6 +20,10 @@ int encode_open_video(AVCodecContext **out, const struct video_settings *v, cons
 // less, down to 1: the same audio bandwidth with more noise, and far below it a narrower one.
 int encode_open_audio(AVCodecContext **out, const struct audio_settings *a, int quality,
                       const struct why *why);
+
+// Opens an encoder for JPEGs of pictures like this one (yuvj420p): baseline, nothing in it but
+// the picture; the same.  quality: the scale of the quantiser, 2 .. 31.
+int encode_open_jpeg(AVCodecContext **out, const AVFrame *like, int quality, const struct why *why);
 
 // The track that such an encoder makes.  config (to be finished) receives the
 // bytes that t borrows.

@@ -89,19 +89,25 @@ static const char *turn(const struct video_track *t)
     }
 }
 
-static void print_scale(struct buf *b, const struct filter *f)
+static const char *range_name(bool full)
+{
+    return full ? "pc" : "tv";
+}
+
+// To this range.
+static void print_scale(struct buf *b, const struct filter *f, bool full)
 {
     const struct video_settings *v = &f->job->v;
     const bool sideways = f->job->media->video.rotate % 180 != 0;
-    buf_printf(b, "scale=%d:%d:" SCALE ":in_range=%s:out_range=tv", sideways ? v->height : v->width,
-               sideways ? v->width : v->height, f->full_range ? "pc" : "tv");
+    buf_printf(b, "scale=%d:%d:" SCALE ":in_range=%s:out_range=%s", sideways ? v->height : v->width,
+               sideways ? v->width : v->height, range_name(f->full_range), range_name(full));
 }
 
 static void print_sdr(struct buf *b, const struct filter *f)
 {
     const char *from = matrix_name(source_colour(f->job).matrix);
     const char *to = matrix_name(f->job->v.colour.matrix);
-    print_scale(b, f);
+    print_scale(b, f, f->job->v.colour.full_range);
     // Named only where they differ: swscale takes the long way round when told both.
     if (from && to && strcmp(from, to) != 0)
         buf_printf(b, ":in_color_matrix=%s:out_color_matrix=%s", from, to);
@@ -114,14 +120,16 @@ static void print_tone_map(struct buf *b, const struct filter *f)
     const struct video_track *t = &f->job->media->video;
     const struct colour c = source_colour(f->job);
     const bool bt2020 = c.primaries == AVCOL_PRI_UNSPECIFIED || c.primaries == AVCOL_PRI_BT2020;
-    print_scale(b, f);
+    print_scale(b, f, false);
     buf_printf(b, ",format=yuv420p10le,zscale=tin=%s:pin=%s:min=%s:rin=tv:t=linear:npl=100",
                c.transfer == TRANSFER_PQ ? "smpte2084" : "arib-std-b67",
                bt2020 ? "bt2020" : "bt709", c.matrix == AVCOL_SPC_BT709 ? "bt709" : "bt2020nc");
     buf_printf(b, ",format=gbrpf32le,zscale=p=bt709,tonemap=hable:desat=0:peak=%d.%02d",
                (t->peak_nits > 0 ? t->peak_nits : PEAK_UNKNOWN) / 100,
                (t->peak_nits > 0 ? t->peak_nits : PEAK_UNKNOWN) % 100);
-    buf_puts(b, ",zscale=t=bt709:m=bt709:r=tv:d=none,format=yuv420p");
+    const struct colour *const to = &f->job->v.colour;
+    buf_printf(b, ",zscale=t=bt709:m=%s:r=%s:d=none,format=yuv420p",
+               to->matrix == AVCOL_SPC_SMPTE170M ? "170m" : "bt709", range_name(to->full_range));
 }
 
 static int print_chain(struct buf *b, const struct filter *f)

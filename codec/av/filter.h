@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // filter - makes the output picture from a decoded one: size, orientation,
-// 8-bit 4:2:0 limited range, HDR to SDR.  One picture in, one out; nothing is
-// remembered from picture to picture.
+// 8-bit 4:2:0 of the range that the job's settings say, HDR to SDR.  One picture in, one out;
+// nothing is remembered from picture to picture.
 
 #ifndef CODEC_AV_FILTER_H
 #define CODEC_AV_FILTER_H

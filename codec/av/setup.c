@@ -197,6 +197,10 @@ int av_run(const struct job *job, struct io *io, struct job_stats *stats, char *
         if (job->media && media_has_video(job->media))
             return av_video(job, io, stats, detail, cap);
         return fail_with(&why, -E_PROTOCOL, "a video job without video");
+    case JOB_SHEET:
+        if (job->media && media_has_video(job->media))
+            return av_sheet(job, io, stats, detail, cap);
+        return fail_with(&why, -E_PROTOCOL, "a sheet job without video");
     case JOB_AUDIO:
         if (job->media && media_has_audio(job->media))
             return av_audio(job, io, stats, detail, cap);

@@ -8,6 +8,7 @@ from urllib.parse import urljoin
 import pytest
 
 import boxes
+import sheets
 from edge import Playlist, quote
 
 NS = "{urn:mpeg:dash:schema:mpd:2011}"
@@ -17,16 +18,20 @@ DURATION, SHAPE, YES = r"PT\d+\.\d{6}S", r"1:1", "true"
 RULES = {
     "MPD": ({"profiles": "urn:mpeg:dash:profile:isoff-live:2011", "type": "static", "mediaPresentationDuration": DURATION,
              "minBufferTime": DURATION}, "Period"),
-    "Period": ({"id": "0", "start": "PT0S"}, "AdaptationSet( AdaptationSet)?"),
-    "AdaptationSet": ({"contentType": "video|audio", "mimeType": "(video|audio)/mp4", "lang?": "[a-z]{3}",
-                       "segmentAlignment": YES, "startWithSAP": "1"}, "SegmentTemplate( Representation)+"),
-    "SegmentTemplate": ({"timescale": POSITIVE, "startNumber": "0", "initialization": "init.mp4",
-                         "media": re.escape("$Number$.m4s")}, "SegmentTimeline"),
+    "Period": ({"id": "0", "start": "PT0S"}, "AdaptationSet( AdaptationSet)*"),
+    "AdaptationSet": ({"id?": "1", "contentType": "video|audio|image", "mimeType": "(video|audio)/mp4|image/jpeg",
+                       "lang?": "[a-z]{3}", "maxPlayoutRate?": POSITIVE, "codingDependency?": "false",
+                       "segmentAlignment?": YES, "startWithSAP?": "1"},
+                      "(EssentialProperty )?SegmentTemplate( Representation)+"),
+    "EssentialProperty": ({"schemeIdUri": "http://dashif.org/guidelines/(trickmode|thumbnail_tile)",
+                           "value": r"1|\d+x\d+"}, ""),
+    "SegmentTemplate": ({"timescale": POSITIVE, "duration?": POSITIVE, "startNumber": "0", "initialization?": "init.mp4",
+                         "media": r"\$Number\$\.(m4s|jpg)"}, "(SegmentTimeline)?"),
     "SegmentTimeline": ({}, "S( S)*"),
     "S": ({"t?": "0", "d": POSITIVE, "r?": POSITIVE}, ""),
-    "Representation": ({"id": "[a-z0-9-]+", "bandwidth": POSITIVE, "codecs": "[a-zA-Z0-9.]+", "width?": POSITIVE,
+    "Representation": ({"id": "[a-z0-9-]+", "bandwidth": POSITIVE, "codecs?": "[a-zA-Z0-9.]+", "width?": POSITIVE,
                         "height?": POSITIVE, "sar?": SHAPE, "frameRate?": RATIO, "audioSamplingRate?": POSITIVE},
-                       "(AudioChannelConfiguration )?BaseURL"),
+                       "(AudioChannelConfiguration |EssentialProperty )?BaseURL"),
     "AudioChannelConfiguration": ({"schemeIdUri": "urn:mpeg:dash:23003:3:audio_channel_configuration:2011",
                                    "value": "[12]"}, ""),
     "BaseURL": ({}, ""),
@@ -76,9 +81,11 @@ def test_manifest(name, start, clip, media_dir):
     mpd = xml.fromstring(answer.body)
     check_rules(mpd)
     hls = Playlist(edge, name)
-    wanted = {r: (folder, attrs) for r, folder, attrs in hls.renditions()}
+    wanted = {r: (folder, attrs) for r, folder, attrs in hls.renditions() + hls.tricks()}
     ends = {}
     for adaptation in mpd.iter(NS + "AdaptationSet"):
+        if adaptation.get("contentType") == "image":
+            continue
         times, timescale = timeline(adaptation)
         ends[adaptation.get("contentType")] = Fraction(sum(times[-1]), timescale)
         for r in adaptation.iter(NS + "Representation"):
@@ -99,8 +106,35 @@ def check_promises(r, attrs, init):
         return
     assert r.get("codecs") in attrs["CODECS"].split(",")
     assert f"{r.get('width')}x{r.get('height')}" == attrs["RESOLUTION"] == f"{track.width}x{track.height}"
-    assert f"{float(Fraction(r.get('frameRate'))):.3f}" == attrs["FRAME-RATE"]
+    rate = f"{float(Fraction(r.get('frameRate'))):.3f}"
+    assert rate == attrs.get("FRAME-RATE", rate)  # HLS has none of trick play
     assert int(r.get("bandwidth")) <= int(attrs["BANDWIDTH"])
+
+
+@pytest.mark.parametrize("name, step", [("base.mp4", Fraction(1)), ("2997.mkv", Fraction(30030, 30000)),
+                                        ("one.mp4", Fraction(1))])
+def test_thumbnails(name, step, start, clip, media_dir, tmp_path):
+    """The storyboard's own sheets: tile k of them, by DASH's rule, is the one that the map names for its time."""
+    edge = start(media_dir)
+    url = f"/{quote(clip(name))}/manifest.mpd"
+    mpd = xml.fromstring(edge.ok(url))
+    [images] = [a for a in mpd.iter(NS + "AdaptationSet") if a.get("contentType") == "image"]
+    template, r = images.find(NS + "SegmentTemplate"), images.find(NS + "Representation")
+    columns, rows = map(int, r.find(NS + "EssentialProperty").get("value").split("x"))
+    width, height = int(r.get("width")) // columns, int(r.get("height")) // rows
+    duration = Fraction(int(template.get("duration")), int(template.get("timescale")))
+    assert duration == step * columns * rows
+    board = sheets.Storyboard(edge, name, tmp_path)
+    for k, (begin, _, sheet, area) in enumerate(board.cues):
+        assert 0 <= begin - k * step < Fraction(1, 1000)
+        n, tile = divmod(k, columns * rows)
+        assert urljoin(url, r.find(NS + "BaseURL").text + template.get("media").replace("$Number$", str(n))) == \
+            urljoin(url, sheet)
+        assert area == (tile % columns * width, tile // columns * height, width, height)
+    total = Fraction(mpd.get("mediaPresentationDuration")[2:-1])
+    assert len(board.sheets) == -(-total // duration)
+    for body in board.sheets.values():
+        assert 8 * len(body) / duration <= int(r.get("bandwidth"))
 
 
 def test_sound_alone(sound, start):

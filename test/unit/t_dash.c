@@ -70,7 +70,7 @@ static void all_of_it(void **state)
                HEAD
                "mediaPresentationDuration=\"PT9.520000S\" minBufferTime=\"PT4.000000S\">\n"
                "<Period id=\"0\" start=\"PT0S\">\n"
-               "<AdaptationSet contentType=\"video\" mimeType=\"video/mp4\" "
+               "<AdaptationSet id=\"1\" contentType=\"video\" mimeType=\"video/mp4\" "
                "segmentAlignment=\"true\" startWithSAP=\"1\">\n"
                "<SegmentTemplate timescale=\"25\" startNumber=\"0\" initialization=\"init.mp4\" "
                "media=\"$Number$.m4s\">\n"
@@ -95,8 +95,32 @@ static void all_of_it(void **state)
         "audioSamplingRate=\"44100\">\n"
         "<AudioChannelConfiguration "
         "schemeIdUri=\"urn:mpeg:dash:23003:3:audio_channel_configuration:2011\" value=\"2\"/>\n"
-        "%s\n</Representation>\n</AdaptationSet>\n" TAIL,
+        "%s\n</Representation>\n</AdaptationSet>\n",
         (long)audio->bandwidth, base(&p, "audio-0"));
+    const struct rendition *const trick = plan_find(&p, "trick");
+    const struct rendition *const board = plan_find(&p, "storyboard");
+    buf_printf(&want,
+               "<AdaptationSet contentType=\"video\" mimeType=\"video/mp4\" maxPlayoutRate=\"25\" "
+               "codingDependency=\"false\" segmentAlignment=\"true\" startWithSAP=\"1\">\n"
+               "<EssentialProperty schemeIdUri=\"http://dashif.org/guidelines/trickmode\" "
+               "value=\"1\"/>\n"
+               "<SegmentTemplate timescale=\"25\" startNumber=\"0\" initialization=\"init.mp4\" "
+               "media=\"$Number$.m4s\">\n"
+               "<SegmentTimeline>\n<S t=\"0\" d=\"25\" r=\"8\"/>\n<S d=\"13\"/>\n"
+               "</SegmentTimeline>\n</SegmentTemplate>\n"
+               "<Representation id=\"trick\" bandwidth=\"%ld\" codecs=\"%s\" width=\"640\" "
+               "height=\"360\" sar=\"1:1\" frameRate=\"1/1\">\n%s\n</Representation>\n"
+               "</AdaptationSet>\n",
+               (long)trick->bandwidth, trick->codecs, base(&p, "trick"));
+    buf_printf(&want,
+               "<AdaptationSet contentType=\"image\" mimeType=\"image/jpeg\">\n"
+               "<SegmentTemplate timescale=\"25\" duration=\"300\" startNumber=\"0\" "
+               "media=\"$Number$.jpg\"/>\n"
+               "<Representation id=\"storyboard\" bandwidth=\"%ld\" width=\"1024\" "
+               "height=\"432\">\n"
+               "<EssentialProperty schemeIdUri=\"http://dashif.org/guidelines/thumbnail_tile\" "
+               "value=\"4x3\"/>\n%s\n</Representation>\n</AdaptationSet>\n" TAIL,
+               (long)board->bandwidth, base(&p, "storyboard"));
     buf_append(&want, "", 1);
     assert_string_equal(got, (char *)want.data);
     free(got);

@@ -98,6 +98,11 @@ static void make_job(struct job *j, enum job_kind kind)
     j->part_frames[1] = 2;
     j->parts_at_once = 2;
     j->last_ticks = 37;
+    j->s = (struct sheet_settings){ 256, 144, 4, 3, 5, 9216 };
+    static const struct job_run runs[] = { { 1, 2 }, { 2, 1 } };
+    j->run_count = countof(runs);
+    j->runs = xcalloc(countof(runs), sizeof *runs);
+    memcpy(j->runs, runs, sizeof runs);
 }
 
 // Packs j and unpacks it from memory of exactly that size.
@@ -195,6 +200,14 @@ static void test_round_trip(void **state)
             }
             if (kind == JOB_VIDEO || kind == JOB_AUDIO)
                 assert_int_equal(k.first * 1000 + k.sequence, 200017);
+            if (kind == JOB_SHEET) {
+                assert_int_equal(k.first, j.first);
+                assert_memory_equal(&j.s, &k.s, sizeof j.s);
+                assert_int_equal(k.bits, j.bits);
+                assert_int_equal(k.run_count, j.run_count);
+                assert_memory_equal(k.runs, j.runs, (size_t)j.run_count * sizeof *j.runs);
+                assert_memory_equal(k.picks, j.picks, (size_t)j.pick_count * sizeof *j.picks);
+            }
             if (kind == JOB_AUDIO)
                 assert_int_equal(k.frames * 10000000 + k.end + k.bits, 1882740000);
             job_finish(&j);
@@ -280,7 +293,29 @@ static void remove_video(struct media *m)
     X(audio_frames_beyond, JOB_AUDIO, j->frames = JOB_FRAMES_MAX + 1) \
     X(audio_end, JOB_AUDIO, j->end = -1) \
     X(audio_bits, JOB_AUDIO, j->bits = -1) \
-    X(audio_first, JOB_AUDIO, j->first = INT64_MAX)
+    X(audio_first, JOB_AUDIO, j->first = INT64_MAX) \
+    X(tile_odd, JOB_SHEET, j->s.width = 255) \
+    X(tile_none, JOB_SHEET, j->s.height = 0) \
+    X(no_columns, JOB_SHEET, j->s.columns = 0) \
+    X(no_rows, JOB_SHEET, j->s.rows = 0) \
+    X(many_tiles, JOB_SHEET, j->s.columns = j->s.rows = 9) \
+    X(wide_sheet, JOB_SHEET, j->s.width = 8192) \
+    X(high_sheet, JOB_SHEET, j->s.height = 8192) \
+    X(sheet_quality, JOB_SHEET, j->s.quality = 1) \
+    X(sheet_coarse, JOB_SHEET, j->s.quality = 32) \
+    X(tile_bytes, JOB_SHEET, j->s.tile_bytes = 0) \
+    X(more_tiles_than_places, JOB_SHEET, j->s.columns = 5; j->s.rows = 1) \
+    X(sheet_no_video, JOB_SHEET, remove_video(j->media)) \
+    X(sheet_first, JOB_SHEET, j->first = -1) \
+    X(sheet_bits, JOB_SHEET, j->bits = -1) \
+    X(no_runs, JOB_SHEET, j->run_count = 0) \
+    X(run_missing, JOB_SHEET, j->run_count = 1) \
+    X(run_of_no_samples, JOB_SHEET, j->runs[0].samples = 0; j->runs[1].samples = 3) \
+    X(run_of_no_picks, JOB_SHEET, j->runs[0].picks = 0; j->runs[1].picks = 3) \
+    X(run_of_many_samples, JOB_SHEET, j->runs[1].samples = 3) \
+    X(run_of_many_picks, JOB_SHEET, j->runs[1].picks = 2) \
+    X(run_of_few_samples, JOB_SHEET, j->runs[1].samples = 1) \
+    X(run_of_few_picks, JOB_SHEET, j->runs[0].picks = 1)
 // clang-format on
 
 #define X(name, kind, what)                                                                        \

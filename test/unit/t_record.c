@@ -65,6 +65,7 @@ static void assert_same_settings(const struct rendition *a, const struct renditi
     assert_int_equal(a->kind, b->kind);
     assert_int_equal(a->v.maxrate, b->v.maxrate);
     assert_int_equal(a->every, b->every);
+    assert_memory_equal(&a->s, &b->s, sizeof a->s);
     assert_int_equal(a->v.level, b->v.level);
     assert_string_equal(a->v.preset, b->v.preset);
     assert_int_equal(a->a.sample_rate, b->a.sample_rate);
@@ -187,7 +188,8 @@ static void any_byte(void **state)
     struct plan p, out;
     struct media *m = asset(&p, 30, 600);
     int taken = 0;
-    const char *const names[] = { p.renditions[0].name, "audio-0", "trick", "subs-de" };
+    const char *const names[] = { p.renditions[0].name, "audio-0", "trick",
+                                  "storyboard",         "poster",  "subs-de" };
     for (size_t k = 0; k < countof(names); k++) {
         struct buf b = packed(&p, plan_find(&p, names[k]));
         for (size_t i = 0; i < b.len; i++) {
@@ -229,15 +231,19 @@ static void refuse(const struct plan *p, const struct rendition *r)
     buf_finish(&b);
 }
 
+static struct rendition *named(struct plan *p, const char *name)
+{
+    return &p->renditions[plan_find(p, name) - p->renditions];
+}
+
 static void numbers_out_of_range(void **state)
 {
     (void)state;
     static struct plan p; // its address is in the tables
     struct media *m = asset(&p, 30, 600);
-    struct rendition *const v = &p.renditions[0], *const a = &p.renditions[p.count - 4];
-    struct rendition *const trick = &p.renditions[p.count - 3];
-    assert_true(v->kind == RENDITION_VIDEO && a->kind == RENDITION_AUDIO);
-    assert_int_equal(trick->kind, RENDITION_TRICK);
+    struct rendition *const v = &p.renditions[0], *const a = named(&p, "audio-0");
+    struct rendition *const trick = named(&p, "trick"), *const board = named(&p, "storyboard");
+    assert_int_equal(v->kind, RENDITION_VIDEO);
     const struct {
         int64_t *field;
         int64_t value;
@@ -276,6 +282,10 @@ static void numbers_out_of_range(void **state)
         { &a->a.sample_rate, 44000, a },
         { &a->a.channels, 3, a },
         { &a->a.quality, 0, a },
+        { &board->s.width, 3, board },
+        { &board->s.rows, 0, board },
+        { &board->s.columns, 65, board },
+        { &board->s.quality, 32, board },
     };
     for (size_t i = 0; i < countof(narrow); i++) {
         const int was = *narrow[i].field;
@@ -283,6 +293,8 @@ static void numbers_out_of_range(void **state)
         refuse(&p, narrow[i].of);
         *narrow[i].field = was;
     }
+    board->every = 0;
+    refuse(&p, board);
     // A step of none, of another length than its encoder is told, and too long for its ticks.
     static const int64_t steps[] = { 0, -1, 24, JOB_FRAMES_MAX };
     for (size_t i = 0; i < countof(steps); i++) {

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "base/base.h"
+#include "base/bytes.h"
 #include "codec/fmp4.h"
 #include "codec/hls.h"
 #include "codec/plan.h"
@@ -105,6 +106,43 @@ static void segments_are_what_was_ordered(void **state)
     }
 }
 
+// Headers of a JPEG of that size, and no more of it than is looked at.
+static struct buf jpeg(int width, int height)
+{
+    struct buf b;
+    buf_init(&b, MIB);
+    buf_append(&b, "\xff\xd8\xff\xc0\x00\x08\x08", 7);
+    put_be16(&b, (uint16_t)height);
+    put_be16(&b, (uint16_t)width);
+    buf_append(&b, "\x03\xff\xda\x00\x03\x00scan\xff\xd9", 12);
+    return b;
+}
+
+static void sheets_are_what_was_ordered(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *rendition;
+        int width, height;
+        bool right;
+    } cases[] = {
+        { "storyboard", 1024, 432, true },  { "storyboard", 1024, 576, false },
+        { "storyboard", 432, 1024, false }, { "poster", 1280, 720, true },
+        { "poster", 1280, 718, false },
+    };
+    for (size_t i = 0; i < countof(cases); i++) {
+        const struct rendition *const r = plan_find(&plan, cases[i].rendition);
+        struct buf b = jpeg(cases[i].width, cases[i].height);
+        assert_int_equal(verify_segment(&plan, r, 0, b.data, b.len), cases[i].right);
+        assert_false(verify_segment(&plan, r, 0, b.data, b.len - 1));
+        assert_false(verify_segment(&plan, plan_find(&plan, "360p"), 0, b.data, b.len));
+        buf_finish(&b);
+    }
+    struct buf b = segment(plan_find(&plan, "360p"), 0, 100, true);
+    assert_false(verify_segment(&plan, plan_find(&plan, "storyboard"), 0, b.data, b.len));
+    buf_finish(&b);
+}
+
 // Of sound, whose segments differ in length, each has its own bound.
 static void bandwidth_counts_by_the_playlist(void **state)
 {
@@ -137,6 +175,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(segments_are_what_was_ordered),
         cmocka_unit_test(subtitles_are_webvtt),
+        cmocka_unit_test(sheets_are_what_was_ordered),
         cmocka_unit_test(bandwidth_counts_by_the_playlist),
         cmocka_unit_test(an_index_is_of_its_source),
     };
