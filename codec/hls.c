@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/base.h"
+#include "codec/ts_plan.h"
 
 #define AUDIO_GROUP "audio"
 #define TEXT_GROUP "subs"
@@ -208,21 +209,80 @@ static int hls_sheets(struct buf *out, const struct plan *p, const struct rendit
     return buf_puts(out, "#EXT-X-ENDLIST\n");
 }
 
+// end: of a segment's name.
+static int put_segments(struct buf *out, const struct plan *p, const struct rendition *r,
+                        const char *end)
+{
+    const int count = plan_segments(p, r);
+    for (int k = 0; k < count && !out->failed; k++) {
+        put_extinf(out, hls_segment_us(p, r, k));
+        buf_printf(out, "%d%s\n", k, end);
+    }
+    return buf_puts(out, "#EXT-X-ENDLIST\n");
+}
+
+static void put_head(struct buf *out, const struct plan *p, int version)
+{
+    buf_printf(out,
+               "#EXTM3U\n#EXT-X-VERSION:%d\n#EXT-X-TARGETDURATION:%d\n"
+               "#EXT-X-MEDIA-SEQUENCE:0\n#EXT-X-PLAYLIST-TYPE:VOD\n#EXT-X-INDEPENDENT-SEGMENTS\n",
+               version, p->target_duration);
+}
+
 int hls_media(struct buf *out, const struct plan *p, const struct rendition *r)
 {
     if (plan_is_sheets(r))
         return hls_sheets(out, p, r);
-    const bool text = r->kind == RENDITION_TEXT;
+    put_head(out, p, 7);
+    if (r->kind == RENDITION_TRICK)
+        buf_puts(out, "#EXT-X-I-FRAMES-ONLY\n");
+    if (r->kind == RENDITION_TEXT)
+        return put_segments(out, p, r, ".vtt");
+    buf_puts(out, "#EXT-X-MAP:URI=\"init.mp4\"\n");
+    return put_segments(out, p, r, ".m4s");
+}
+
+// ---- MPEG-TS
+
+static void put_muxed(struct buf *out, const struct plan *p, const struct ts_rendition *t)
+{
+    const struct rendition *const video = plan_find(p, t->video.name);
+    const struct rendition *const audio = plan_find(p, t->audio.name);
     buf_printf(out,
-               "#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-TARGETDURATION:%d\n"
-               "#EXT-X-MEDIA-SEQUENCE:0\n#EXT-X-PLAYLIST-TYPE:VOD\n#EXT-X-INDEPENDENT-SEGMENTS\n"
-               "%s%s",
-               p->target_duration, r->kind == RENDITION_TRICK ? "#EXT-X-I-FRAMES-ONLY\n" : "",
-               text ? "" : "#EXT-X-MAP:URI=\"init.mp4\"\n");
-    const int count = plan_segments(p, r);
-    for (int k = 0; k < count && !out->failed; k++) {
-        put_extinf(out, hls_segment_us(p, r, k));
-        buf_printf(out, "%d.%s\n", k, text ? "vtt" : "m4s");
-    }
-    return buf_puts(out, "#EXT-X-ENDLIST\n");
+               "#EXT-X-STREAM-INF:BANDWIDTH=%" PRId64 ",AVERAGE-BANDWIDTH=%" PRId64
+               ",CODECS=\"%s%s%s\"",
+               ts_bandwidth(p, video, audio), ts_average(p, video, audio),
+               video ? video->codecs : "", video && audio ? "," : "", audio ? audio->codecs : "");
+    if (video)
+        buf_printf(out, ",RESOLUTION=%dx%d,FRAME-RATE=%.3f,CLOSED-CAPTIONS=NONE", video->v.width,
+                   video->v.height, rat_double(video->v.fps));
+    char hex[KEY_HEX];
+    buf_printf(out, "\n%s/%s/index.m3u8\n", key_hex(&t->recipe, hex), ts_lead(t)->name);
+}
+
+// The variant to start with: as in the other master playlist, or the first.
+static int start_muxed(const struct plan *p, const struct ts_rendition *list, int count)
+{
+    const struct rendition *const audio = find(p, RENDITION_AUDIO);
+    const int start = start_variant(p, audio ? audio->bandwidth : 0);
+    for (int i = 0; i < count && start >= 0; i++)
+        if (strcmp(list[i].video.name, p->renditions[start].name) == 0)
+            return i;
+    return 0;
+}
+
+int hls_master_ts(struct buf *out, const struct plan *p)
+{
+    struct ts_rendition list[PLAN_RENDITIONS];
+    const int count = ts_plan(p, list), start = start_muxed(p, list, count);
+    buf_puts(out, "#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-INDEPENDENT-SEGMENTS\n");
+    for (int i = 0; i < count; i++)
+        put_muxed(out, p, &list[i == 0 ? start : i <= start ? i - 1 : i]);
+    return buf_error(out);
+}
+
+int hls_media_ts(struct buf *out, const struct plan *p, const struct rendition *r)
+{
+    put_head(out, p, 3);
+    return put_segments(out, p, r, ".ts");
 }

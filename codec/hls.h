@@ -14,6 +14,11 @@ int hls_master(struct buf *out, const struct plan *p);
 // index.m3u8 of one rendition: URIs are "init.mp4" and "{n}.m4s", of text "{n}.vtt".
 int hls_media(struct buf *out, const struct plan *p, const struct rendition *r);
 
+// master-ts.m3u8 and the index.m3u8 below it, whose segments are "{n}.ts": those of the
+// rendition r that an MPEG-TS one takes its table from.
+int hls_master_ts(struct buf *out, const struct plan *p);
+int hls_media_ts(struct buf *out, const struct plan *p, const struct rendition *r);
+
 // How long segment k of r is by its EXTINF, in microseconds.
 int64_t hls_segment_us(const struct plan *p, const struct rendition *r, int k);
 

@@ -122,6 +122,7 @@ static int segment_number(const char *leaf, enum route_format *format)
         [FORMAT_M4S] = ".m4s",
         [FORMAT_VTT] = ".vtt",
         [FORMAT_JPG] = ".jpg",
+        [FORMAT_TS] = ".ts",
     };
     int n = 0;
     const char *p = leaf;
@@ -141,17 +142,20 @@ static bool match_leaf(struct route *r, const char *leaf)
     static const struct {
         const char *leaf;
         enum route_kind kind;
+        enum route_format format;
     } leaves[] = {
-        { "play", ROUTE_PLAY },
-        { "master.m3u8", ROUTE_MASTER },
-        { "manifest.mpd", ROUTE_MANIFEST },
-        { "storyboard.vtt", ROUTE_STORYBOARD },
-        { "index.m3u8", ROUTE_PLAYLIST },
-        { "init.mp4", ROUTE_INIT },
+        { "play", ROUTE_PLAY, FORMAT_M4S },
+        { "master.m3u8", ROUTE_MASTER, FORMAT_M4S },
+        { "master-ts.m3u8", ROUTE_MASTER, FORMAT_TS },
+        { "manifest.mpd", ROUTE_MANIFEST, FORMAT_M4S },
+        { "storyboard.vtt", ROUTE_STORYBOARD, FORMAT_M4S },
+        { "index.m3u8", ROUTE_PLAYLIST, FORMAT_M4S },
+        { "init.mp4", ROUTE_INIT, FORMAT_M4S },
     };
     for (size_t i = 0; i < countof(leaves); i++)
         if (strcmp(leaf, leaves[i].leaf) == 0) {
             r->kind = leaves[i].kind;
+            r->format = leaves[i].format;
             return true;
         }
     r->kind = ROUTE_SEGMENT;
@@ -248,6 +252,8 @@ const char *route_content_type(const struct route *r)
             return "text/vtt; charset=utf-8";
         if (r->format == FORMAT_JPG)
             return "image/jpeg";
+        if (r->format == FORMAT_TS)
+            return "video/mp2t";
         return strncmp(r->rendition, "audio", 5) == 0 ? "audio/mp4" : "video/mp4";
     }
     return "application/octet-stream";

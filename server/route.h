@@ -18,7 +18,7 @@ enum route_kind {
     ROUTE_ROOT,       // /
     ROUTE_STATIC,     // /-/{file}: our own script and style; file in rendition
     ROUTE_PLAY,       // /{asset}/play
-    ROUTE_MASTER,     // /{asset}/master.m3u8
+    ROUTE_MASTER,     // /{asset}/master.m3u8, /{asset}/master-ts.m3u8
     ROUTE_MANIFEST,   // /{asset}/manifest.mpd
     ROUTE_PLAYLIST,   // /{asset}/{recipe}/{rendition}/index.m3u8
     ROUTE_INIT,       // /{asset}/{recipe}/{rendition}/init.mp4
@@ -26,11 +26,12 @@ enum route_kind {
     ROUTE_STORYBOARD, // /{asset}/storyboard.vtt
 };
 
-// What a segment is asked for in.
+// What a segment is asked for in, or the playlists of such.
 enum route_format {
     FORMAT_M4S, // a fragmented MP4
     FORMAT_VTT, // WebVTT
     FORMAT_JPG, // a sheet of pictures
+    FORMAT_TS,  // an MPEG transport stream, video and audio in one
     FORMAT_COUNT,
 };
 
@@ -40,7 +41,7 @@ struct route {
     struct key recipe;           // 32 lower-case hex digits in the URL
     char rendition[ROUTE_RENDITION_MAX];
     int n;                    // decimal without sign or leading zeros, < ROUTE_SEGMENT_MAX
-    enum route_format format; // of a segment
+    enum route_format format; // of a segment or a master playlist
 };
 
 // path is the request target up to '?', still percent-encoded.  It is decoded

@@ -13,6 +13,7 @@
 #include "base/base.h"
 #include "base/err.h"
 #include "codec/hls.h"
+#include "codec/ts_plan.h"
 #include "test/unit/media_tools.h"
 #include "test/unit/plan_tools.h"
 
@@ -335,6 +336,70 @@ static void sums(void **state)
     }
 }
 
+// ---- MPEG-TS
+
+static void put_muxed(struct buf *out, const struct plan *p, const struct ts_rendition *t,
+                      const char *rest)
+{
+    const struct rendition *const v = plan_find(p, t->video.name), *a = plan_find(p, t->audio.name);
+    char hex[KEY_HEX];
+    buf_printf(out,
+               "#EXT-X-STREAM-INF:BANDWIDTH=%ld,AVERAGE-BANDWIDTH=%ld,CODECS=\"%s%s%s\"%s\n"
+               "%s/%s/index.m3u8\n",
+               (long)ts_bandwidth(p, v, a), (long)ts_average(p, v, a), v ? v->codecs : "",
+               v && a ? "," : "", a ? a->codecs : "", rest, key_hex(&t->recipe, hex),
+               ts_lead(t)->name);
+}
+
+static void master_of_ts(void **state)
+{
+    (void)state;
+    static const struct {
+        int groups, packets, order[3], count;
+    } cases[] = { { 20, 400, { 1, 0, 2 }, 3 }, { 20, 0, { 1, 0, 2 }, 3 }, { 0, 400, { 0 }, 1 } };
+    static const char *const sizes[] = { "1280x720", "854x480", "426x240" };
+    for (size_t i = 0; i < countof(cases); i++) {
+        struct plan p;
+        struct ts_rendition t[PLAN_RENDITIONS];
+        struct media *m = asset(&p, cases[i].groups, cases[i].packets, 9000000);
+        assert_int_equal(ts_plan(&p, t), cases[i].count);
+        struct buf b, want;
+        buf_init(&b, MIB);
+        buf_init(&want, MIB);
+        buf_puts(&want, "#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-INDEPENDENT-SEGMENTS\n");
+        for (int k = 0; k < cases[i].count; k++) {
+            char rest[100] = "";
+            if (cases[i].groups)
+                snprintf(rest, sizeof rest, ",RESOLUTION=%s,FRAME-RATE=25.000,CLOSED-CAPTIONS=NONE",
+                         sizes[cases[i].order[k]]);
+            put_muxed(&want, &p, &t[cases[i].order[k]], rest);
+        }
+        assert_int_equal(hls_master_ts(&b, &p), 0);
+        assert_string_equal(text_of(&b), text_of(&want));
+        buf_finish(&b);
+        buf_finish(&want);
+        media_destroy(m);
+    }
+}
+
+// The same times as of the fMP4 rendition, but other files.
+static void playlist_of_ts(void **state)
+{
+    (void)state;
+    struct plan p;
+    struct media *m = asset(&p, 20, 400, 9000000);
+    struct buf b;
+    buf_init(&b, MIB);
+    assert_int_equal(hls_media_ts(&b, &p, plan_find(&p, "720p")), 0);
+    assert_string_equal(text_of(&b),
+                        "#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:4\n"
+                        "#EXT-X-MEDIA-SEQUENCE:0\n#EXT-X-PLAYLIST-TYPE:VOD\n"
+                        "#EXT-X-INDEPENDENT-SEGMENTS\n#EXTINF:4.000000,\n0.ts\n"
+                        "#EXTINF:4.000000,\n1.ts\n#EXTINF:1.520000,\n2.ts\n#EXT-X-ENDLIST\n");
+    buf_finish(&b);
+    media_destroy(m);
+}
+
 static void too_small_a_buffer(void **state)
 {
     (void)state;
@@ -364,6 +429,8 @@ int main(void)
         cmocka_unit_test(playlists),
         cmocka_unit_test(sheets),
         cmocka_unit_test(sums),
+        cmocka_unit_test(master_of_ts),
+        cmocka_unit_test(playlist_of_ts),
         cmocka_unit_test(too_small_a_buffer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

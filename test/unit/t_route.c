@@ -71,6 +71,27 @@ static void parses(void **state)
     }
 }
 
+static void formats(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *path;
+        int kind;
+        enum route_format format;
+    } rows[] = {
+        { "/a/master.m3u8", ROUTE_MASTER, FORMAT_M4S },
+        { "/a/master-ts.m3u8", ROUTE_MASTER, FORMAT_TS },
+        { "/a/" R "/720p/7.m4s", ROUTE_SEGMENT, FORMAT_M4S },
+        { "/a/" R "/720p/7.ts", ROUTE_SEGMENT, FORMAT_TS },
+    };
+    for (size_t i = 0; i < countof(rows); i++) {
+        struct route r;
+        assert_int_equal(route_parse(&r, rows[i].path), 0);
+        assert_int_equal(r.kind, rows[i].kind);
+        assert_int_equal(r.format, rows[i].format);
+    }
+}
+
 static const char *const malformed[] = {
     "",
     "*",
@@ -199,7 +220,10 @@ static const char *const unknown[] = {
     "/a/" R "/720p",
     "/a/" R "/720p/",
     "/a/" R "/720p/x.m4s",
-    "/a/" R "/720p/0.ts",
+    "/a/" R "/720p/0.mts",
+    "/a/" R "/720p/00.ts",
+    "/a/" R "/720p/.ts",
+    "/a/" R "/720p/0.TS",
     "/a/" R "/720p/-1.m4s",
     "/a/" R "/720p/+1.m4s",
     "/a/" R "/720p/00.m4s",
@@ -295,6 +319,9 @@ static void kinds(void **state)
         { "/a/" R "/subs-en/5.vtt", "text/vtt; charset=utf-8", false, true },
         { "/a/" R "/audio-1/init.mp4", "audio/mp4", false, true },
         { "/a/" R "/audio-1/5.m4s", "audio/mp4", false, true },
+        { "/a/" R "/720p/5.ts", "video/mp2t", false, true },
+        { "/a/" R "/audio-1/5.ts", "video/mp2t", false, true },
+        { "/a/master-ts.m3u8", "application/vnd.apple.mpegurl", true, false },
     };
     for (size_t i = 0; i < countof(rows); i++) {
         struct route r;
@@ -308,8 +335,8 @@ static void kinds(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(parses),     cmocka_unit_test(refuses), cmocka_unit_test(long_paths),
-        cmocka_unit_test(every_byte), cmocka_unit_test(kinds),
+        cmocka_unit_test(parses),     cmocka_unit_test(formats),    cmocka_unit_test(refuses),
+        cmocka_unit_test(long_paths), cmocka_unit_test(every_byte), cmocka_unit_test(kinds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
