@@ -451,8 +451,10 @@ static int mux(struct buf *out, int k, struct stream streams[2])
     struct muxer m = { .out = out, .clock = v->track.timescale ? v : a };
     buf_init(&m.pes, out->max);
     int rc = 0;
-    put_tables(out, k, streams, 2, m.clock);
-    for (struct stream *s; rc == 0 && (s = turn(v, a));)
+    struct stream *s = turn(v, a);
+    if (s)
+        put_tables(out, k, streams, 2, m.clock);
+    for (; rc == 0 && s; s = turn(v, a))
         rc = put_next(&m, s);
     buf_finish(&m.pes);
     return rc < 0 ? rc : buf_error(out);

@@ -37,10 +37,12 @@
 #include "codec/hls.h"
 #include "codec/jpeg.h"
 #include "codec/stills.h"
+#include "codec/ts.h"
 #include "server/assets.h"
 #include "server/deadlines.h"
 #include "server/edge.h"
 #include "server/gzip.h"
+#include "server/muxing.h"
 #include "server/page.h"
 #include "server/records.h"
 #include "server/sched.h"
@@ -56,7 +58,7 @@ enum step_end {
     STEP_DONE, // end() was called; it is gone
 };
 
-enum parked { PARKED_NOT, PARKED_QUEUE, PARKED_INDEX, PARKED_WORK };
+enum parked { PARKED_NOT, PARKED_QUEUE, PARKED_OBJECT, PARKED_WORK };
 
 struct making;
 
@@ -99,13 +101,17 @@ struct making {
     const struct plan *plan;           // asset's, or old
     struct plan *old;                  // of a recipe that the settings would not make any more
     const struct rendition *rendition; // in plan
+    struct ts_rendition ts;            // of MPEG-TS: rendition is its lead
+    int64_t ts_bandwidth;              // that it promises, if the present settings made it
+    struct ingredients *ingredients;
     int back;
     int64_t locate_us; // spent on finding the source
     int64_t marks[4];
 
     pthread_mutex_t lock;
-    enum parked parked;  // protected by lock
-    struct tasks *queue; // where it is parked, or was; likewise
+    enum parked parked;       // protected by lock
+    struct tasks *queue;      // where it is parked, or was; likewise
+    struct object *waits_for; // where it is parked, or was; likewise
     struct object_waiter waiter;
 };
 
@@ -208,6 +214,7 @@ static void end(struct making *m, int code, const char *detail)
     }
     if (m->index)
         store_close(e->store, &m->index);
+    ingredients_close(e, &m->ingredients);
     asset_unref(e->assets, &m->asset);
     source_close(&m->source);
     job_finish(&m->job);
@@ -258,6 +265,8 @@ static bool acceptable(const struct making *m, const struct buf *body)
         return cues_check(body->data, body->len);
     if (m->route.kind == ROUTE_SEGMENT && m->route.format == FORMAT_JPG)
         return jpeg_check(body->data, body->len, &width, &height) == 0;
+    if (m->route.kind == ROUTE_SEGMENT && m->route.format == FORMAT_TS)
+        return ts_check(body->data, body->len, m->route.n);
     if (m->route.kind == ROUTE_SEGMENT)
         return fmp4_check(body->data, body->len, &summary) == 0;
     return body->len > 0;
@@ -347,14 +356,14 @@ static struct key index_key(const struct key *version)
 
 static void start_probe(const struct making *parent, struct object *o);
 
-// Parks until the index changes; false when it has changed already.
-static bool park_on_index(struct making *m)
+// Parks until o changes; false when it has more bytes already, or has ended.
+static bool park_on(struct making *m, struct object *o, size_t have)
 {
     lock(&m->lock);
-    const bool parked =
-        !cancel_is_set(&m->cancel) && object_wait(m->index, &m->waiter, object_size(m->index));
+    m->waits_for = o;
+    const bool parked = !cancel_is_set(&m->cancel) && object_wait(o, &m->waiter, have);
     if (parked)
-        m->parked = PARKED_INDEX;
+        m->parked = PARKED_OBJECT;
     unlock(&m->lock);
     return parked;
 }
@@ -394,7 +403,7 @@ static enum step_end step_index(struct making *m)
     while (object_state(m->index) == OBJECT_MAKING) {
         if (cancel_is_set(&m->cancel))
             return done(m, -E_CANCELLED, NULL);
-        if (park_on_index(m))
+        if (park_on(m, m->index, object_size(m->index)))
             return STEP_PARK;
     }
     if (object_state(m->index) == OBJECT_FAILED) {
@@ -409,7 +418,7 @@ static enum step_end step_index(struct making *m)
     return err < 0 ? done(m, err, "the index cannot be used") : STEP_NEXT;
 }
 
-static void index_changed(struct object_waiter *w)
+static void object_changed(struct object_waiter *w)
 {
     struct making *const m = container_of(w, struct making, waiter);
     enqueue(m);
@@ -436,6 +445,12 @@ static enum step_end finish_text(struct making *m, struct buf *text)
     return STEP_DONE;
 }
 
+static void print_master_ts(struct making *m, struct buf *text)
+{
+    records_keep_ts(m->edge, &m->asset->plan);
+    hls_master_ts(text, &m->asset->plan);
+}
+
 static enum step_end print_playlist(struct making *m)
 {
     struct buf text;
@@ -443,15 +458,20 @@ static enum step_end print_playlist(struct making *m)
     if (m->route.kind == ROUTE_STORYBOARD && !storyboard)
         return done(m, -E_NOT_FOUND, "the asset has no pictures");
     buf_init(&text, (size_t)m->edge->conf->cache_object);
+    const bool ts = m->route.format == FORMAT_TS || ts_lead(&m->ts)->name[0];
     if (route_is_entry(&m->route))
         records_keep(m->edge, &m->asset->plan, m->route.asset,
                      source_version(m->source)->validator);
-    if (m->route.kind == ROUTE_MASTER)
+    if (m->route.kind == ROUTE_MASTER && ts)
+        print_master_ts(m, &text);
+    else if (m->route.kind == ROUTE_MASTER)
         hls_master(&text, &m->asset->plan);
     else if (m->route.kind == ROUTE_MANIFEST)
         dash_manifest(&text, &m->asset->plan);
     else if (m->route.kind == ROUTE_STORYBOARD)
         stills_webvtt(&text, &m->asset->plan, storyboard);
+    else if (ts)
+        hls_media_ts(&text, m->plan, m->rendition);
     else
         hls_media(&text, m->plan, m->rendition);
     return finish_text(m, &text);
@@ -481,13 +501,15 @@ static bool work_is_right(const struct making *m)
                : n > 0;
 }
 
-static void check_bandwidth(const struct making *m)
+// Of what its playlist promises.
+static void check_bandwidth(const struct making *m, int64_t bandwidth)
 {
-    if (verify_bandwidth(m->plan, m->rendition, m->route.n, object_size(m->object)))
+    const int64_t us = hls_segment_us(m->plan, m->rendition, m->route.n);
+    if (verify_bandwidth(bandwidth, us, object_size(m->object)))
         return;
     stat_add(STAT_bandwidth_exceeded_total, 1);
     log_warn("plan", "%s %s segment %d: above its BANDWIDTH of %" PRId64, m->route.asset,
-             m->rendition->name, m->route.n, m->rendition->bandwidth);
+             m->rendition->name, m->route.n, bandwidth);
 }
 
 static void count_work(const struct making *m)
@@ -554,7 +576,7 @@ static void work_done(struct work *w, int code, const char *detail)
     tell_times(w); // for those who waited for the whole
     count_work(m);
     if (m->route.kind == ROUTE_SEGMENT && !m->probe)
-        check_bandwidth(m);
+        check_bandwidth(m, m->rendition->bandwidth);
     end_made(m);
 }
 
@@ -653,43 +675,169 @@ static enum step_end order_media(struct making *m)
     return STEP_DONE;
 }
 
-// Whether that rendition has what the URL's last part asks for.
+// ---- MPEG-TS
+
+static enum step_end order_muxing(struct making *m)
+{
+    if (m->route.n >= plan_segments(m->plan, m->rendition))
+        return done(m, -E_NOT_FOUND, NULL);
+    if (m->want == WANT_CHECK) {
+        end_checked(m);
+        return STEP_DONE;
+    }
+    const int err = object_expect(m->object, expected(m));
+    if (err < 0)
+        return done(m, err, NULL);
+    m->ingredients = muxing_open(m->edge, &m->route, &m->ts, m->client);
+    // From here on it waits for nothing that has no deadline of its own.
+    if (deadlines_remove(m->edge->deadlines, &m->deadline))
+        making_unref(m);
+    return STEP_NEXT;
+}
+
+// Tells the readers, before the first bytes, how long the last ingredient took.
+static void tell_ingredients(struct making *m)
+{
+    const struct ingredients *const i = m->ingredients;
+    if (i->made)
+        object_marks(i->list[i->count - 1], m->marks);
+    m->marks[MARK_ORIGIN_US] += i->made ? m->locate_us : 0;
+    mark(m, FROM_MAKE);
+}
+
+// Puts out what can be muxed by now.
+static int mux_more(struct making *m)
+{
+    struct buf body;
+    buf_init(&body, (size_t)m->edge->conf->cache_object);
+    const size_t had = object_size(m->object);
+    int err = muxing_write(m->ingredients, &m->ts, m->route.n, &body);
+    if (err == 0 && body.len > had) {
+        if (had == 0)
+            tell_ingredients(m);
+        err = object_append(m->object, body.data + had, body.len - had);
+    }
+    buf_finish(&body);
+    return err == -E_CORRUPT ? -E_INTERNAL : err;
+}
+
+static enum step_end end_muxed(struct making *m)
+{
+    size_t n;
+    const uint8_t *const bytes = object_made(m->object, &n);
+    if (!ts_check(bytes, n, m->route.n))
+        return done(m, -E_INTERNAL, "what was muxed is no MPEG-TS");
+    stat_add(STAT_muxes_total, 1);
+    if (m->ts_bandwidth > 0)
+        check_bandwidth(m, m->ts_bandwidth);
+    end_made(m);
+    return STEP_DONE;
+}
+
+static enum step_end ingredient_failed(struct making *m, const struct object *o)
+{
+    object_marks(o, m->marks);
+    m->marks[MARK_ORIGIN_US] += m->locate_us;
+    return done(m, -object_error(o), object_error_detail(o));
+}
+
+// All but the last ingredient must be whole; that one is muxed as it comes.
+static enum step_end step_mux(struct making *m)
+{
+    const struct ingredients *const i = m->ingredients;
+    for (;;) {
+        const int next = ingredients_next(i);
+        struct object *const o = next < i->count ? i->list[next] : NULL;
+        if (o && object_state(o) == OBJECT_FAILED)
+            return ingredient_failed(m, o);
+        const size_t have = o ? object_size(o) : 0;
+        const int err = next >= i->count - 1 ? mux_more(m) : 0;
+        if (err < 0)
+            return done(m, err, "what it is made of cannot be muxed");
+        if (!o)
+            return end_muxed(m);
+        if (cancel_is_set(&m->cancel))
+            return done(m, -E_CANCELLED, NULL);
+        if (park_on(m, o, have))
+            return STEP_PARK;
+    }
+}
+
+// ---- what a URL names
+
+// Whether that rendition has what the URL's last part asks for, or it is muxed from that.
 static bool has(const struct rendition *r, const struct route *route)
 {
     const enum route_format format = r->kind == RENDITION_TEXT ? FORMAT_VTT
                                      : plan_is_sheets(r)       ? FORMAT_JPG
                                                                : FORMAT_M4S;
     if (route->kind == ROUTE_SEGMENT)
-        return route->format == format;
+        return format == (route->format == FORMAT_TS ? FORMAT_M4S : route->format);
     return route->kind == ROUTE_INIT ? format == FORMAT_M4S : r->kind != RENDITION_POSTER;
 }
 
-// The rendition that the URL names: its recipe has to be right too.
-static const struct rendition *named(const struct making *m, const struct plan *p)
+// The rendition of that name: its recipe has to be right too.
+static const struct rendition *named(const struct making *m, const struct plan *p,
+                                     const struct key *recipe)
 {
     const struct rendition *const r = plan_find(p, m->route.rendition);
-    return r && key_equal(&r->recipe, &m->route.recipe) && has(r, &m->route) ? r : NULL;
+    return r && key_equal(&r->recipe, recipe) && has(r, &m->route) ? r : NULL;
 }
 
 // Sets plan and rendition, by the present settings or by the recipe's record.
-static bool resolve(struct making *m)
+static bool resolve(struct making *m, const struct key *recipe)
 {
     m->plan = &m->asset->plan;
-    m->rendition = named(m, m->plan);
+    m->rendition = named(m, m->plan, recipe);
     if (m->rendition)
         return true;
-    m->plan = m->old = xcalloc(1, sizeof *m->old);
-    if (records_find(m->edge, &m->route.recipe, m->route.asset,
-                     source_version(m->source)->validator, m->asset->media, m->old) < 0)
+    if (!m->old)
+        m->old = xcalloc(1, sizeof *m->old);
+    m->plan = m->old;
+    if (records_find(m->edge, recipe, m->route.asset, source_version(m->source)->validator,
+                     m->asset->media, m->old) < 0)
         return false;
-    m->rendition = named(m, m->plan);
+    m->rendition = named(m, m->plan, recipe);
     return m->rendition != NULL;
+}
+
+// Whether the present settings make the MPEG-TS rendition of this recipe: sets ts.
+static bool find_ts(struct making *m)
+{
+    const struct plan *const p = &m->asset->plan;
+    struct ts_rendition list[PLAN_RENDITIONS];
+    const int n = ts_plan(p, list);
+    for (int i = 0; i < n; i++) {
+        if (!key_equal(&list[i].recipe, &m->route.recipe))
+            continue;
+        m->ts = list[i];
+        m->ts_bandwidth =
+            ts_bandwidth(p, plan_find(p, m->ts.video.name), plan_find(p, m->ts.audio.name));
+        return true;
+    }
+    return false;
+}
+
+// As resolve, of the two that it is muxed from, the lead.
+static bool resolve_ts(struct making *m)
+{
+    if (!find_ts(m) && records_find_ts(m->edge, &m->route.recipe, &m->ts) < 0)
+        return false;
+    const struct ts_source *const lead = ts_lead(&m->ts);
+    return strcmp(lead->name, m->route.rendition) == 0 && resolve(m, &lead->recipe);
+}
+
+static bool resolve_any(struct making *m)
+{
+    if (m->route.format == FORMAT_TS)
+        return resolve_ts(m);
+    return resolve(m, &m->route.recipe) || (m->route.kind == ROUTE_PLAYLIST && resolve_ts(m));
 }
 
 static enum step_end step_produce(struct making *m)
 {
     // A second time comes after -E_SEEK: the rendition is known then.
-    if (!route_is_entry(&m->route) && !m->rendition && !resolve(m))
+    if (!route_is_entry(&m->route) && !m->rendition && !resolve_any(m))
         return done(m, -E_NOT_FOUND, "the asset has no such rendition (any more)");
     switch (m->route.kind) {
     case ROUTE_MASTER:
@@ -698,17 +846,16 @@ static enum step_end step_produce(struct making *m)
     case ROUTE_PLAYLIST:
         return print_playlist(m);
     default:
-        return order_media(m);
+        return m->route.format == FORMAT_TS ? order_muxing(m) : order_media(m);
     }
 }
 
 // ---- running
 
 static const struct step route_steps[] = {
-    { step_lower, ON_LOOKUP, "the lower tiers" },
-    { step_locate, ON_OPEN, "the origin" },
-    { step_index, ON_PLAN, "the index" },
-    { step_produce, ON_PLAN, "a worker" },
+    { step_lower, ON_LOOKUP, "the lower tiers" }, { step_locate, ON_OPEN, "the origin" },
+    { step_index, ON_PLAN, "the index" },         { step_produce, ON_PLAN, "a worker" },
+    { step_mux, ON_PLAN, "what it is made of" },
 };
 static const struct step list_steps[] = { { step_list, ON_PLAN, "the listing" } };
 static const struct step probe_steps[] = {
@@ -743,7 +890,7 @@ static void stop(struct making *m)
 {
     lock(&m->lock);
     const enum parked parked = m->parked;
-    const bool woken = (parked == PARKED_INDEX && object_unwait(m->index, &m->waiter)) ||
+    const bool woken = (parked == PARKED_OBJECT && object_unwait(m->waits_for, &m->waiter)) ||
                        (parked == PARKED_QUEUE && tasks_take_back(m->queue, &m->task));
     if (woken)
         m->parked = PARKED_NOT;
@@ -790,7 +937,7 @@ static struct making *create(struct edge *e, const struct route *r, struct objec
     m->origin = edge_origin(e, m->route.asset, &m->path);
     m->object = object_ref(o);
     m->task.run = run;
-    m->waiter.wake = index_changed;
+    m->waiter.wake = object_changed;
     m->deadline.passed = deadline_passed;
     atomic_init(&m->refs, 2); // end's, and the deadline's
     pthread_mutex_init(&m->lock, NULL);
@@ -815,12 +962,20 @@ static bool refuse(struct edge *e, struct object *o)
     return true;
 }
 
+// NULL when o was refused.  Who needs it was let in.
+static struct making *create_for_other(struct edge *e, const struct route *r, struct object *o)
+{
+    if (refuse(e, o))
+        return NULL;
+    count_up(INT_MAX);
+    return create(e, r, o);
+}
+
 static void start_probe(const struct making *parent, struct object *o)
 {
-    if (refuse(parent->edge, o))
+    struct making *const m = create_for_other(parent->edge, &parent->route, o);
+    if (!m)
         return;
-    count_up(INT_MAX); // its parent was let in
-    struct making *m = create(parent->edge, &parent->route, o);
     m->probe = true;
     m->steps = probe_steps;
     m->client = parent->client;
@@ -855,6 +1010,17 @@ void making_start(struct edge *e, const struct route *r, enum want want, const c
     copy_string(m->after, sizeof m->after, after);
     m->client = client;
     m->steps = r->kind == ROUTE_ROOT ? list_steps : route_steps;
+    launch(m);
+}
+
+void making_start_for_other(struct edge *e, const struct route *r, uint32_t client,
+                            struct object *o)
+{
+    struct making *const m = create_for_other(e, r, o);
+    if (!m)
+        return;
+    m->client = client;
+    m->steps = route_steps;
     launch(m);
 }
 

@@ -39,6 +39,10 @@ struct key making_key(const struct edge *e, const struct route *r, enum want wan
 void making_start(struct edge *e, const struct route *r, enum want want, const char *after,
                   uint32_t client, struct object *o);
 
+// The same of a body that another making needs, which was let in: they are not too many.
+void making_start_for_other(struct edge *e, const struct route *r, uint32_t client,
+                            struct object *o);
+
 // Blocks until no making is left: when all readers are gone, that is soon.
 void making_wait_all(void);
 

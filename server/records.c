@@ -48,6 +48,21 @@ void records_keep(struct edge *e, const struct plan *p, const char *asset, const
     buf_finish(&body);
 }
 
+void records_keep_ts(struct edge *e, const struct plan *p)
+{
+    struct ts_rendition list[PLAN_RENDITIONS];
+    const int count = ts_plan(p, list);
+    struct buf body;
+    buf_init(&body, RECORD_MAX);
+    for (int i = 0; i < count; i++) {
+        const struct key key = record_key(&list[i].recipe);
+        buf_clear(&body);
+        if (ts_record_pack(&list[i], &body) == 0)
+            keep(e, &key, &body);
+    }
+    buf_finish(&body);
+}
+
 static int find_bytes(struct edge *e, const struct key *key, struct buf *out)
 {
     struct object *o = NULL;
@@ -76,4 +91,16 @@ int records_find(struct edge *e, const struct key *recipe, const char *asset, co
         err = record_unpack(body.data, body.len, recipe, asset, version, out);
     buf_finish(&body);
     return err < 0 || !plan_fits(out, m) ? -E_NOT_FOUND : 0;
+}
+
+int records_find_ts(struct edge *e, const struct key *recipe, struct ts_rendition *out)
+{
+    const struct key key = record_key(recipe);
+    struct buf body;
+    buf_init(&body, RECORD_MAX);
+    int err = find_bytes(e, &key, &body);
+    if (err == 0)
+        err = ts_record_unpack(body.data, body.len, recipe, out);
+    buf_finish(&body);
+    return err < 0 ? -E_NOT_FOUND : 0;
 }

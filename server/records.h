@@ -8,15 +8,22 @@
 
 #include "base/hash.h"
 #include "codec/plan.h"
+#include "codec/ts_plan.h"
 
 struct edge;
 
 // Keeps a record of each rendition of p.  Blocks on nothing.
 void records_keep(struct edge *e, const struct plan *p, const char *asset, const char *version);
 
+// And of each MPEG-TS rendition.
+void records_keep_ts(struct edge *e, const struct plan *p);
+
 // The plan behind a recipe of this asset and version, if it fits the index: 0, or
 // -E_NOT_FOUND.  May block on the lower tiers.
 int records_find(struct edge *e, const struct key *recipe, const char *asset, const char *version,
                  const struct media *m, struct plan *out);
+
+// The MPEG-TS rendition behind a recipe, likewise.
+int records_find_ts(struct edge *e, const struct key *recipe, struct ts_rendition *out);
 
 #endif

@@ -4,7 +4,6 @@
 
 #include "codec/cues.h"
 #include "codec/fmp4.h"
-#include "codec/hls.h"
 #include "codec/jpeg.h"
 #include "codec/plan.h"
 
@@ -37,8 +36,7 @@ bool verify_segment(const struct plan *p, const struct rendition *r, int k, cons
            got.samples == plan_segment_samples(p, r, k);
 }
 
-bool verify_bandwidth(const struct plan *p, const struct rendition *r, int k, size_t n)
+bool verify_bandwidth(int64_t bandwidth, int64_t us, size_t n)
 {
-    const int64_t us = hls_segment_us(p, r, k);
-    return us == 0 || muldiv_ceil((int64_t)n * 8, 1000000, us) <= r->bandwidth;
+    return us == 0 || muldiv_ceil((int64_t)n * 8, 1000000, us) <= bandwidth;
 }

@@ -22,7 +22,7 @@ bool verify_index(const uint8_t *bytes, size_t n, int64_t source_size);
 bool verify_segment(const struct plan *p, const struct rendition *r, int k, const uint8_t *bytes,
                     size_t n);
 
-// Whether n bytes are within what r's BANDWIDTH promises of segment k (RFC 8216 4.3.4.2).
-bool verify_bandwidth(const struct plan *p, const struct rendition *r, int k, size_t n);
+// Whether a segment of n bytes and us microseconds is within a BANDWIDTH (RFC 8216 4.3.4.2).
+bool verify_bandwidth(int64_t bandwidth, int64_t us, size_t n);
 
 #endif

@@ -150,9 +150,9 @@ def quote(asset):
 class Playlist:
     """What a client reads from master.m3u8 and the media playlists."""
 
-    def __init__(self, edge, asset):
+    def __init__(self, edge, asset, entry="master.m3u8"):
         self.edge, self.base = edge, "/" + quote(asset) + "/"
-        self.master = edge.ok(self.base + "master.m3u8").decode()
+        self.master = edge.ok(self.base + entry).decode()
         self.variants = []
         lines = self.master.splitlines()
         for i, line in enumerate(lines):

@@ -29,6 +29,7 @@
 #include "cache/object.h"
 #include "cache/origin.h"
 #include "cache/tier.h"
+#include "codec/avc.h"
 #include "codec/fmp4.h"
 #include "codec/record.h"
 #include "server/deadlines.h"
@@ -80,12 +81,34 @@ static void segment(const struct job *j, int more)
     struct buf b, data;
     buf_init(&b, 1 << 20);
     buf_init(&data, 1 << 20);
-    buf_fill(&data, 'x', (size_t)frames);
-    for (int64_t i = 0; i < frames; i++)
-        samples[i] = (struct fmp4_sample){ 1, tick, 0, i == 0 };
+    for (int64_t i = 0; i < frames; i++) {
+        buf_append(&data, "\0\0\0\1e", 5); // a NAL unit, and as good as any sound
+        samples[i] = (struct fmp4_sample){ 5, tick, 0, i == 0 };
+    }
     fmp4_styp(&b);
     fmp4_fragment(&b, &t, (uint32_t)j->sequence, (uint64_t)(j->first * tick), samples, (int)frames,
                   data.data, data.len);
+    append(&b);
+}
+
+static void init(const struct job *j)
+{
+    static const uint8_t annex_b[] = { 0,    0,    0, 1, 0x67, 0x64, 0,    0x0a, 0xac, 0xd9,
+                                       0x44, 0x26, 0, 0, 0,    1,    0x68, 0xeb, 0xe3, 0xcb };
+    struct fmp4_track t = { .video = j->video };
+    struct buf config, b;
+    buf_init(&config, 1000);
+    buf_init(&b, 10000);
+    if (j->video)
+        avc_config(&config, annex_b, sizeof annex_b);
+    else
+        buf_append(&config, "\x12\x10", 2);
+    t.timescale = (uint32_t)(j->video ? j->v.fps.num : j->a.sample_rate);
+    t.sample_rate = j->a.sample_rate;
+    t.channels = 2;
+    t.config = config.data;
+    t.config_size = config.len;
+    fmp4_init(&b, &t);
     append(&b);
 }
 
@@ -119,8 +142,7 @@ static void act(struct wire_message *m, const struct job *j)
     }
     const char c = what[j->kind != JOB_PROBE];
     if (j->kind == JOB_INIT) {
-        say(WIRE_APPEND, "init", 4);
-        say_done(4);
+        init(j);
         return;
     }
     switch (c) {
@@ -144,6 +166,12 @@ static void act(struct wire_message *m, const struct job *j)
     case 'b': // begins, for ever
         say(WIRE_APPEND, "begun", 5);
         until_cancelled(m);
+        break;
+    case 'v': // the video goes on, for ever
+        if (j->kind == JOB_AUDIO)
+            segment(j, 0);
+        else
+            drip_until_cancelled(m);
         break;
     case 'd': // goes on, for ever
         drip_until_cancelled(m);
@@ -384,15 +412,39 @@ static void expect_problem(const char *path, int code, const char *detail)
     leave(&v);
 }
 
-// "/a.mp4/RECIPE/RENDITION/LEAF" of the first video in a master playlist.
+// "/a.mp4/RECIPE/RENDITION/LEAF" of the first video in that master playlist.
+static char *below_entry(const char *asset, const char *entry, const char *leaf)
+{
+    static char path[400];
+    char master[100];
+    snprintf(master, sizeof master, "/%s/%s", asset, entry);
+    char *const text = fetch(master, NULL);
+    const char *const line = strstr(strstr(text, "#EXT-X-STREAM-INF"), "\n") + 1;
+    snprintf(path, sizeof path, "/%s/%.*s%s", asset, (int)(strstr(line, "index.m3u8") - line), line,
+             leaf);
+    free(text);
+    return path;
+}
+
 static char *below(const char *asset, const char *leaf)
+{
+    return below_entry(asset, "master.m3u8", leaf);
+}
+
+static char *below_ts(const char *asset, const char *leaf)
+{
+    return below_entry(asset, "master-ts.m3u8", leaf);
+}
+
+// Of the audio.
+static char *below_audio(const char *asset, const char *leaf)
 {
     static char path[400];
     char master[100];
     snprintf(master, sizeof master, "/%s/master.m3u8", asset);
     char *const text = fetch(master, NULL);
-    const char *const line = strstr(strstr(text, "#EXT-X-STREAM-INF"), "\n") + 1;
-    snprintf(path, sizeof path, "/%s/%.*s%s", asset, (int)(strstr(line, "index.m3u8") - line), line,
+    const char *const uri = strstr(strstr(text, "TYPE=AUDIO"), "URI=\"") + 5;
+    snprintf(path, sizeof path, "/%s/%.*s%s", asset, (int)(strstr(uri, "index.m3u8") - uri), uri,
              leaf);
     free(text);
     return path;
@@ -409,8 +461,7 @@ static void from_master_to_segment(void **state)
     free(fetch("/a.mp4/master.m3u8", "tidemill; hit; detail=memory"));
     char *const playlist = fetch(below("a.mp4", "index.m3u8"), MISS);
     assert_non_null(strstr(playlist, "#EXT-X-ENDLIST"));
-    char *const init = fetch(below("a.mp4", "init.mp4"), MISS);
-    assert_string_equal(init, "init");
+    free(fetch(below("a.mp4", "init.mp4"), MISS));
     free(fetch(below("a.mp4", "0.m4s"), NULL));
     free(fetch(below("a.mp4", "0.m4s"), "tidemill; hit; detail=memory"));
     assert_int_equal(since(STAT_probes_total), 1);
@@ -419,7 +470,6 @@ static void from_master_to_segment(void **state)
     expect_problem(below("a.mp4", "999.m4s"), E_NOT_FOUND, "");
     expect_problem("/b.mp4/master.m3u8", E_NOT_FOUND, "");
     free(playlist);
-    free(init);
 }
 
 static void found_on_disk_by_the_next_server(void **state)
@@ -929,6 +979,167 @@ static void who_is_late_is_told(void **state)
     making_wait_all();
 }
 
+// ---- made of others
+
+static void made_of_what_is_there(void **state)
+{
+    (void)state;
+    char path[300], mp4[300];
+    strcpy(path, below_ts("a.mp4", "1.ts"));
+    strcpy(mp4, below("a.mp4", "1.m4s"));
+    assert_string_not_equal(path, mp4);
+    char *const playlist = fetch(below_ts("a.mp4", "index.m3u8"), MISS);
+    assert_non_null(strstr(playlist, "\n1.ts\n"));
+    free(playlist);
+    free(fetch(path, MISS));
+    assert_int_equal(since(STAT_muxes_total), 1);
+    assert_int_equal(since(STAT_encodes_video_total), 1);
+    assert_int_equal(since(STAT_encodes_audio_total), 1);
+    assert_int_equal(since(STAT_inits_total), 2);
+    free(fetch(mp4, "tidemill; hit; detail=memory"));
+    free(fetch(path, "tidemill; hit; detail=memory"));
+    free(fetch(below_ts("a.mp4", "2.ts"), MISS)); // only what is missing
+    assert_int_equal(since(STAT_encodes_video_total), 2);
+    assert_int_equal(since(STAT_inits_total), 2);
+    assert_int_equal(since(STAT_bandwidth_exceeded_total), 0);
+    expect_problem(below_ts("a.mp4", "999.ts"), E_NOT_FOUND, "");
+    expect_problem(below_ts("a.mp4", "1.m4s"), E_NOT_FOUND, "no such rendition");
+    expect_problem(below_ts("a.mp4", "init.mp4"), E_NOT_FOUND, "no such rendition");
+    expect_problem(below("a.mp4", "1.ts"), E_NOT_FOUND, "no such rendition");
+    // The next server has it on its disk, and what it cannot use it makes again.
+    close_edge();
+    open_edge();
+    free(fetch(path, "tidemill; hit; detail=disk"));
+    strcpy(path, below_ts("a.mp4", "3.ts"));
+    const struct key key = key_of_path(path, WANT_BODY);
+    edge->tiers[0]->put(edge->tiers[0], &key, "a well-sealed lie", 17);
+    mark_counters();
+    free(fetch(path, MISS));
+    assert_int_equal(since(STAT_cache_corrupt_total), 1);
+    assert_int_equal(since(STAT_muxes_total), 1);
+}
+
+static void head_of_what_others_make(void **state)
+{
+    (void)state;
+    struct viewer h;
+    begin(&h, METHOD_HEAD, below_ts("a.mp4", "1.ts"));
+    answer(&h);
+    assert_int_equal(h.reply.status, 200);
+    leave(&h);
+    begin(&h, METHOD_HEAD, below_ts("a.mp4", "999.ts"));
+    answer(&h);
+    assert_int_equal(h.reply.status, 404);
+    leave(&h);
+    assert_int_equal(since(STAT_inits_total), 0);
+    assert_int_equal(since(STAT_encodes_audio_total), 0);
+    assert_int_equal(since(STAT_muxes_total), 0);
+}
+
+static void what_it_is_made_of_fails(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *what;
+        int code;
+        const char *detail;
+    } cases[] = {
+        { "iu", E_UNSUPPORTED, "it is a drawing" },
+        { "ig", E_WORKER, "does not hold what was ordered" },
+        { "ic", E_POISONED, "two workers" },
+    };
+    for (size_t i = 0; i < countof(cases); i++) {
+        char name[20], path[300];
+        snprintf(name, sizeof name, "t%zu.mp4", i);
+        put_source(name, cases[i].what);
+        strcpy(path, below_ts(name, "0.ts"));
+        expect_problem(path, cases[i].code, cases[i].detail);
+        assert_took_work(last_timing);
+    }
+    making_wait_all();
+    assert_int_equal(since(STAT_muxes_total), 0);
+}
+
+// All that it is made of goes with the last who wants it, and nothing that others want.
+static void leaving_what_others_make(void **state)
+{
+    (void)state;
+    put_source("h.mp4", "ih");
+    char path[300], mp4[300];
+    strcpy(path, below_ts("h.mp4", "0.ts"));
+    strcpy(mp4, below("h.mp4", "0.m4s"));
+    struct viewer ts, video;
+    begin(&ts, METHOD_GET, path);
+    step(&ts);
+    assert_true(ts.parked);
+    wait_for_stat(STAT_jobs_running, 1); // there is one worker
+    begin(&video, METHOD_GET, mp4);
+    step(&video);
+    assert_true(video.parked);
+    leave(&ts);
+    wait_for_stat(STAT_jobs_queued, 0); // the audio is
+    wait_for_stat(STAT_jobs_running, 1);
+    assert_int_equal(object_state(video.x.object), OBJECT_MAKING);
+    leave(&video);
+    making_wait_all();
+    assert_true(since(STAT_jobs_cancelled_total) >= 3); // perhaps a header, too
+    wait_for_stat(STAT_jobs_running, 0);
+    assert_int_equal(since(STAT_workers_crashed_total), 0);
+    assert_int_equal(since(STAT_muxes_total), 0);
+}
+
+// It is late when what it is made of is, and that is not when it has a worker.
+static void late_is_what_it_is_made_of(void **state)
+{
+    (void)state;
+    put_source("d.mp4", "id");
+    put_source("v.mp4", "iv");
+    char path[300], blocker[300];
+    strcpy(blocker, below("d.mp4", "0.m4s"));
+    strcpy(path, below_ts("v.mp4", "0.ts"));
+    struct viewer first, behind;
+    begin(&first, METHOD_GET, blocker);
+    step(&first);
+    wait_for_stat(STAT_jobs_running, 1);
+    begin(&behind, METHOD_GET, path);
+    step(&behind);
+    wait_for_stat(STAT_jobs_queued, 4); // two headers and two segments
+    deadlines_pass(edge->deadlines, clock_ms() + conf->http_answer_wait);
+    expect_late(&behind, "for a worker");
+    leave(&first);
+    making_wait_all();
+
+    free(fetch(below("v.mp4", "init.mp4"), NULL));
+    free(fetch(below_audio("v.mp4", "init.mp4"), NULL));
+    free(fetch(below_audio("v.mp4", "0.m4s"), NULL));
+    begin(&behind, METHOD_GET, path);
+    step(&behind);
+    wait_for_stat(STAT_jobs_running, 1);
+    deadlines_pass(edge->deadlines, clock_ms() + conf->http_answer_wait);
+    assert_true(behind.parked);
+    assert_int_equal(object_state(behind.x.object), OBJECT_MAKING);
+    assert_int_equal(since(STAT_jobs_running), 1);
+    leave(&behind);
+    making_wait_all();
+}
+
+static void another_recipe_of_others(void **state)
+{
+    (void)state;
+    char old[300];
+    strcpy(old, below_ts("a.mp4", "5.ts"));
+    close_edge();
+    conf->rungs[0].crf++;
+    conf->rungs[1].crf++;
+    conf->media_segment = 6000;
+    open_edge();
+    assert_string_not_equal(old, below_ts("a.mp4", "5.ts"));
+    free(fetch(old, MISS));
+    assert_int_equal(since(STAT_muxes_total), 1);
+    old[8] = old[8] == '0' ? '1' : '0';
+    expect_problem(old, E_NOT_FOUND, "no such rendition");
+}
+
 // ---- names
 
 static void no_two_names_share_a_key(void **state)
@@ -975,7 +1186,7 @@ static void no_two_names_share_a_key(void **state)
 // ---- everything at once
 
 enum { VISITORS = 6, ROUNDS = 60 };
-static char folder_of_a[300];
+static char folder_of_a[300], muxed_of_a[300];
 
 static void *visit(void *arg)
 {
@@ -987,8 +1198,10 @@ static void *visit(void *arg)
     for (int i = 0; i < ROUNDS; i++) {
         struct viewer v;
         char path[400];
-        const int k = rand_r(&seed) % 10;
-        if (k < 7)
+        const int k = rand_r(&seed) % 13;
+        if (k >= 10)
+            snprintf(path, sizeof path, "%s%d.ts", muxed_of_a, k - 10);
+        else if (k < 7)
             snprintf(path, sizeof path, "%s%s", folder_of_a, leaves[k]);
         else
             strcpy(path, texts[k - 7]);
@@ -1019,6 +1232,7 @@ static void all_at_once(void **state)
     conf->workers_jobs = 7;
     open_edge();
     strcpy(folder_of_a, below("a.mp4", ""));
+    strcpy(muxed_of_a, below_ts("a.mp4", ""));
     pthread_t threads[VISITORS];
     unsigned seeds[VISITORS];
     for (unsigned i = 0; i < VISITORS; i++) {
@@ -1059,6 +1273,12 @@ int main(int argc, char **argv)
         T(a_dead_origin_keeps_nobody_else_waiting),
         T(all_of_a_dead_origin_have_one_limit),
         T(who_is_late_is_told),
+        T(made_of_what_is_there),
+        T(head_of_what_others_make),
+        T(what_it_is_made_of_fails),
+        N(leaving_what_others_make),
+        N(late_is_what_it_is_made_of),
+        T(another_recipe_of_others),
         N(no_two_names_share_a_key),
         N(all_at_once),
     };

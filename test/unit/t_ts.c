@@ -472,7 +472,7 @@ static void beginnings(void **state)
             steps += b.len > before;
             before = b.len;
         }
-        assert_true(s->segment < 20 || steps > 2);
+        assert_true(s->segment < 50 || steps > 2);
         buf_finish(&whole);
         buf_finish(&b);
         unmake(&m);

@@ -151,9 +151,9 @@ static void bandwidth_counts_by_the_playlist(void **state)
     for (size_t i = 0; i < countof(names); i++) {
         const struct rendition *const r = plan_find(&plan, names[i]);
         for (int k = 0; k < plan.table.count; k++) {
-            const int64_t bits = r->bandwidth * hls_segment_us(&plan, r, k) / 1000000;
-            assert_true(verify_bandwidth(&plan, r, k, (size_t)(bits / 8)));
-            assert_false(verify_bandwidth(&plan, r, k, (size_t)(bits / 8) + 1));
+            const int64_t us = hls_segment_us(&plan, r, k), bits = r->bandwidth * us / 1000000;
+            assert_true(verify_bandwidth(r->bandwidth, us, (size_t)(bits / 8)));
+            assert_false(verify_bandwidth(r->bandwidth, us, (size_t)(bits / 8) + 1));
         }
     }
 }

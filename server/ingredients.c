@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: BSD-2-Clause
+
+#include "server/ingredients.h"
+
+#include <stdlib.h>
+
+#include "base/base.h"
+#include "base/buf.h"
+#include "cache/object.h"
+#include "cache/store.h"
+#include "server/edge.h"
+#include "server/making.h"
+
+struct ingredients *ingredients_open(struct edge *e, const struct route *routes, int count,
+                                     uint32_t client)
+{
+    assert(count > 0 && count <= INGREDIENTS_MAX);
+    struct ingredients *const i = xcalloc(1, sizeof *i);
+    for (; i->count < count; i->count++) {
+        const struct key key = making_key(e, &routes[i->count], WANT_BODY, "");
+        struct object **const o = &i->list[i->count];
+        const enum store_verdict verdict = store_open(e->store, &key, clock_ms(), o);
+        i->made |= verdict != STORE_HIT;
+        if (verdict == STORE_MAKE)
+            making_start_for_other(e, &routes[i->count], client, *o);
+    }
+    return i;
+}
+
+void ingredients_close(struct edge *e, struct ingredients **ip)
+{
+    struct ingredients *const i = *ip;
+    *ip = NULL;
+    for (int k = 0; i && k < i->count; k++)
+        store_close(e->store, &i->list[k]);
+    free(i);
+}
+
+int ingredients_next(const struct ingredients *i)
+{
+    int k = 0;
+    while (k < i->count && object_state(i->list[k]) == OBJECT_WHOLE)
+        k++;
+    return k;
+}
+
+bool ingredients_view(const struct ingredients *i, int k, struct buf *spare, const uint8_t **bytes,
+                      size_t *n)
+{
+    const struct object *const o = i->list[k];
+    if (object_state(o) == OBJECT_WHOLE) {
+        *bytes = object_bytes(o, n);
+        return true;
+    }
+    uint8_t *const copy = buf_extend(spare, object_size(o));
+    *n = copy ? object_read(o, 0, copy, spare->len) : 0;
+    *bytes = copy;
+    return false;
+}
