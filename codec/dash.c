@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // What is printed here comes from our tables and needs no escaping: names and codecs are
-// our own words, a language is a tag of letters and digits.
+// our own words, a language is a tag of letters and digits.  All but labels, which may be
+// titles that the source gave.
 
 #include "codec/dash.h"
 
@@ -47,13 +48,14 @@ static void put_timeline(struct buf *out, const struct plan *p, const struct ren
     buf_puts(out, "</SegmentTimeline>\n");
 }
 
-// What all renditions of a kind share.
+// What all renditions of a set share.
 static void put_template(struct buf *out, const struct plan *p, const struct rendition *r)
 {
+    const bool text = r->kind == RENDITION_TEXT;
     buf_printf(out,
-               "<SegmentTemplate timescale=\"%" PRId64 "\" startNumber=\"0\" "
-               "initialization=\"init.mp4\" media=\"$Number$.m4s\">\n",
-               r->kind == RENDITION_AUDIO ? r->a.sample_rate : p->table.fps.num);
+               "<SegmentTemplate timescale=\"%" PRId64 "\" startNumber=\"0\"%s media=\"%s\">\n",
+               plan_timescale(p, r), text ? "" : " initialization=\"init.mp4\"",
+               text ? "$Number$.vtt" : "$Number$.m4s");
     put_timeline(out, p, r);
     buf_puts(out, "</SegmentTemplate>\n");
 }
@@ -88,29 +90,96 @@ static void put_audio(struct buf *out, const struct rendition *r)
     put_base(out, r);
 }
 
-// The renditions of one kind, if there are any.
-static void put_set(struct buf *out, const struct plan *p, enum rendition_kind kind)
+// WebVTT as it is has no codec to name.
+static void put_text(struct buf *out, const struct rendition *r)
 {
-    const struct rendition *shared = NULL;
-    const bool video = kind == RENDITION_VIDEO;
+    buf_printf(out, "<Representation id=\"%s\" bandwidth=\"%" PRId64 "\">\n", r->name,
+               r->bandwidth);
+    put_base(out, r);
+}
+
+static void put_escaped(struct buf *out, const char *s)
+{
+    for (; *s; s++) {
+        const char *const entity = *s == '&'   ? "&amp;"
+                                   : *s == '<' ? "&lt;"
+                                   : *s == '>' ? "&gt;"
+                                               : NULL;
+        if (entity)
+            buf_puts(out, entity);
+        else
+            buf_append(out, s, 1);
+    }
+}
+
+// ISO/IEC 23009-1, 5.8.5.5; first: of its kind.
+static const char *role_of(const struct rendition *r, bool first)
+{
+    const unsigned flags = r->tags.flags;
+    if (flags & TAG_COMMENTARY)
+        return "commentary";
+    if (flags & TAG_DESCRIPTION)
+        return "description";
+    if (flags & TAG_CAPTIONS)
+        return "caption";
+    if (flags & TAG_FORCED)
+        return "forced-subtitle";
+    if (r->kind == RENDITION_TEXT)
+        return "subtitle";
+    if (flags & TAG_DUB)
+        return "dub";
+    return first ? "main" : "alternate";
+}
+
+// The renditions of video are one set: players switch between them by themselves.
+static void put_videos(struct buf *out, const struct plan *p)
+{
+    bool begun = false;
     for (int i = 0; i < p->count; i++) {
         const struct rendition *const r = &p->renditions[i];
-        if (r->kind != kind)
+        if (r->kind != RENDITION_VIDEO)
             continue;
-        if (!shared) {
-            const char *const type = video ? "video" : "audio";
-            buf_printf(out, "<AdaptationSet%s contentType=\"%s\" mimeType=\"%s/mp4\"",
-                       video ? " id=\"" VIDEO_SET "\"" : "", type, type);
-            if (!video && language_is_known(r->tags.language))
-                buf_printf(out, " lang=\"%s\"", r->tags.language);
-            buf_puts(out, " segmentAlignment=\"true\" startWithSAP=\"1\">\n");
+        if (!begun) {
+            buf_puts(out, "<AdaptationSet id=\"" VIDEO_SET "\" contentType=\"video\" "
+                          "mimeType=\"video/mp4\" segmentAlignment=\"true\" startWithSAP=\"1\">\n");
             put_template(out, p, r);
-            shared = r;
+            begun = true;
         }
-        (video ? put_video : put_audio)(out, r);
+        put_video(out, r);
     }
-    if (shared)
+    if (begun)
         buf_puts(out, "</AdaptationSet>\n");
+}
+
+// What people choose from is a set each.
+static void put_choice(struct buf *out, const struct plan *p, const struct rendition *r, bool first)
+{
+    const bool text = r->kind == RENDITION_TEXT;
+    char label[PLAN_LABEL];
+    buf_printf(out, "<AdaptationSet contentType=\"%s\" mimeType=\"%s\"", text ? "text" : "audio",
+               text ? "text/vtt" : "audio/mp4");
+    if (language_is_known(r->tags.language))
+        buf_printf(out, " lang=\"%s\"", r->tags.language);
+    buf_puts(out, text ? " segmentAlignment=\"true\">\n<Label>"
+                       : " segmentAlignment=\"true\" startWithSAP=\"1\">\n<Label>");
+    plan_label(p, r, label);
+    put_escaped(out, label);
+    buf_printf(out, "</Label>\n<Role schemeIdUri=\"urn:mpeg:dash:role:2011\" value=\"%s\"/>\n",
+               role_of(r, first));
+    put_template(out, p, r);
+    (text ? put_text : put_audio)(out, r);
+    buf_puts(out, "</AdaptationSet>\n");
+}
+
+static void put_choices(struct buf *out, const struct plan *p, enum rendition_kind kind)
+{
+    bool first = true;
+    for (int i = 0; i < p->count; i++) {
+        const struct rendition *const r = &p->renditions[i];
+        if (r->kind == kind)
+            put_choice(out, p, r, first);
+        first = first && r->kind != kind;
+    }
 }
 
 // DASH-IF IOP 3.2.9: for which set these pictures are.  One each can be had while so many
@@ -167,8 +236,9 @@ int dash_manifest(struct buf *out, const struct plan *p)
     // No segment is above the bandwidth, so one that is whole can be played.
     put_duration(out, "minBufferTime", p->target_duration, 1);
     buf_puts(out, ">\n<Period id=\"0\" start=\"PT0S\">\n");
-    put_set(out, p, RENDITION_VIDEO);
-    put_set(out, p, RENDITION_AUDIO);
+    put_videos(out, p);
+    put_choices(out, p, RENDITION_AUDIO);
+    put_choices(out, p, RENDITION_TEXT);
     put_stills(out, p);
     return buf_puts(out, "</Period>\n</MPD>\n");
 }

@@ -10,34 +10,20 @@
 // can be told so in its buffer beforehand, so that nothing but the media can make it wait.
 // Ten seeks follow, and rungs forced in turn while it plays.  turn: degrees clockwise by
 // which the picture has to be turned for its barcode to stand upright.
-import { createServer } from 'node:http';
-import { readFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { withBrowser } from './browser.mjs';
+import { serve } from './serve.mjs';
 
-const here = dirname(fileURLToPath(import.meta.url));
-const files = {
-  '/': [join(here, 'page.html'), 'text/html'],
-  '/hls.js': [join(here, 'node_modules/hls.js/dist/hls.min.js'), 'text/javascript'],
-  '/shaka.js': [join(here, 'node_modules/shaka-player/dist/shaka-player.compiled.js'), 'text/javascript'],
-};
 const order = JSON.parse(process.argv[2]);
 const duration = order.frames / order.fps;
 const native = order.player === 'native'; // gives us neither buffer nor rungs to command
 const patience = { timeout: 120000 };
 
-const server = createServer(async (q, a) => {
-  const file = files[q.url];
-  if (!file) return a.writeHead(404).end();
-  a.writeHead(200, { 'Content-Type': file[1] }).end(await readFile(file[0]));
-});
-await new Promise((done) => server.listen(0, '127.0.0.1', done));
+const port = await serve();
 
 async function open(browser, result, url = order.url) {
   const page = await browser.newPage({ viewport: { width: 1280, height: 800 } });
   page.on('pageerror', (e) => { (result.pageErrors ??= []).push(String(e)); });
-  await page.goto(`http://127.0.0.1:${server.address().port}/`);
+  await page.goto(`http://127.0.0.1:${port}/`);
   await page.evaluate(async ([p, u, t]) => { turn = t; await players[p](u); }, [order.player, url, order.turn]);
   return page;
 }

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import pytest
 
+import browser
 from edge import Playlist, attributes, quote
 
 SRT = """1
@@ -165,6 +166,26 @@ def test_any_server_says_the_same(folder, start):
     again = start(folder, cache=one.cache)
     assert [again.ok(f"{path}{k}.vtt") for k in range(4)] == bodies
     assert again.metrics()["texts_total"] == 0
+
+
+@pytest.mark.parametrize("player,entry", [("hls", "master.m3u8"), ("shaka", "master.m3u8"), ("dash", "manifest.mpd"),
+                                          ("dashjs", "manifest.mpd")])
+def test_shown_in_chromium(player, entry, folder, start):
+    """What is active at a time is what the source has there, once, with its times.
+
+    The first time is one whose pictures are not in the buffer: Shaka with HLS shows texts that were chosen late only
+    when the next pictures come."""
+    edge = start(folder)
+    times = [12.5, 1.5, 4.5, 7, 0.6]
+    r = browser.run("subtitles.mjs", dict(player=player, url=f"{edge.url}/srt.mkv/{entry}", language="en", times=times))
+    assert "failed" not in r and "pageErrors" not in r and r["errors"] == [], (r, edge.log_tail())
+    assert r["tracks"] == [["en", "English"], ["de", "Für alle"]]
+    plain = str.maketrans({"\n": " "})
+    for t, shown in zip(times, r["shown"]):
+        want = [c for c in WANT if c.start < t * 1000 < c.end]
+        assert [(round(a * 1000), round(b * 1000)) for a, b, _ in shown] == [c[:2] for c in want], (t, shown)
+        texts = [s[2].replace("&amp;", "&").replace("&lt;", "<").translate(plain) for s in shown]
+        assert texts == [c.text.replace("&amp;", "&").replace("&lt;", "<").translate(plain) for c in want], (t, shown)
 
 
 def test_real_clip(start, real_clips):

@@ -86,7 +86,8 @@ static void all_of_it(void **state)
     buf_printf(
         &want,
         "<AdaptationSet contentType=\"audio\" mimeType=\"audio/mp4\" lang=\"en\" "
-        "segmentAlignment=\"true\" startWithSAP=\"1\">\n"
+        "segmentAlignment=\"true\" startWithSAP=\"1\">\n<Label>English</Label>\n"
+        "<Role schemeIdUri=\"urn:mpeg:dash:role:2011\" value=\"main\"/>\n"
         "<SegmentTemplate timescale=\"44100\" startNumber=\"0\" initialization=\"init.mp4\" "
         "media=\"$Number$.m4s\">\n"
         "<SegmentTimeline>\n<S t=\"0\" d=\"177152\"/>\n<S d=\"176128\"/>\n<S d=\"66560\"/>\n"
@@ -158,6 +159,38 @@ static void no_language(void **state)
     media_destroy(m);
 }
 
+static void subtitles(void **state)
+{
+    (void)state;
+    const struct conf conf = settings();
+    struct media *m = make_media(20, 400);
+    struct plan p;
+    make_text(m, 5, "pt-BR", &m->size);
+    make_text(m, 5, "und", &m->size);
+    copy_string(m->texts[0].tags.title, MEDIA_TITLE, "<a> & b");
+    m->texts[1].tags.flags = TAG_CAPTIONS;
+    assert_int_equal(media_finish(m), 0);
+    assert_int_equal(plan_make(&p, &conf, m, "a", "v", "s"), 0);
+    char *const got = manifest(&p);
+    char *want = xasprintf(
+        "<AdaptationSet contentType=\"text\" mimeType=\"text/vtt\" lang=\"pt-BR\" "
+        "segmentAlignment=\"true\">\n<Label>&lt;a&gt; &amp; b</Label>\n"
+        "<Role schemeIdUri=\"urn:mpeg:dash:role:2011\" value=\"subtitle\"/>\n"
+        "<SegmentTemplate timescale=\"25\" startNumber=\"0\" media=\"$Number$.vtt\">\n"
+        "<SegmentTimeline>\n<S t=\"0\" d=\"100\" r=\"1\"/>\n<S d=\"38\"/>\n"
+        "</SegmentTimeline>\n</SegmentTemplate>\n"
+        "<Representation id=\"subs-pt-BR\" bandwidth=\"20000\">\n%s\n</Representation>\n"
+        "</AdaptationSet>\n"
+        "<AdaptationSet contentType=\"text\" mimeType=\"text/vtt\" segmentAlignment=\"true\">\n"
+        "<Label>Subtitles (CC)</Label>\n"
+        "<Role schemeIdUri=\"urn:mpeg:dash:role:2011\" value=\"caption\"/>\n",
+        base(&p, "subs-pt-BR"));
+    assert_non_null(strstr(got, want));
+    free(want);
+    free(got);
+    media_destroy(m);
+}
+
 // A third of a microsecond less would cut the last picture off.
 static void the_duration_is_rounded_up(void **state)
 {
@@ -165,6 +198,8 @@ static void the_duration_is_rounded_up(void **state)
     struct plan p;
     struct media *m = asset(&p, 20, 0);
     p.table.fps = (struct rational){ 24000, 1001 };
+    for (int i = 0; i < p.count; i++)
+        p.renditions[i].v.fps = p.table.fps;
     char *const got = manifest(&p); // 238 x 1001 / 24000 = 9.926583333...
     assert_non_null(strstr(got, "mediaPresentationDuration=\"PT9.926584S\""));
     assert_non_null(strstr(got, "timescale=\"24000\""));
@@ -192,7 +227,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_of_it),   cmocka_unit_test(one_kind_alone),
         cmocka_unit_test(no_language), cmocka_unit_test(the_duration_is_rounded_up),
-        cmocka_unit_test(no_room),
+        cmocka_unit_test(no_room),     cmocka_unit_test(subtitles),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
