@@ -34,6 +34,7 @@ void job_finish(struct job *j)
 {
     media_destroy(j->media);
     free(j->samples);
+    carriage_finish(&j->carriage);
     free(j->picks);
     free(j->runs);
     job_init(j);
@@ -129,6 +130,8 @@ static void pack_sheet_settings(struct buf *out, const struct sheet_settings *s)
 
 static void pack_samples(struct buf *out, const struct job *j)
 {
+    carriage_pack(&j->carriage, out);
+    carriage_pack_pieces(&j->carriage, out);
     put_v(out, (uint64_t)j->sample_count);
     int64_t offset = 0, pts = 0;
     for (int i = 0; i < j->sample_count; i++) {
@@ -328,26 +331,43 @@ static void get_sheet_settings(struct reader *r, struct sheet_settings *s)
         r->bad = true;
 }
 
-static void get_sample(struct reader *r, struct sample *s, const struct sample *before,
-                       int64_t source_size)
+// The bytes that offsets count in.
+struct extent {
+    int64_t from, to;
+};
+
+static struct extent get_carriage(struct reader *r, struct job *j)
 {
-    s->offset = get_step(r, before->offset, source_size);
+    carriage_unpack(r, &j->carriage);
+    if (carriage_unpack_pieces(r, &j->carriage, j->source_size) < 0)
+        r->bad = true;
+    if (r->bad)
+        return (struct extent){ 0 };
+    return (struct extent){ j->carriage.pieces ? j->carriage.pieces[0].at : 0,
+                            carriage_size(&j->carriage, j->source_size) };
+}
+
+static void get_sample(struct reader *r, struct sample *s, const struct sample *before,
+                       struct extent e)
+{
+    s->offset = get_step(r, before->offset, e.to);
     s->pts = get_step(r, before->pts, TIME_MAX);
     const int64_t word = get_in(r, 2, (int64_t)UINT32_MAX << 1 | 1);
     s->size = (uint32_t)(word >> 1);
     s->sync = word & 1;
     s->duration = (uint32_t)get_in(r, 0, UINT32_MAX);
-    if (s->offset < 0 || s->size > source_size - s->offset)
+    if (s->offset < e.from || s->size > e.to - s->offset)
         r->bad = true;
 }
 
 static void get_samples(struct reader *r, struct job *j, int min)
 {
+    const struct extent extent = get_carriage(r, j);
     const int count = get_count(r, min, JOB_SAMPLES_MAX, 4);
     j->samples = xcalloc((size_t)count, sizeof *j->samples);
     struct sample before = { 0 };
     for (; j->sample_count < count && !r->bad; j->sample_count++) {
-        get_sample(r, &j->samples[j->sample_count], &before, j->source_size);
+        get_sample(r, &j->samples[j->sample_count], &before, extent);
         before = j->samples[j->sample_count];
     }
 }

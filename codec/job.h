@@ -114,6 +114,7 @@ struct job {
     // some time in the segment; of a file there is one, which is all of it.
     struct sample *samples;
     int sample_count;
+    struct carriage carriage; // how they lie in the source (owned)
 
     // VIDEO: pictures [first, first + sum of repeat) of the rendition.  With a deinterlacer
     // the picks are neighbours in the source, all of them; then, of two pictures for a

@@ -39,6 +39,18 @@ bool codec_is_video(enum codec_id id)
     return codecs[id].video;
 }
 
+const char *container_name(enum container c)
+{
+    static const char *const names[CONTAINER_COUNT] = {
+        [CONTAINER_NONE] = "none",
+#define X(id, demuxer, name) [id] = name,
+#include "codec/containers.def"
+#undef X
+    };
+    assert(c >= CONTAINER_NONE && c < CONTAINER_COUNT);
+    return names[c];
+}
+
 struct media *media_create(void)
 {
     return xcalloc(1, sizeof(struct media));
@@ -48,6 +60,8 @@ void media_destroy(struct media *m)
 {
     if (!m)
         return;
+    carriage_finish(&m->video.carriage);
+    carriage_finish(&m->audio.carriage);
     free(m->video.extradata);
     free(m->video.samples);
     free(m->video.shown);
@@ -72,6 +86,7 @@ struct media *media_copy_head(const struct media *m)
     copy->video.samples = copy->audio.samples = NULL;
     copy->video.shown = NULL;
     copy->text_count = 0;
+    copy->video.carriage.pieces = copy->audio.carriage.pieces = NULL;
     return copy;
 }
 
@@ -97,7 +112,7 @@ static bool video_ok(const struct video_track *v)
            in(v->colour.transfer, 0, 255) && in(v->colour.matrix, 0, 255) &&
            in(v->peak_nits, 0, 1000000) && in(v->fields, FIELDS_NONE, FIELDS_COUNT - 1) &&
            in(v->reorder, 0, 255) && in(v->end, 1, v->timescale * MEDIA_SECONDS_MAX) &&
-           v->bytes >= 0 && in(v->shown_count, 1, v->sample_count) &&
+           v->bytes >= 0 && in(v->shown_count, 1, v->sample_count) && carriage_ok(&v->carriage) &&
            coded_ok(v->extradata, v->extradata_size, &v->strip, v->sample_count);
 }
 
@@ -113,7 +128,8 @@ static bool tags_ok(const struct tags *t)
 static bool audio_ok(const struct audio_track *a)
 {
     return !codec_is_video(a->codec) && in(a->sample_rate, 8000, 192000) && in(a->channels, 1, 8) &&
-           tags_ok(&a->tags) && a->bytes >= 0 &&
+           tags_ok(&a->tags) && in(a->block_align, 0, 1 << 24) && in(a->bits_per_sample, 0, 64) &&
+           in(a->bit_rate, 0, INT32_MAX) && a->bytes >= 0 && carriage_ok(&a->carriage) &&
            coded_ok(a->extradata, a->extradata_size, &a->strip, a->sample_count);
 }
 
@@ -156,21 +172,22 @@ int media_check_head(const struct media *m)
 
 // ---- the rules of the tables
 
-static bool sample_ok(const struct media *m, const struct sample *s, int64_t timescale)
+static bool sample_ok(int64_t size, const struct sample *s, int64_t timescale)
 {
     const int64_t limit = timescale * MEDIA_SECONDS_MAX;
-    return in(s->offset, 0, m->size) && in(s->size, 1, m->size - s->offset) &&
+    return in(s->offset, 0, size) && in(s->size, 1, size - s->offset) &&
            in(s->pts, -limit, limit) && in(s->duration, 0, limit);
 }
 
 static int check_audio(struct media *m)
 {
     struct audio_track *a = &m->audio;
+    const int64_t size = carriage_size(&a->carriage, m->size);
     int64_t end = INT64_MIN;
     a->bytes = 0;
     for (int i = 0; i < a->sample_count; i++) {
         const struct sample *s = &a->samples[i];
-        if (!sample_ok(m, s, a->sample_rate) || s->pts < end)
+        if (!sample_ok(size, s, a->sample_rate) || s->pts < end)
             return -E_CORRUPT;
         end = s->pts + (s->duration > 0 ? s->duration : 1);
         a->bytes += s->size;
@@ -181,9 +198,10 @@ static int check_audio(struct media *m)
 static int check_video(struct media *m)
 {
     struct video_track *v = &m->video;
+    const int64_t size = carriage_size(&v->carriage, m->size);
     v->bytes = 0;
     for (int i = 0; i < v->sample_count; i++) {
-        if (!sample_ok(m, &v->samples[i], v->timescale))
+        if (!sample_ok(size, &v->samples[i], v->timescale))
             return -E_CORRUPT;
         v->bytes += v->samples[i].size;
     }
@@ -194,8 +212,8 @@ static int check_text(const struct media *m, const struct text_track *t)
 {
     for (int i = 0; i < t->sample_count; i++) {
         const struct sample *s = &t->samples[i];
-        if (!sample_ok(m, s, MEDIA_TEXT_RATE) || s->duration == 0 || s->pts + s->duration <= 0 ||
-            (i > 0 && s->pts < s[-1].pts))
+        if (!sample_ok(m->size, s, MEDIA_TEXT_RATE) || s->duration == 0 ||
+            s->pts + s->duration <= 0 || (i > 0 && s->pts < s[-1].pts))
             return -E_CORRUPT;
     }
     return 0;
@@ -390,5 +408,9 @@ size_t media_memory(const struct media *m)
         n += (size_t)m->audio.sample_count * sizeof(struct sample);
     for (int i = 0; i < m->text_count; i++)
         n += !m->texts[i].samples ? 0 : (size_t)m->texts[i].sample_count * sizeof(struct sample);
+    if (m->video.carriage.pieces)
+        n += (size_t)m->video.carriage.piece_count * sizeof(struct piece);
+    if (m->audio.carriage.pieces)
+        n += (size_t)m->audio.carriage.piece_count * sizeof(struct piece);
     return n;
 }

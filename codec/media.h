@@ -22,6 +22,7 @@
 
 #include "base/buf.h"
 #include "base/rational.h"
+#include "codec/carriage.h"
 #include "codec/language.h"
 
 #define MEDIA_SAMPLES_MAX (8 * 1000 * 1000) // of one track
@@ -42,14 +43,21 @@ enum codec_id {
     CODEC_COUNT,
 };
 
-enum container { CONTAINER_NONE, CONTAINER_MP4, CONTAINER_MATROSKA, CONTAINER_COUNT };
+enum container {
+    CONTAINER_NONE,
+#define X(id, demuxer, name) id,
+#include "codec/containers.def"
+#undef X
+    CONTAINER_COUNT,
+};
 
 #define SAMPLE_UNSEEN                                                                              \
     (-1) // pts of a packet that no picture comes of: VP8 has hidden ones,
          // and the second field of a picture may be one
 // One coded packet, in decode order.
 struct sample {
-    int64_t offset;    // in the source; offset + size lies within media.size
+    int64_t offset;    // as the track's carriage says; offset + size lies within
+                       // carriage_size
     int64_t pts;       // of the track's clock from T0; may be negative (decode only)
     uint32_t size;     // > 0
     uint32_t duration; // audio: decoded samples; video: ticks, 0 = unknown
@@ -91,12 +99,14 @@ struct video_track {
     struct colour colour;          // as tagged; 2 where untagged
     int peak_nits;                 // HDR: for tone mapping, fixed at probe; 0 for SDR
     enum field_order fields;       // of all its pictures, fixed at probe
-    int reorder; // how many frames may precede a frame in decode order and follow it in
-                 // presentation
-    int64_t end; // presentation end in ticks: frames with 0 <= pts < end are presented
+    int reorder;  // how many frames may precede a frame in decode order and follow it in
+                  // presentation
+    int64_t end;  // presentation end in ticks: frames with 0 <= pts < end are presented
+    uint32_t tag; // of its container, for decoders that know bad encoders by it
     uint8_t *extradata;
     int extradata_size;
     struct strip strip;
+    struct carriage carriage;
     struct sample *samples; // in decode order; NULL in a head alone
     int sample_count;       // also in a head alone; >= 1
     int64_t bytes;          // sum of the sample sizes, made by media_finish; also in a head alone
@@ -128,9 +138,14 @@ struct audio_track {
     int sample_rate;     // of the decoded samples, 8000 .. 192000
     int channels;        // 1 .. 8
     struct tags tags;
+    // What old kinds have in the container's header; 0 where untold.
+    int block_align;     // bytes
+    int bits_per_sample; // coded
+    int64_t bit_rate;
     uint8_t *extradata;
     int extradata_size;
     struct strip strip;
+    struct carriage carriage;
     struct sample *samples; // pts strictly increasing; pts + duration <= next pts
     int sample_count;       // as for video
     int64_t bytes;          // as for video
@@ -191,6 +206,8 @@ static inline bool media_is_hdr(const struct media *m)
 
 // "h264"; NULL-safe for CODEC_NONE ("none").
 const char *codec_name(enum codec_id id);
+// "MPEG-TS".
+const char *container_name(enum container c);
 // The name of FFmpeg's decoder.
 const char *codec_decoder(enum codec_id id);
 bool codec_is_video(enum codec_id id);

@@ -2,8 +2,8 @@
 //
 // The packed form of an index:
 //
-//   "TMix", u8 version, head, and in a whole index the table of the video's samples,
-//   that of the audio's and those of the texts'.
+//   "TMix", u8 version, head, and in a whole index the video's pieces and the table of
+//   its samples, those of the audio, and the tables of the texts.
 //
 // A table is chunks of about a minute; a chunk is v count, v bytes, and then that
 // many bytes: the samples, told by what is not as expected.  Each chunk starts
@@ -20,7 +20,7 @@
 #include "base/err.h"
 #include "codec/media.h"
 
-#define VERSION 2
+#define VERSION 3
 #define CHUNK_SECONDS 60
 
 static const char magic[] = "TMix";
@@ -75,10 +75,12 @@ static void put_video(struct buf *b, const struct video_track *v)
         v->bytes,
         v->sample_count,
         v->shown_count,
+        v->tag,
     };
     for (size_t i = 0; i < countof(fields); i++)
         put_v(b, (uint64_t)fields[i]);
     put_coded(b, v->extradata, v->extradata_size, &v->strip);
+    carriage_pack(&v->carriage, b);
 }
 
 static void put_audio(struct buf *b, const struct audio_track *a)
@@ -86,9 +88,13 @@ static void put_audio(struct buf *b, const struct audio_track *a)
     put_v(b, (uint64_t)a->sample_rate);
     put_v(b, (uint64_t)a->channels);
     put_tags(b, &a->tags);
+    put_v(b, (uint64_t)a->block_align);
+    put_v(b, (uint64_t)a->bits_per_sample);
+    put_v(b, (uint64_t)a->bit_rate);
     put_v(b, (uint64_t)a->bytes);
     put_v(b, (uint64_t)a->sample_count);
     put_coded(b, a->extradata, a->extradata_size, &a->strip);
+    carriage_pack(&a->carriage, b);
 }
 
 static void put_texts(struct buf *b, const struct media *m)
@@ -156,8 +162,10 @@ static int chunk_length(const struct sample *s, int n, int64_t timescale)
     return i;
 }
 
-static void put_table(struct buf *out, const struct sample *s, int n, int64_t timescale)
+static void put_table(struct buf *out, const struct carriage *c, const struct sample *s, int n,
+                      int64_t timescale)
 {
+    carriage_pack_pieces(c, out);
     struct buf chunk;
     buf_init(&chunk, out->max);
     while (n > 0 && !out->failed) {
@@ -183,11 +191,14 @@ int media_pack(const struct media *m, struct buf *out)
 {
     media_pack_head(m, out);
     if (media_has_video(m))
-        put_table(out, m->video.samples, m->video.sample_count, m->video.timescale);
+        put_table(out, &m->video.carriage, m->video.samples, m->video.sample_count,
+                  m->video.timescale);
     if (media_has_audio(m))
-        put_table(out, m->audio.samples, m->audio.sample_count, m->audio.sample_rate);
+        put_table(out, &m->audio.carriage, m->audio.samples, m->audio.sample_count,
+                  m->audio.sample_rate);
+    const struct carriage whole = { 0 };
     for (int i = 0; i < m->text_count; i++)
-        put_table(out, m->texts[i].samples, m->texts[i].sample_count, MEDIA_TEXT_RATE);
+        put_table(out, &whole, m->texts[i].samples, m->texts[i].sample_count, MEDIA_TEXT_RATE);
     return buf_error(out);
 }
 
@@ -281,7 +292,9 @@ static void get_video(struct reader *r, struct video_track *v)
     v->bytes = get_up_to(r, INT64_MAX);
     v->sample_count = get_int(r);
     v->shown_count = get_int(r);
+    v->tag = (uint32_t)get_up_to(r, UINT32_MAX);
     get_coded(r, &v->extradata, &v->extradata_size, &v->strip);
+    carriage_unpack(r, &v->carriage);
 }
 
 static void get_audio(struct reader *r, struct audio_track *a)
@@ -289,9 +302,13 @@ static void get_audio(struct reader *r, struct audio_track *a)
     a->sample_rate = get_int(r);
     a->channels = get_int(r);
     get_tags(r, &a->tags);
+    a->block_align = get_int(r);
+    a->bits_per_sample = get_int(r);
+    a->bit_rate = get_up_to(r, INT32_MAX);
     a->bytes = get_up_to(r, INT64_MAX);
     a->sample_count = get_int(r);
     get_coded(r, &a->extradata, &a->extradata_size, &a->strip);
+    carriage_unpack(r, &a->carriage);
 }
 
 static void get_texts(struct reader *r, struct media *m)
@@ -385,9 +402,13 @@ static int get_chunk(struct reader *r, struct sample *s, int max)
     return chunk.bad || reader_left(&chunk) > 0 ? 0 : count;
 }
 
-static int get_table(struct reader *r, struct sample **out, int n)
+static int get_table(struct reader *r, struct carriage *c, int64_t source_size, struct sample **out,
+                     int n)
 {
-    if ((size_t)n > reader_left(r) / 2)
+    const int rc = carriage_unpack_pieces(r, c, source_size);
+    if (rc < 0)
+        return rc;
+    if (r->bad || (size_t)n > reader_left(r) / 2)
         return -E_CORRUPT;
     struct sample *s = calloc((size_t)n, sizeof *s);
     if (!s)
@@ -415,11 +436,12 @@ static int get_tables(struct reader *r, struct media *m)
     const struct media told = *m;
     int rc = 0;
     if (media_has_video(m))
-        rc = get_table(r, &m->video.samples, m->video.sample_count);
+        rc = get_table(r, &m->video.carriage, m->size, &m->video.samples, m->video.sample_count);
     if (rc == 0 && media_has_audio(m))
-        rc = get_table(r, &m->audio.samples, m->audio.sample_count);
+        rc = get_table(r, &m->audio.carriage, m->size, &m->audio.samples, m->audio.sample_count);
+    struct carriage whole = { 0 };
     for (int i = 0; rc == 0 && i < m->text_count; i++)
-        rc = get_table(r, &m->texts[i].samples, m->texts[i].sample_count);
+        rc = get_table(r, &whole, m->size, &m->texts[i].samples, m->texts[i].sample_count);
     if (rc == 0 && reader_left(r) > 0)
         rc = -E_CORRUPT;
     if (rc == 0)

@@ -136,8 +136,9 @@ int plan_init_job(const struct plan *p, const struct rendition *r, const struct 
 int plan_segment_job(const struct plan *p, const struct rendition *r, const struct media *m, int k,
                      int back, struct job *job);
 
-// The byte range of the source that the samples of a job span; *n is 0 where they are not
-// worth being read as one: there are none, or they are texts, which lie far apart.
+// The byte range of the source that the samples of a job span, of a transport stream a
+// little less; *n is 0 where they are not worth being read as one: there are none, or they
+// are texts, which lie far apart.
 void plan_job_range(const struct job *job, int64_t *offset, int64_t *n);
 
 #endif

@@ -41,7 +41,20 @@ static void common(struct job *job, const struct media *m, const struct renditio
         job->a = r->a;
 }
 
-static int take_samples(struct job *job, const struct sample *from, int count)
+// The least and the greatest offset of the job's samples.
+static void samples_span(const struct job *job, int64_t *from, int64_t *to)
+{
+    *from = job->sample_count ? INT64_MAX : 0;
+    *to = 0;
+    for (int i = 0; i < job->sample_count; i++) {
+        const struct sample *s = &job->samples[i];
+        *from = s->offset < *from ? s->offset : *from;
+        *to = s->offset + s->size > *to ? s->offset + s->size : *to;
+    }
+}
+
+static int take_samples(struct job *job, const struct carriage *c, const struct sample *from,
+                        int count)
 {
     if (count > JOB_SAMPLES_MAX)
         return -E_LIMITS;
@@ -50,6 +63,9 @@ static int take_samples(struct job *job, const struct sample *from, int count)
     job->samples = xmalloc((size_t)count * sizeof *from);
     memcpy(job->samples, from, (size_t)count * sizeof *from);
     job->sample_count = count;
+    int64_t begin, end;
+    samples_span(job, &begin, &end);
+    job->carriage = carriage_slice(c, begin, end);
     return 0;
 }
 
@@ -117,7 +133,7 @@ static int show(struct job *job, const struct media *m, int64_t from, int64_t to
     if (job->pick_count > JOB_FRAMES_MAX)
         return -E_LIMITS;
     const int start = earlier_sync(v, last_sync(v, span.first, job->picks[0].pts), back);
-    return take_samples(job, v->samples + start, span.last - start + 1);
+    return take_samples(job, &v->carriage, v->samples + start, span.last - start + 1);
 }
 
 static int fill_video(struct job *job, const struct plan *p, const struct media *m, int k, int back)
@@ -327,7 +343,7 @@ static int fill_audio(struct job *job, const struct plan *p, const struct rendit
     const int end = packets_before(a, to);
     if (!sounds(a, from, end))
         return 0;
-    return take_samples(job, a->samples + start, end - start);
+    return take_samples(job, &a->carriage, a->samples + start, end - start);
 }
 
 // ---- orders
@@ -378,12 +394,8 @@ int plan_segment_job(const struct plan *p, const struct rendition *r, const stru
 
 void plan_job_range(const struct job *job, int64_t *offset, int64_t *n)
 {
-    int64_t from = INT64_MAX, to = 0;
-    for (int i = 0; i < job->sample_count; i++) {
-        const struct sample *s = &job->samples[i];
-        from = s->offset < from ? s->offset : from;
-        to = s->offset + s->size > to ? s->offset + s->size : to;
-    }
-    *offset = job->sample_count ? from : 0;
-    *n = job->sample_count && job->kind != JOB_TEXT ? to - from : 0;
+    int64_t end;
+    samples_span(job, offset, &end);
+    carriage_span(&job->carriage, offset, &end);
+    *n = job->kind != JOB_TEXT ? end - *offset : 0;
 }

@@ -99,8 +99,8 @@ static void print_text(const struct text_track *t)
 
 static void print_media(const struct media *m, size_t index_bytes)
 {
-    printf("container     %s, %" PRId64 " bytes, index %zu bytes\n",
-           m->container == CONTAINER_MP4 ? "MP4" : "Matroska", m->size, index_bytes);
+    printf("container     %s, %" PRId64 " bytes, index %zu bytes\n", container_name(m->container),
+           m->size, index_bytes);
     if (media_has_video(m))
         print_video(m);
     if (media_has_audio(m))

@@ -2,10 +2,6 @@
 //
 // decode - reads the samples of a job and decodes them.
 //
-// Reading: neighbouring samples are fetched by one read, because each read of
-// a worker is a round trip to its server.  Only the bytes from the first to the
-// last sample of a window are asked for, small gaps (the other track) included.
-//
 // Pictures: a sample whose picture the job does not show is decoded only if others
 // refer to it (AVDISCARD_NONREF); that changes no other picture.  Two frame
 // threads decode beside the encoder and change no pixel either.
@@ -17,63 +13,7 @@
 #include "base/err.h"
 
 #define DECODE_THREADS 2
-#define SAMPLE_MAX (64 * MIB)  // of one coded picture
-#define WINDOW_MAX (256 * KIB) // fetched at once when samples are smaller
-#define WINDOW_GAP (64 * KIB)  // of foreign bytes between two samples in a window
 #define DRAIN_ERRORS_MAX 64
-
-static const struct sample *next_sample(const struct decoder *d)
-{
-    return &d->job->samples[d->next];
-}
-
-static bool in_window(const struct decoder *d, const struct sample *s)
-{
-    return s->offset >= d->window_at &&
-           s->offset + s->size <= d->window_at + (int64_t)d->window.len;
-}
-
-// Where a window that begins with the next sample should end.
-static int64_t window_end(const struct decoder *d)
-{
-    const int64_t start = next_sample(d)->offset;
-    int64_t end = start + next_sample(d)->size;
-    for (int i = d->next + 1; i < d->job->sample_count; i++) {
-        const struct sample *s = &d->job->samples[i];
-        if (s->offset < start || s->offset > end + WINDOW_GAP)
-            break;
-        const int64_t last = s->offset + s->size;
-        if (last - start > WINDOW_MAX || last > d->io->size)
-            break;
-        if (last > end)
-            end = last;
-    }
-    return end;
-}
-
-static int fill_window(struct decoder *d)
-{
-    const struct sample *s = next_sample(d);
-    if (s->offset < 0 || s->offset > d->io->size || s->size > d->io->size - s->offset)
-        return fail_with(d->why, -E_CORRUPT, "a sample lies outside the source");
-    if (s->size > SAMPLE_MAX)
-        return fail_with(d->why, -E_LIMITS, "a sample of %u bytes", s->size);
-    if (in_window(d, s))
-        return 0;
-
-    const int64_t n = window_end(d) - s->offset;
-    buf_clear(&d->window);
-    d->window_at = s->offset;
-    uint8_t *to = buf_extend(&d->window, (size_t)n);
-    if (!to)
-        return fail_with(d->why, buf_error(&d->window), "reading %lld bytes", (long long)n);
-    const int64_t got = d->io->read(d->io, d->window_at, to, n);
-    if (got < n)
-        buf_clear(&d->window);
-    if (got < 0)
-        return fail_with(d->why, (int)got, "reading the source: %s", err_sentence((int)got));
-    return got < n ? fail_with(d->why, -E_CORRUPT, "the source ends too early") : 0;
-}
 
 static bool is_shown(const struct job *job, int64_t pts)
 {
@@ -91,14 +31,17 @@ static bool is_shown(const struct job *job, int64_t pts)
 // Makes the next sample d->packet.
 static int read_packet(struct decoder *d)
 {
-    const int rc = fill_window(d);
-    if (rc < 0)
-        return rc;
-    const struct sample *s = next_sample(d);
+    const struct sample *s = &d->job->samples[d->next];
+    if (s->size > PAYLOAD_SAMPLE_MAX)
+        return fail_with(d->why, -E_LIMITS, "a sample of %u bytes", s->size);
     if (av_new_packet(d->packet, d->strip->n + (int)s->size) < 0)
         return fail_with(d->why, -E_NO_MEMORY, "no memory for a packet");
     memcpy(d->packet->data, d->strip->bytes, (size_t)d->strip->n);
-    memcpy(d->packet->data + d->strip->n, d->window.data + (s->offset - d->window_at), s->size);
+    const int rc = payload_read(&d->payload, d->next, d->packet->data + d->strip->n);
+    if (rc < 0) {
+        av_packet_unref(d->packet);
+        return rc;
+    }
     d->packet->pts = s->pts;
     d->packet->duration = s->duration;
     d->packet->flags = s->sync ? AV_PKT_FLAG_KEY : 0;
@@ -174,6 +117,7 @@ static int configure_video(AVCodecContext *ctx, const struct job *job)
     ctx->max_pixels = job->limits.pixels;
     ctx->has_b_frames = t->reorder < 16 ? t->reorder : 16;
     ctx->pkt_timebase = (AVRational){ 1, (int)t->timescale };
+    ctx->codec_tag = t->tag;
     ctx->thread_count = DECODE_THREADS;
     ctx->thread_type = FF_THREAD_FRAME;
     return set_extradata(ctx, t->extradata, t->extradata_size);
@@ -184,6 +128,9 @@ static int configure_audio(AVCodecContext *ctx, const struct job *job)
     const struct audio_track *t = &job->media->audio;
     ctx->sample_rate = t->sample_rate;
     av_channel_layout_default(&ctx->ch_layout, t->channels);
+    ctx->block_align = t->block_align;
+    ctx->bits_per_coded_sample = t->bits_per_sample;
+    ctx->bit_rate = t->bit_rate;
     ctx->pkt_timebase = (AVRational){ 1, t->sample_rate };
     ctx->thread_count = 1;
     ctx->flags2 |= AV_CODEC_FLAG2_SKIP_MANUAL; // what to drop is said by the sample table
@@ -196,7 +143,7 @@ int decoder_open(struct decoder *d, const struct job *job, struct io *io, bool v
     const struct media *m = job->media;
     *d = (struct decoder){ .job = job, .io = io, .why = why, .video = video };
     d->strip = video ? &m->video.strip : &m->audio.strip;
-    buf_init(&d->window, SAMPLE_MAX + WINDOW_MAX);
+    payload_init(&d->payload, io, &job->carriage, job->samples, job->sample_count, why);
 
     const char *name = codec_decoder(video ? m->video.codec : m->audio.codec);
     const AVCodec *codec = avcodec_find_decoder_by_name(name);
@@ -230,5 +177,5 @@ void decoder_close(struct decoder *d)
 {
     avcodec_free_context(&d->ctx);
     av_packet_free(&d->packet);
-    buf_finish(&d->window);
+    payload_finish(&d->payload);
 }

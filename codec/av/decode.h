@@ -7,8 +7,8 @@
 
 #include <libavcodec/avcodec.h>
 
-#include "base/buf.h"
 #include "codec/av/fail.h"
+#include "codec/av/payload.h"
 #include "codec/io.h"
 #include "codec/job.h"
 
@@ -21,12 +21,11 @@ struct decoder {
     bool video;
 
     AVCodecContext *ctx;
-    AVPacket *packet;  // read, not yet taken by the decoder
-    int next;          // index of the next sample to read
-    bool drained;      // the decoder knows that no more comes
-    int drain_errors;  // a broken decoder must not keep us for ever
-    struct buf window; // bytes of the source from window_at
-    int64_t window_at;
+    AVPacket *packet; // read, not yet taken by the decoder
+    int next;         // index of the next sample to read
+    bool drained;     // the decoder knows that no more comes
+    int drain_errors; // a broken decoder must not keep us for ever
+    struct payload payload;
 
     // for struct job_stats
     int64_t samples, frames, us;

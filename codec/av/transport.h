@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// transport - follows one PID of a transport stream (ISO/IEC 13818-1 2.4.3) and gives
+// the payload of its PES packets, freed of all headers.  Packets of 188 bytes, or of 192
+// (a time stamp before each, as cameras and discs have it), or of 204 (a checksum behind).
+// Where bytes are missing it goes on at the next two sync bytes that are a packet apart.
+// No libav here.
+
+#ifndef CODEC_AV_TRANSPORT_H
+#define CODEC_AV_TRANSPORT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "codec/av/window.h"
+#include "codec/carriage.h"
+
+struct transport {
+    // borrowed
+    struct window *window;
+    const struct carriage *carriage;
+
+    int64_t packet;   // offset of the sync byte of the packet that we stand in
+    int64_t at, left; // its payload that was not taken yet: offset in the source, bytes
+    int skip;         // bytes of a PES header that goes on in the next packet
+};
+
+// Whether the bytes are those of a transport stream, and if so its packets (kind, packet and
+// phase are set).
+bool transport_sniff(const uint8_t *bytes, size_t n, struct carriage *out);
+
+// Stands before the first packet.
+void transport_start(struct transport *t, struct window *w, const struct carriage *c);
+
+// Stands at the payload byte at offset: false when there is none, or the window failed.
+bool transport_seek(struct transport *t, int64_t offset);
+
+// Moves to the next payload when none is left; false at the end, or when the window failed.
+bool transport_more(struct transport *t);
+
+#endif
