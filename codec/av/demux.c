@@ -9,9 +9,16 @@
 #define BUFFER (64 * 1024)
 
 static const char *const names[CONTAINER_COUNT] = {
-    [CONTAINER_MP4] = "mov",
-    [CONTAINER_MATROSKA] = "matroska",
+#define X(id, demuxer, name) [id] = demuxer,
+#include "codec/containers.def"
+#undef X
 };
+
+static const char demuxers[] = ""
+#define X(id, demuxer, name) demuxer ","
+#include "codec/containers.def"
+#undef X
+    ;
 
 // All decoders that we ever open.
 static const char decoders[] = ""
@@ -81,24 +88,34 @@ static int create_pb(struct demux *d)
     return d->pb ? 0 : AVERROR(ENOMEM);
 }
 
-static int configure(struct demux *d, const struct job_limits *limits)
+// MP3 in a file of its own: where its sound begins and ends, libavformat says only of
+// packets that it has counted.  All other times are to be those of the file.
+static bool counts_time(enum container c)
+{
+    return c == CONTAINER_MP3;
+}
+
+static int configure(struct demux *d, enum container container, bool parse,
+                     const struct job_limits *limits)
 {
     d->ctx = avformat_alloc_context();
     if (!d->ctx)
         return AVERROR(ENOMEM);
     d->ctx->pb = d->pb;
     d->ctx->io_open = deny_open;
-    d->ctx->flags |= AVFMT_FLAG_CUSTOM_IO | AVFMT_FLAG_NOPARSE | AVFMT_FLAG_NOFILLIN;
+    d->ctx->flags |= AVFMT_FLAG_CUSTOM_IO | (parse ? 0 : AVFMT_FLAG_NOPARSE) |
+                     (counts_time(container) ? 0 : AVFMT_FLAG_NOFILLIN);
+    d->ctx->correct_ts_overflow = 0; // timeline.h does
     d->ctx->max_streams = limits->streams;
     d->ctx->codec_whitelist = av_strdup(decoders);
-    d->ctx->format_whitelist = av_strdup("mov,matroska");
+    d->ctx->format_whitelist = av_strdup(demuxers);
     d->ctx->protocol_whitelist = av_strdup("");
     return d->ctx->codec_whitelist && d->ctx->format_whitelist && d->ctx->protocol_whitelist
                ? 0
                : AVERROR(ENOMEM);
 }
 
-int demux_open(struct demux *d, struct io *io, enum container container,
+int demux_open(struct demux *d, struct io *io, enum container container, bool parse,
                const struct job_limits *limits, const struct why *why)
 {
     assert(container > CONTAINER_NONE && container < CONTAINER_COUNT);
@@ -109,7 +126,7 @@ int demux_open(struct demux *d, struct io *io, enum container container,
     AVDictionary *options = NULL;
     int rc = create_pb(d);
     if (rc == 0)
-        rc = configure(d, limits);
+        rc = configure(d, container, parse, limits);
     if (rc == 0 && container == CONTAINER_MP4) // edits are our business: its index is to be raw
         rc = av_dict_set(&options, "ignore_editlist", "1", 0);
     if (rc >= 0 && container == CONTAINER_MP4)

@@ -22,8 +22,9 @@ struct demux {
     int err; // what io returned
 };
 
-// d is to be closed in either case; it must not move while it is open.
-int demux_open(struct demux *d, struct io *io, enum container container,
+// d is to be closed in either case; it must not move while it is open.  parse: packets come cut
+// into pictures and frames of sound; else as they stand in the file.
+int demux_open(struct demux *d, struct io *io, enum container container, bool parse,
                const struct job_limits *limits, const struct why *why);
 
 // The next packet as it stands in the file: 1; 0 at the end; or a negative enum err.

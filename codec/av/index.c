@@ -8,24 +8,6 @@
 #include "base/base.h"
 #include "base/err.h"
 
-static bool is_mp4_box(const uint8_t *type)
-{
-    static const char first[][5] = { "ftyp", "moov", "mdat", "free", "skip", "wide", "styp" };
-    for (size_t i = 0; i < countof(first); i++)
-        if (!memcmp(type, first[i], 4))
-            return true;
-    return false;
-}
-
-enum container index_sniff(const uint8_t *head, size_t n)
-{
-    if (n >= 4 && !memcmp(head, "\x1a\x45\xdf\xa3", 4))
-        return CONTAINER_MATROSKA;
-    if (n >= 8 && is_mp4_box(head + 4))
-        return CONTAINER_MP4;
-    return CONTAINER_NONE;
-}
-
 struct index_track *index_add_track(struct index *x)
 {
     x->tracks = xrealloc(x->tracks, (size_t)(x->track_count + 1) * sizeof *x->tracks);
@@ -54,7 +36,7 @@ static int grow(struct index *x, struct index_track *t)
     if (!samples)
         return -E_NO_MEMORY;
     t->samples = samples;
-    if (x->container == CONTAINER_MATROSKA) {
+    if (x->container != CONTAINER_MP4) {
         uint8_t(*heads)[2] = realloc(t->heads, (size_t)cap * sizeof *heads);
         if (!heads)
             return -E_NO_MEMORY;
@@ -80,6 +62,7 @@ int index_add_sample(struct index *x, struct index_track *t, const struct sample
 
 static void free_samples(struct index_track *t)
 {
+    carriage_finish(&t->carriage);
     free(t->samples);
     free(t->heads);
     t->samples = NULL;

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// index - our own parsers of MP4/MOV and Matroska/WebM: sample tables with
-// presentation times, which libavformat does not give.  They read through
-// struct io only what they need and treat every byte as hostile.  No libav here.
+// index - the sample tables of a source with presentation times, which libavformat does
+// not give, and our own parsers of MP4/MOV and Matroska/WebM that make them.  They read
+// through struct io only what they need and treat every byte as hostile.  No libav here.
+// (Sources of other containers: scan.h.)
 
 #ifndef CODEC_AV_INDEX_H
 #define CODEC_AV_INDEX_H
@@ -26,17 +27,20 @@
 // One track as it stands in the container, before T0 is known.
 struct index_track {
     bool video, audio;
-    enum text_format text;  // TEXT_NONE: no subtitles, or of a kind that we do not read
-    int number;             // position among all tracks of the file: libavformat's stream index
-    int64_t timescale;      // ticks per second, 1 .. 10^9
-    struct sample *samples; // decode order; pts in ticks on the presentation timeline (edit
-                            // list applied); none where refused
-    uint8_t (*heads)[2];    // Matroska: the first two bytes of each packet (0 past its end)
-    int sample_count;       // <= MEDIA_SAMPLES_MAX over all tracks
-    int sample_cap;         // private
-    int lost;               // samples left out because the file ends before them
-    int64_t end;            // presentation end in ticks (edit list applied); INT64_MAX: open
+    enum text_format text;    // TEXT_NONE: no subtitles, or of a kind that we do not read
+    int number;               // position among all tracks of the file: libavformat's stream index
+    int64_t timescale;        // ticks per second, 1 .. 10^9
+    struct sample *samples;   // decode order; pts in ticks on the presentation timeline (edit
+                              // list applied); none where refused
+    struct carriage carriage; // what the offsets of samples are
+    uint8_t (*heads)[2]; // of all but an MP4: the first two bytes of each packet (0 past its end)
+    int sample_count;    // <= MEDIA_SAMPLES_MAX over all tracks
+    int sample_cap;      // private
+    int lost;            // samples left out because the file ends before them
+    int64_t end;         // presentation end in ticks (edit list applied); INT64_MAX: open
+    bool end_is_exact;   // to the sample of a sound: what is decoded past it is padding
     int64_t codec_delay_ns; // decoded audio to drop at the start (Matroska CodecDelay)
+    int64_t padding_ns;     // and at the end
     struct strip strip;
     struct tags tags;
     bool enabled;      // default / enabled flag
@@ -57,9 +61,6 @@ static inline bool index_is_wanted(const struct index_track *t)
 {
     return !t->refused && (t->video || t->audio || t->text);
 }
-
-// By the first bytes (needs up to 64): the container, or CONTAINER_NONE.
-enum container index_sniff(const uint8_t *head, size_t n);
 
 // 0; -E_CORRUPT, -E_UNSUPPORTED, -E_LIMITS (job_limits) with one line in detail; or what io
 // returned.  index_finish is due in either case.

@@ -246,6 +246,7 @@ static int apply_edit(const struct mp4 *m, const struct trak *k, struct index_tr
     for (int i = 0; i < t->sample_count; i++)
         t->samples[i].pts += empty - k->edit.media_time;
     t->end = index_samples_end(t);
+    t->end_is_exact = true;
     // In a fragmented file the edit tells the length of the first fragment at most.
     if (duration && !m->fragmented && t->sample_count) {
         const bool exact = m->movie_timescale % t->timescale == 0;

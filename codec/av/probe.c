@@ -2,7 +2,8 @@
 //
 // probe - makes the index of a source: what is in it, and where every sample is.
 //
-// Where things come from: the sample tables from our own parsers (index.h); codec,
+// Where things come from: the sample tables from our own parsers (index.h) or, where the
+// container has no index of use, from one reading of all packets (scan.h); codec,
 // extradata, rotation and tags from libavformat (demux.h), whose own table must
 // agree with ours; size, depth, colour and rates from the first pictures and
 // sounds, read by our table and decoded just as the segments will be (decode.h).
@@ -23,10 +24,14 @@
 
 #include "base/err.h"
 #include "base/log.h"
+#include "codec/av/codecs.h"
 #include "codec/av/decode.h"
 #include "codec/av/demux.h"
 #include "codec/av/fields.h"
 #include "codec/av/index.h"
+#include "codec/av/recent.h"
+#include "codec/av/scan.h"
+#include "codec/av/sniff.h"
 #include "codec/av/sound_times.h"
 #include "codec/av/text_times.h"
 
@@ -56,6 +61,9 @@ struct probe {
     const struct why *why;
 
     struct meter meter;
+    struct recent recent; // of a source that is scanned
+    enum container container;
+    struct carriage how; // its packets lie
     struct index index;
     struct demux demux;
     struct chosen video, audio;
@@ -82,55 +90,19 @@ static bool meter_cancelled(struct io *io)
     return m->to->cancelled && m->to->cancelled(m->to);
 }
 
-static int read_index(struct probe *p)
+static int sniff_source(struct probe *p)
 {
+    uint8_t head[SNIFF_BYTES];
     struct io *io = &p->meter.io;
-    uint8_t head[64];
-    const int64_t n = io->read(io, 0, head, sizeof head);
+    int64_t n = io->read(io, 0, head, sizeof head);
+    const size_t tag = n > 0 ? sniff_id3(head, (size_t)n) : 0;
+    if (tag > 0)
+        n = io->read(io, (int64_t)tag, head, sizeof head);
     if (n < 0)
         return fail_with(p->why, (int)n, "reading the source: %s", err_sentence((int)n));
-    const struct job_limits *limits = &p->job->limits;
-    switch (index_sniff(head, (size_t)n)) {
-    case CONTAINER_MP4:
-        return index_read_mp4(io, limits, &p->index, p->why->line, p->why->cap);
-    case CONTAINER_MATROSKA:
-        return index_read_matroska(io, limits, &p->index, p->why->line, p->why->cap);
-    default:
-        return fail_with(p->why, -E_UNSUPPORTED, "this is no MP4, MOV, WebM or Matroska file");
-    }
-}
-
-// ---- choosing the tracks
-
-// Ours for what libavcodec calls id; CODEC_NONE when we do not read it.
-static enum codec_id codec_of(enum AVCodecID id)
-{
-    for (enum codec_id c = CODEC_NONE + 1; c < CODEC_COUNT; c++) {
-        const AVCodec *decoder = avcodec_find_decoder_by_name(codec_decoder(c));
-        if (decoder && decoder->id == id)
-            return c;
-    }
-    return CODEC_NONE;
-}
-
-// Whether its pictures may come in another order than they are decoded in.
-static bool may_reorder(enum codec_id c)
-{
-    switch (c) {
-    case CODEC_MSMPEG4V2:
-    case CODEC_MSMPEG4V3:
-    case CODEC_WMV1:
-    case CODEC_WMV2:
-    case CODEC_H263:
-    case CODEC_FLV1:
-    case CODEC_THEORA:
-    case CODEC_MJPEG:
-    case CODEC_PRORES:
-    case CODEC_DNXHD:
-        return false;
-    default:
-        return true;
-    }
+    p->container = sniff(head, (size_t)n, &p->how);
+    return p->container ? 0
+                        : fail_with(p->why, -E_UNSUPPORTED, "this is no kind of file that is read");
 }
 
 static AVStream *stream_of(const struct probe *p, const struct index_track *t)
@@ -138,6 +110,55 @@ static AVStream *stream_of(const struct probe *p, const struct index_track *t)
     const AVFormatContext *ctx = p->demux.ctx;
     return t->number < (int)ctx->nb_streams ? ctx->streams[t->number] : NULL;
 }
+
+// Of a container without an index of use, by reading it all.
+static int scan(struct probe *p)
+{
+    const struct job_limits *limits = &p->job->limits;
+    recent_init(&p->recent, &p->meter.io);
+    struct io *io = &p->recent.io;
+    int rc = demux_open(&p->demux, io, p->container, true, limits, p->why);
+    if (rc == 0)
+        rc = index_scan(io, &p->demux, p->container, &p->how, limits, &p->index, p->why);
+    return rc;
+}
+
+// Matroska's compatibility mode tells times of decoding: only the pictures know better.
+static bool hides_times(const struct probe *p)
+{
+    for (int i = 0; i < p->index.track_count; i++) {
+        const AVStream *st = stream_of(p, &p->index.tracks[i]);
+        const enum codec_id codec = st ? codec_of(st->codecpar->codec_id) : CODEC_NONE;
+        if (p->index.tracks[i].decode_times && codec != CODEC_NONE && codec_reorders(codec))
+            return true;
+    }
+    return false;
+}
+
+// By our own parser.
+static int parse(struct probe *p)
+{
+    const struct job_limits *limits = &p->job->limits;
+    struct io *io = &p->meter.io;
+    int rc = p->container == CONTAINER_MP4
+                 ? index_read_mp4(io, limits, &p->index, p->why->line, p->why->cap)
+                 : index_read_matroska(io, limits, &p->index, p->why->line, p->why->cap);
+    if (rc == 0)
+        rc = demux_open(&p->demux, io, p->container, false, limits, p->why);
+    if (rc < 0 || !hides_times(p))
+        return rc;
+    demux_close(&p->demux);
+    index_finish(&p->index);
+    return scan(p);
+}
+
+// The tables, and the headers as libavformat sees them.
+static int read_index(struct probe *p)
+{
+    return p->container == CONTAINER_MP4 || p->container == CONTAINER_MATROSKA ? parse(p) : scan(p);
+}
+
+// ---- choosing the tracks
 
 // 0: the track can be taken; or a negative enum err and a line.
 static int check_track(const struct index_track *t, const AVStream *st, const struct why *why)
@@ -149,11 +170,6 @@ static int check_track(const struct index_track *t, const AVStream *st, const st
     if (!st || st->codecpar->codec_type != type || !codec_of(st->codecpar->codec_id))
         return fail_with(why, -E_UNSUPPORTED, "%s of the kind %s is not supported", kind,
                          st ? avcodec_get_name(st->codecpar->codec_id) : "none");
-    if (t->decode_times && may_reorder(codec_of(st->codecpar->codec_id)))
-        return fail_with(why, -E_UNSUPPORTED,
-                         "%s in Matroska's compatibility mode, which tells no presentation times, "
-                         "is not supported",
-                         avcodec_get_name(st->codecpar->codec_id));
     if (t->sample_count == 0)
         return fail_with(why, -E_CORRUPT,
                          t->lost ? "the file ends before its %s" : "its %s is empty", kind);
@@ -284,7 +300,7 @@ static int compare_all(struct probe *p)
     int rc = compare(p, &p->video);
     if (rc == 0)
         rc = compare_sound(p);
-    if (rc == 0 && p->index.container == CONTAINER_MATROSKA)
+    if (rc == 0 && p->index.container == CONTAINER_MATROSKA && !p->recent.bytes)
         rc = compare_packets(p, p->video.track ? &p->video : &p->audio);
     return rc;
 }
@@ -386,8 +402,10 @@ static void take_samples(struct probe *p)
     v->end = t->end - p->t0;
     v->samples = t->samples;
     v->sample_count = t->sample_count;
+    v->carriage = t->carriage;
     t->samples = NULL;
     t->sample_count = t->sample_cap = 0;
+    t->carriage = (struct carriage){ 0 };
 }
 
 // ---- video: what the headers and the first picture tell
@@ -413,6 +431,7 @@ static int begin_video(struct probe *p)
     v->timescale = p->video.track->timescale;
     v->coded_width = par->width;
     v->coded_height = par->height;
+    v->tag = par->codec_tag;
     v->strip = p->video.track->strip;
     v->reorder = reorder_depth(p->video.track);
     return rc;
@@ -452,6 +471,7 @@ static int decode_first(struct probe *p, const struct index_track *t, AVFrame *f
                              .source_size = p->job->source_size,
                              .media = p->media,
                              .samples = t->samples,
+                             .carriage = t->carriage,
                              .sample_count = n,
                              .picks = picks,
                              .pick_count = n };
@@ -626,6 +646,9 @@ static int begin_audio(struct probe *p)
     a->codec = p->audio.codec;
     a->sample_rate = between(par->sample_rate, 8000, 192000);
     a->channels = between(par->ch_layout.nb_channels, 1, 8);
+    a->block_align = between(par->block_align, 0, 1 << 24);
+    a->bits_per_sample = between(par->bits_per_coded_sample, 0, 64);
+    a->bit_rate = par->bit_rate > 0 && par->bit_rate < INT32_MAX ? par->bit_rate : 0;
     a->strip = p->audio.track->strip;
     a->tags = p->audio.track->tags;
     return copy_extradata(p, par, &a->extradata, &a->extradata_size);
@@ -643,6 +666,8 @@ static int set_audio(struct probe *p, const struct sound *s)
     const int rc = sound_times(
         a, p->audio.track, s->samples,
         (struct sound_origin){ video ? p->t0 : 0, video ? p->media->video.timescale : 0 });
+    a->carriage = p->audio.track->carriage;
+    p->audio.track->carriage = (struct carriage){ 0 };
     if (rc < 0)
         return fail_with(p->why, rc, "the times of the sound make no sense");
     if (a->sample_count == 0)
@@ -675,6 +700,7 @@ static int probe_audio(struct probe *p, AVFrame *frame)
     struct audio_track *a = &p->media->audio;
     free(a->extradata);
     free(a->samples);
+    carriage_finish(&a->carriage);
     *a = (struct audio_track){ .codec = CODEC_NONE };
     return 0;
 }
@@ -753,9 +779,9 @@ static int append_packed(const struct probe *p)
 
 static int run(struct probe *p)
 {
-    int rc = read_index(p);
+    int rc = sniff_source(p);
     if (rc == 0)
-        rc = demux_open(&p->demux, &p->meter.io, p->index.container, &p->job->limits, p->why);
+        rc = read_index(p);
     if (rc == 0)
         rc = choose_tracks(p);
     if (rc == 0)
@@ -778,6 +804,7 @@ int av_probe(const struct job *job, struct io *io, char *detail, size_t cap)
     media_destroy(p.media);
     free(p.second);
     demux_close(&p.demux);
+    recent_finish(&p.recent);
     index_finish(&p.index);
     return rc;
 }

@@ -23,6 +23,7 @@ struct times {
     struct sound_origin t0;
     int64_t delay;      // samples
     uint32_t pcm_frame; // bytes of a sample of all channels, 0: not PCM
+    uint32_t block;     // bytes of what decodes to frame_samples, several in a packet; 0: all of it
     AVVorbisParseContext *vorbis;
 
     struct sample *out;
@@ -74,6 +75,11 @@ static bool is_even(const struct times *k)
     }
 }
 
+static bool has_blocks(enum codec_id codec)
+{
+    return codec == CODEC_ADPCM_MS || codec == CODEC_ADPCM_IMA;
+}
+
 // Of PCM: bytes of one value; 0 for other kinds.
 static int value_bytes(enum codec_id codec)
 {
@@ -86,6 +92,8 @@ static int64_t duration(const struct times *k, int i)
 {
     if (k->pcm_frame)
         return k->t->samples[i].size / k->pcm_frame;
+    if (k->block > 0)
+        return (k->t->samples[i].size + k->block - 1) / k->block * (int64_t)k->frame_samples;
     if (is_even(k))
         return k->frame_samples;
     if (k->t->heads && k->codec == CODEC_OPUS)
@@ -139,10 +147,9 @@ static int add_all(struct times *k)
     return 0;
 }
 
-// Leaves out what the edit list cut off at the end.
-static void trim(struct times *k)
+// Leaves out what lies past the end.
+static void trim(struct times *k, int64_t end)
 {
-    const int64_t end = position(k, k->t->end);
     while (k->n && k->out[k->n - 1].pts >= end)
         k->n--;
     if (k->n && k->out[k->n - 1].pts + k->out[k->n - 1].duration > end)
@@ -166,6 +173,7 @@ int sound_times(struct audio_track *a, const struct index_track *t, int frame_sa
                        .frame_samples = frame_samples > 0 ? frame_samples : 1,
                        .t0 = t0 };
     k.pcm_frame = (uint32_t)(value_bytes(a->codec) * a->channels);
+    k.block = has_blocks(a->codec) ? (uint32_t)a->block_align : 0;
     k.delay = muldiv_round(t->codec_delay_ns, a->sample_rate, 1000000000);
     k.out = malloc(((size_t)t->sample_count + 1) * sizeof *k.out);
     if (!k.out)
@@ -174,8 +182,10 @@ int sound_times(struct audio_track *a, const struct index_track *t, int frame_sa
         k.vorbis = av_vorbis_parse_init(a->extradata, a->extradata_size);
     const int rc = add_all(&k);
     av_vorbis_parse_free(&k.vorbis);
-    if (!t->heads) // an MP4: Matroska tells no end that is exact
-        trim(&k);
+    if (t->end_is_exact)
+        trim(&k, position(&k, t->end));
+    if (t->padding_ns > 0)
+        trim(&k, k.next - muldiv_round(t->padding_ns, a->sample_rate, 1000000000));
     if (t0.timescale == 0)
         start_at_zero(&k);
     free(a->samples);

@@ -94,7 +94,8 @@ def signal_of(r, channel, rate):
 
 
 def picture_options(r):
-    coder = "libvpx -deadline realtime" if r["name"].endswith(".webm") else "libx264 -preset ultrafast"
+    coders = {".webm": "libvpx -deadline realtime", ".ogv": "libtheora", ".asf": "wmv2", ".mxf": "mpeg2video"}
+    coder = coders.get(os.path.splitext(r["name"])[1], "libx264 -preset ultrafast")
     source = f"color=gray:size=160x90:rate={r['fps']}"
     if r["flash"]:
         source = source.replace("gray", "black") + f",drawbox=color=white:t=fill:enable='not(mod(n,{r['flash']}))'"
@@ -144,14 +145,14 @@ def decode(path, rate, channels):
 def first_time(path, kind):
     """When the first frame of a file is presented, by the file's own clock."""
     out = subprocess.run(["ffprobe", "-v", "error", "-select_streams", kind, "-read_intervals", "%+#4",
-                          "-show_entries", "frame=pts_time", "-of", "csv=p=0", path],
+                          "-show_entries", "frame=best_effort_timestamp_time", "-of", "csv=p=0", path],
                          capture_output=True, text=True, check=True).stdout
     return float(out.split()[0].strip(","))
 
 
-def source(path, rate, channels, n):
-    """What ffmpeg hears in a source that has pictures."""
-    at = first_time(path, "a") - first_time(path, "v")
+def source(path, rate, channels, n, pictures=True):
+    """What ffmpeg hears in a source: its first sample is the first of all where there are no pictures."""
+    at = first_time(path, "a") - first_time(path, "v") if pictures else 0
     return place(decode(path, rate, channels), round(at * rate), n)
 
 

@@ -24,8 +24,14 @@ CLIPS = {
     "bbb-480p24-msmpeg4v2-mp3.mkv": ("24", 100),
     "city-240p60-fragmented-15s.mp4": ("60", 932),
     "nasa-multitrack-2v-2a-2s.mp4": ("25", 325),
+    "bbb-1080p24-hevc-aac51.ts": ("24", 120),
+    "bbb-1080p25-h264-aac-40s.ts": ("25", 1008),
+    "bbb-360p25-h264-aac-10s.flv": ("25", 250),
+    "camera-320x240-mjpeg-pcm.avi": ("15", 41),
+    "popcorn-300x180-theora-vorbis-64s.ogv": ("24", 1549),
 }
-SHORT = {"bear-161x121-vp9-odd.webm", "bbb-800x640-sar64_45-bpyramid.mp4"}
+SHORT = {"bear-161x121-vp9-odd.webm", "bbb-800x640-sar64_45-bpyramid.mp4", "camera-320x240-mjpeg-pcm.avi",
+         "bbb-360p25-h264-aac-10s.flv"}
 PORTRAIT = {"phone-av1-hdr10-portrait.mp4", "iphone-hevc10-hlg-dovi-rot90-elst.mp4",
             "android-2160p60-portrait-rot90.mp4"}
 

@@ -21,6 +21,7 @@
 #include "base/bytes.h"
 #include "base/err.h"
 #include "codec/av/index.h"
+#include "codec/av/sniff.h"
 #include "test/unit/real_clips.h"
 
 static const struct job_limits limits = {
@@ -60,7 +61,8 @@ static int index_of(struct io *io, struct index *x, char *detail, size_t cap)
     if (n)
         assert_int_equal(io->read(io, 0, head, n), n);
     *x = (struct index){ 0 };
-    switch (index_sniff(head, (size_t)n)) {
+    struct carriage how;
+    switch (sniff(head, (size_t)n, &how)) {
     case CONTAINER_MP4:
         return index_read_mp4(io, &limits, x, detail, cap);
     case CONTAINER_MATROSKA:

@@ -1,0 +1,460 @@
+// SPDX-License-Identifier: BSD-2-Clause
+
+#include "codec/av/scan.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include <libavcodec/bsf.h>
+#include <libavutil/intreadwrite.h>
+#include <libavutil/mem.h>
+
+#include "base/err.h"
+#include "base/log.h"
+#include "codec/av/codecs.h"
+#include "codec/av/picture_times.h"
+#include "codec/av/timeline.h"
+#include "codec/av/trace.h"
+
+#define ERRORS_MAX 64   // in a row: then it is taken for the end
+#define MISSING_MAX 100 // more packets than were found: there is no use
+#define DELTAS 64       // between pictures, of which the middle one counts
+
+// What we hold of a stream of the demuxer while its packets are read.
+struct track {
+    enum codec_id codec; // CODEC_NONE: its packets are of no interest
+    struct trace trace;
+    int missing; // packets that stand nowhere in the source as they are
+    int64_t add; // to its times (timeline.h)
+
+    // video
+    AVCodecParserContext *parser;
+    AVCodecContext *headers; // of the parser
+    struct picture *pictures;
+    int picture_cap;
+    bool half; // the last sample is one field, and the other is missing
+    int structure;
+};
+
+struct scan {
+    // borrowed
+    struct io *io;
+    struct demux *demux;
+    const struct job_limits *limits;
+    struct carriage how;
+    struct index *x;
+    const struct why *why;
+
+    struct track *tracks; // as many as x has
+    struct timeline timeline;
+    bool wraps; // its clocks do
+};
+
+// ---- tracks
+
+static bool is_of_interest(const AVStream *st)
+{
+    const enum AVMediaType type = st->codecpar->codec_type;
+    return (type == AVMEDIA_TYPE_VIDEO || type == AVMEDIA_TYPE_AUDIO) &&
+           !(st->disposition & AV_DISPOSITION_ATTACHED_PIC) &&
+           codec_of(st->codecpar->codec_id) != CODEC_NONE;
+}
+
+static int begin_parser(struct track *k, const AVCodecParameters *par)
+{
+    k->parser = av_parser_init(par->codec_id);
+    if (!k->parser)
+        return 0; // its headers tell nothing that we need
+    k->parser->flags |= PARSER_FLAG_COMPLETE_FRAMES;
+    k->headers = avcodec_alloc_context3(NULL);
+    return k->headers ? avcodec_parameters_to_context(k->headers, par) : AVERROR(ENOMEM);
+}
+
+// The stream may have been known before anybody could say what is in it.
+static int begin_track(struct scan *s, int i)
+{
+    struct track *const k = &s->tracks[i];
+    const AVStream *st = s->demux->ctx->streams[i];
+    struct index_track *const t = &s->x->tracks[i];
+    const AVDictionaryEntry *language = av_dict_get(st->metadata, "language", NULL, 0);
+    if (k->codec != CODEC_NONE || !is_of_interest(st))
+        return 0;
+    k->codec = codec_of(st->codecpar->codec_id);
+    t->video = st->codecpar->codec_type == AVMEDIA_TYPE_VIDEO;
+    t->audio = !t->video;
+    t->timescale = st->time_base.den;
+    if (language)
+        language_parse(language->value, strlen(language->value), t->tags.language);
+    struct carriage how = s->how;
+    how.pid = st->id & 0x1fff;
+    trace_init(&k->trace, s->io, &how, INT64_MAX); // s->io has a limit of its own
+    return t->video ? begin_parser(k, st->codecpar) : 0;
+}
+
+static int add_streams(struct scan *s)
+{
+    const AVFormatContext *ctx = s->demux->ctx;
+    while (s->x->track_count < (int)ctx->nb_streams) {
+        if (s->x->track_count == s->limits->streams || s->x->track_count == TIMELINE_TRACKS)
+            return fail_with(s->why, -E_LIMITS, "more than %d tracks", s->x->track_count);
+        const size_t n = (size_t)s->x->track_count + 1;
+        s->tracks = xrealloc(s->tracks, n * sizeof *s->tracks);
+        s->tracks[n - 1] = (struct track){ .codec = CODEC_NONE };
+        index_add_track(s->x);
+    }
+    return 0;
+}
+
+static void end_track(struct track *k)
+{
+    if (k->codec != CODEC_NONE)
+        trace_finish(&k->trace);
+    av_parser_close(k->parser);
+    avcodec_free_context(&k->headers);
+    free(k->pictures);
+}
+
+// ---- times
+
+#define WRAP ((int64_t)1 << 33)
+
+// On the one time line, in ticks; INDEX_NO_PTS stays.
+static int64_t time_of(const struct scan *s, const struct track *k, const AVStream *st, int64_t t)
+{
+    const __int128 v = (__int128)(t + (s->wraps ? k->add : 0)) * st->time_base.num;
+    return t == AV_NOPTS_VALUE || v > INDEX_TIME_MAX || v < -INDEX_TIME_MAX ? INDEX_NO_PTS
+                                                                            : (int64_t)v;
+}
+
+static void unwrap(struct scan *s, int i, AVPacket *p)
+{
+    const int64_t t = p->dts != AV_NOPTS_VALUE ? p->dts : p->pts;
+    if (!s->wraps || t == AV_NOPTS_VALUE)
+        return;
+    if (p->pts != AV_NOPTS_VALUE && p->pts < t - WRAP / 2)
+        p->pts += WRAP; // the clock turned between the two
+    s->tracks[i].add = timeline_add(&s->timeline, i, t);
+}
+
+// ---- packets
+
+// What the headers of a picture say; *sync as the demuxer has it.
+static struct picture look(struct track *k, const AVPacket *p, bool *sync)
+{
+    struct picture picture = { .dts = INDEX_NO_PTS };
+    uint8_t *out;
+    int n;
+    k->structure = AV_PICTURE_STRUCTURE_FRAME;
+    if (!k->parser)
+        return picture;
+    av_parser_parse2(k->parser, k->headers, &out, &n, p->data, p->size, p->pts, p->dts, p->pos);
+    const AVCodecParserContext *const c = k->parser;
+    if (c->key_frame >= 0)
+        *sync = c->key_frame;
+    else if (c->pict_type != AV_PICTURE_TYPE_NONE)
+        *sync = c->pict_type == AV_PICTURE_TYPE_I;
+    picture.order = c->output_picture_number;
+    picture.restarts = *sync && c->output_picture_number <= 0;
+    picture.b = c->pict_type == AV_PICTURE_TYPE_B;
+    k->structure = c->picture_structure;
+    return picture;
+}
+
+static int add_picture(struct track *k, int i, const struct picture *p)
+{
+    if (i == k->picture_cap) {
+        k->picture_cap = k->picture_cap ? k->picture_cap + k->picture_cap / 2 : 512;
+        struct picture *pictures = realloc(k->pictures, (size_t)k->picture_cap * sizeof *pictures);
+        if (!pictures)
+            return -E_NO_MEMORY;
+        k->pictures = pictures;
+    }
+    k->pictures[i] = *p;
+    return 0;
+}
+
+// The second field of a picture is part of its sample.
+static bool is_second_field(const struct track *k, const struct index_track *t,
+                            const struct sample *s)
+{
+    const bool field = k->structure == AV_PICTURE_STRUCTURE_TOP_FIELD ||
+                       k->structure == AV_PICTURE_STRUCTURE_BOTTOM_FIELD;
+    return field && k->half && t->sample_count > 0 && s->size < UINT32_MAX / 2 &&
+           t->samples[t->sample_count - 1].size < UINT32_MAX / 2;
+}
+
+static int add_video(struct track *k, struct scan *s, struct index_track *t, struct sample *sample,
+                     const AVPacket *p, const uint8_t *head)
+{
+    struct picture picture = look(k, p, &sample->sync);
+    if (is_second_field(k, t, sample)) {
+        t->samples[t->sample_count - 1].size += sample->size;
+        k->half = false;
+        return 0;
+    }
+    k->half = k->structure == AV_PICTURE_STRUCTURE_TOP_FIELD ||
+              k->structure == AV_PICTURE_STRUCTURE_BOTTOM_FIELD;
+    picture.dts = time_of(s, k, s->demux->ctx->streams[p->stream_index], p->dts);
+    const int rc = add_picture(k, t->sample_count, &picture);
+    return rc < 0 ? rc : index_add_sample(s->x, t, sample, head);
+}
+
+static uint32_t duration_of(const AVPacket *p, const AVStream *st)
+{
+    const __int128 d = (__int128)p->duration * st->time_base.num;
+    return d > 0 && d < UINT32_MAX ? (uint32_t)d : 0;
+}
+
+// What the demuxer says is to be left out of the sound at its start and its end (layout:
+// AV_PKT_DATA_SKIP_SAMPLES).  Times before zero say the same of the start.
+static void note_padding(struct index_track *t, const AVPacket *p, int rate)
+{
+    size_t n;
+    const uint8_t *skip = av_packet_get_side_data(p, AV_PKT_DATA_SKIP_SAMPLES, &n);
+    if (!t->audio || !skip || n < 10 || rate <= 0)
+        return;
+    if (t->sample_count == 0 && (p->pts == AV_NOPTS_VALUE || p->pts >= 0))
+        t->codec_delay_ns = muldiv_round(AV_RL32(skip), 1000000000, rate);
+    t->padding_ns = muldiv_round(AV_RL32(skip + 4), 1000000000, rate);
+}
+
+static int add_packet(struct scan *s, AVPacket *p)
+{
+    struct track *const k = &s->tracks[p->stream_index];
+    struct index_track *const t = &s->x->tracks[p->stream_index];
+    const AVStream *st = s->demux->ctx->streams[p->stream_index];
+    if (k->codec == CODEC_NONE || p->size <= 0 || k->missing > t->sample_count + MISSING_MAX)
+        return 0;
+    unwrap(s, p->stream_index, p);
+    struct sample sample = { .pts = time_of(s, k, st, p->pts),
+                             .size = (uint32_t)p->size,
+                             .duration = duration_of(p, st),
+                             .sync = t->audio || p->flags & AV_PKT_FLAG_KEY };
+    const int rc = trace_packet(&k->trace, p->data, p->size, p->pos, &sample.offset);
+    k->missing += rc == 0;
+    if (rc <= 0)
+        return rc < 0 ? fail_with(s->why, rc, "looking for its packets: %s", err_sentence(rc)) : 0;
+    note_padding(t, p, st->codecpar->sample_rate);
+    if (t->audio && sample.pts == INDEX_NO_PTS && p->dts != AV_NOPTS_VALUE)
+        sample.pts = time_of(s, k, st, p->dts);
+    const uint8_t head[2] = { p->data[0], p->size > 1 ? p->data[1] : 0 };
+    const int added =
+        t->video ? add_video(k, s, t, &sample, p, head) : index_add_sample(s->x, t, &sample, head);
+    return added < 0 ? fail_with(s->why, added, "too many samples") : 0;
+}
+
+// The headers that a decoder needs are in the stream: those before the first picture stand
+// for all of it.
+static int extract_headers(AVStream *st, const AVPacket *p)
+{
+    AVBSFContext *c = NULL;
+    const AVBitStreamFilter *f = av_bsf_get_by_name("extract_extradata");
+    AVPacket *copy = av_packet_clone(p);
+    size_t n = 0;
+    int rc = f && copy ? av_bsf_alloc(f, &c) : AVERROR(ENOMEM);
+    if (rc >= 0)
+        rc = avcodec_parameters_copy(c->par_in, st->codecpar);
+    if (rc >= 0)
+        rc = av_bsf_init(c); // refuses kinds without such headers
+    if (rc >= 0)
+        rc = av_bsf_send_packet(c, copy);
+    if (rc >= 0)
+        rc = av_bsf_receive_packet(c, copy);
+    const uint8_t *found =
+        rc >= 0 ? av_packet_get_side_data(copy, AV_PKT_DATA_NEW_EXTRADATA, &n) : NULL;
+    if (found && n <= MEDIA_EXTRADATA_MAX)
+        st->codecpar->extradata = av_mallocz(n + AV_INPUT_BUFFER_PADDING_SIZE);
+    if (found && st->codecpar->extradata) {
+        memcpy(st->codecpar->extradata, found, n);
+        st->codecpar->extradata_size = (int)n;
+    }
+    av_packet_free(&copy);
+    av_bsf_free(&c);
+    return rc == AVERROR(ENOMEM) ? -E_NO_MEMORY : 0;
+}
+
+static int take_packet(struct scan *s, AVPacket *p)
+{
+    int rc = add_streams(s);
+    if (rc < 0)
+        return rc;
+    if (begin_track(s, p->stream_index) < 0)
+        return fail_with(s->why, -E_NO_MEMORY, "no memory for a parser");
+    AVStream *st = s->demux->ctx->streams[p->stream_index];
+    if (s->x->tracks[p->stream_index].video && !st->codecpar->extradata_size &&
+        p->flags & AV_PKT_FLAG_KEY)
+        rc = extract_headers(st, p);
+    return rc < 0 ? fail_with(s->why, rc, "no memory for headers") : add_packet(s, p);
+}
+
+// Damage is passed by; what io returned is not.
+static int read_packets(struct scan *s, AVPacket *p)
+{
+    for (int errors = 0; errors < ERRORS_MAX;) {
+        int rc = demux_next(s->demux, p, s->why);
+        if (rc == 0)
+            return 0;
+        if (rc == -E_CORRUPT) {
+            errors++;
+            continue;
+        }
+        if (rc < 0)
+            return rc;
+        errors = 0;
+        rc = take_packet(s, p);
+        av_packet_unref(p);
+        if (rc < 0)
+            return rc;
+    }
+    return 0;
+}
+
+// ---- the end
+
+// When every packet was in one run, nobody needs the list.
+static void make_whole(struct index_track *t, struct trace *trace)
+{
+    const struct carriage *c = &trace->carriage;
+    for (int i = 0, piece = 0; i < t->sample_count; i++) {
+        while (t->samples[i].offset >= c->pieces[piece].at + c->pieces[piece].size)
+            piece++;
+        t->samples[i].offset += c->pieces[piece].offset - c->pieces[piece].at;
+    }
+    carriage_finish(&trace->carriage);
+}
+
+static void take_carriage(struct index_track *t, struct track *k)
+{
+    if (k->trace.carriage.kind == CARRIAGE_PIECES && !k->trace.split)
+        make_whole(t, &k->trace);
+    t->carriage = k->trace.carriage;
+    k->trace.carriage = (struct carriage){ 0 };
+}
+
+static int by_value(const void *a, const void *b)
+{
+    const int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return (x > y) - (x < y);
+}
+
+// The middle one of the first times between pictures; 0: none is known.
+static int64_t usual_step(const struct track *k, const struct index_track *t)
+{
+    int64_t steps[DELTAS];
+    int n = 0;
+    for (int i = 1; i < t->sample_count && n < DELTAS; i++) {
+        const int64_t a = k->pictures[i - 1].dts, b = k->pictures[i].dts;
+        if (a != INDEX_NO_PTS && b != INDEX_NO_PTS && b > a)
+            steps[n++] = b - a;
+    }
+    qsort(steps, (size_t)n, sizeof *steps, by_value);
+    return n ? steps[n / 2] : 0;
+}
+
+// Ticks of a picture: by the headers, by the times, or as usual.
+static int64_t picture_ticks(const struct track *k, const struct index_track *t, const AVStream *st)
+{
+    AVRational told = k->headers ? k->headers->framerate : (AVRational){ 0, 1 };
+    if (k->codec == CODEC_H264)
+        told.den *= 2; // its parser counts fields
+    const AVRational rates[] = { told, st->avg_frame_rate, st->r_frame_rate };
+    for (size_t i = 0; i < countof(rates); i++)
+        if (rates[i].num > 0 && rates[i].den > 0 && av_q2d(rates[i]) <= 1000)
+            return muldiv_round(t->timescale, rates[i].den, rates[i].num);
+    const int64_t step = usual_step(k, t);
+    return step ? step : t->timescale / 25;
+}
+
+static enum picture_order order_of(enum codec_id c)
+{
+    switch (c) {
+    case CODEC_H264:
+    case CODEC_HEVC:
+        return ORDER_COUNTED;
+    case CODEC_MPEG1:
+    case CODEC_MPEG2:
+    case CODEC_MPEG4:
+        return ORDER_TYPES;
+    default:
+        return ORDER_DECODED;
+    }
+}
+
+static int close_video(struct track *k, struct index_track *t, const AVStream *st)
+{
+    return picture_times(t->samples, k->pictures, t->sample_count, order_of(k->codec),
+                         picture_ticks(k, t, st));
+}
+
+// These say how long their sound is, to the sample.
+static bool tells_end(enum container c)
+{
+    return c == CONTAINER_FLAC || c == CONTAINER_OGG;
+}
+
+// Sound that nobody stamped begins at once.
+static void close_audio(struct scan *s, struct index_track *t, const AVStream *st)
+{
+    bool known = false;
+    for (int i = 0; !known && i < t->sample_count; i++)
+        known = t->samples[i].pts != INDEX_NO_PTS;
+    if (!known && t->sample_count > 0)
+        t->samples[0].pts = 0;
+    t->end_is_exact = tells_end(s->x->container) && st->duration > 0;
+    if (t->end_is_exact)
+        t->end = st->duration + (st->start_time != AV_NOPTS_VALUE ? st->start_time : 0);
+}
+
+static int close_track(struct scan *s, int i)
+{
+    struct track *const k = &s->tracks[i];
+    struct index_track *const t = &s->x->tracks[i];
+    if (k->codec == CODEC_NONE)
+        return 0;
+    if (k->missing)
+        log_info("probe", "track %d: %d packets stand nowhere in the source as they are read", i,
+                 k->missing);
+    if (k->missing > t->sample_count) {
+        index_refuse(t, "its packets do not lie in the source as they are read");
+        return 0;
+    }
+    take_carriage(t, k);
+    const AVStream *st = s->demux->ctx->streams[i];
+    const int rc = t->video && t->sample_count ? close_video(k, t, st) : 0;
+    t->end = index_samples_end(t);
+    if (t->audio)
+        close_audio(s, t, st);
+    return rc;
+}
+
+static int scan(struct scan *s)
+{
+    AVPacket *p = av_packet_alloc();
+    if (!p)
+        return fail_with(s->why, -E_NO_MEMORY, "no memory for a packet");
+    int rc = read_packets(s, p);
+    av_packet_free(&p);
+    for (int i = 0; rc == 0 && i < s->x->track_count; i++)
+        if (close_track(s, i) < 0)
+            rc = fail_with(s->why, -E_NO_MEMORY, "no memory for its times");
+    return rc;
+}
+
+int index_scan(struct io *io, struct demux *d, enum container container, const struct carriage *how,
+               const struct job_limits *limits, struct index *out, const struct why *why)
+{
+    struct scan s = { .io = io,
+                      .demux = d,
+                      .limits = limits,
+                      .how = *how,
+                      .x = out,
+                      .why = why,
+                      .wraps = container == CONTAINER_TS || container == CONTAINER_PS };
+    *out = (struct index){ .container = container };
+    timeline_init(&s.timeline, 90000);
+    const int rc = scan(&s);
+    for (int i = 0; i < out->track_count; i++)
+        end_track(&s.tracks[i]);
+    free(s.tracks);
+    return rc;
+}

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: BSD-2-Clause
+
+#include "codec/av/sniff.h"
+
+#include <string.h>
+
+#include "base/base.h"
+#include "codec/av/transport.h"
+
+// Bytes that stand at one place.
+static const struct magic {
+    enum container container;
+    int at, n;
+    const char *bytes;
+} magics[] = {
+    { CONTAINER_MATROSKA, 0, 4, "\x1a\x45\xdf\xa3" },
+    { CONTAINER_MP4, 4, 4, "ftyp" },
+    { CONTAINER_MP4, 4, 4, "moov" },
+    { CONTAINER_MP4, 4, 4, "mdat" },
+    { CONTAINER_MP4, 4, 4, "free" },
+    { CONTAINER_MP4, 4, 4, "skip" },
+    { CONTAINER_MP4, 4, 4, "wide" },
+    { CONTAINER_MP4, 4, 4, "styp" },
+    { CONTAINER_FLV, 0, 4, "FLV\1" },
+    { CONTAINER_AVI, 8, 4, "AVI " },
+    { CONTAINER_OGG, 0, 5, "OggS\0" },
+    { CONTAINER_WAV, 8, 4, "WAVE" },
+    { CONTAINER_FLAC, 0, 4, "fLaC" },
+    { CONTAINER_AMR, 0, 5, "#!AMR" },
+    { CONTAINER_RM, 0, 4, ".RMF" },
+    { CONTAINER_MXF, 0, 11, "\x06\x0e\x2b\x34\x02\x05\x01\x01\x0d\x01\x02" },
+    { CONTAINER_ASF, 0, 16, "\x30\x26\xb2\x75\x8e\x66\xcf\x11\xa6\xd9\x00\xaa\x00\x62\xce\x6c" },
+    { CONTAINER_PS, 0, 4, "\0\0\1\xba" },
+    { CONTAINER_DV, 0, 3, "\x1f\x07\x00" },
+    { CONTAINER_DV, 0, 3, "\x1f\x07\x3f" },
+};
+
+static enum container by_magic(const uint8_t *p, size_t n)
+{
+    for (size_t i = 0; i < countof(magics); i++) {
+        const struct magic *m = &magics[i];
+        if (n >= (size_t)(m->at + m->n) && memcmp(p + m->at, m->bytes, (size_t)m->n) == 0)
+            return m->container;
+    }
+    return CONTAINER_NONE;
+}
+
+// ---- frames without a container
+
+// Bytes of the MPEG audio frame at p (ISO/IEC 11172-3 2.4.1.3 and 13818-3); 0: it is none.
+static size_t mpeg_audio_frame(const uint8_t *p, size_t n)
+{
+    static const int kbits[2][3][15] = {
+        { { 0, 32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448 },
+          { 0, 32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384 },
+          { 0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320 } },
+        { { 0, 32, 48, 56, 64, 80, 96, 112, 128, 144, 160, 176, 192, 224, 256 },
+          { 0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160 },
+          { 0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160 } },
+    };
+    static const int rates[] = { 44100, 48000, 32000 };
+    if (n < 4 || p[0] != 0xff || (p[1] & 0xe0) != 0xe0)
+        return 0;
+    const int version = p[1] >> 3 & 3, layer = 4 - (p[1] >> 1 & 3);
+    const int bits = p[2] >> 4, rate = p[2] >> 2 & 3, padding = p[2] >> 1 & 1;
+    if (version == 1 || layer == 4 || bits == 0 || bits == 15 || rate == 3)
+        return 0;
+    const int hz = rates[rate] >> (version == 3 ? 0 : version == 2 ? 1 : 2);
+    const int bps = 1000 * kbits[version != 3][layer - 1][bits];
+    if (layer == 1)
+        return (size_t)(12 * bps / hz + padding) * 4;
+    return (size_t)((layer == 3 && version != 3 ? 72 : 144) * bps / hz + padding);
+}
+
+// Bytes of the ADTS frame at p (ISO/IEC 13818-7 6.2.1); 0: it is none.
+static size_t adts_frame(const uint8_t *p, size_t n)
+{
+    if (n < 7 || p[0] != 0xff || (p[1] & 0xf6) != 0xf0)
+        return 0;
+    const size_t size = (size_t)(p[3] & 3) << 11 | (size_t)p[4] << 3 | p[5] >> 5;
+    return size >= 7 ? size : 0;
+}
+
+// Two frames, one after the other, are no accident.
+static bool is_row_of(size_t (*frame)(const uint8_t *, size_t), const uint8_t *p, size_t n)
+{
+    const size_t first = frame(p, n);
+    return first > 0 && first < n && frame(p + first, n - first) > 0;
+}
+
+// A stream of NAL units that begins as decoding does: with parameter sets, or with
+// a delimiter before them.
+static enum container by_nal_unit(const uint8_t *p, size_t n)
+{
+    const size_t start = n > 5 && memcmp(p, "\0\0\0\1", 4) == 0 ? 4 : 3;
+    if (n <= 5 || (start == 3 && memcmp(p, "\0\0\1", 3) != 0))
+        return CONTAINER_NONE;
+    const int avc = p[start] & 0x1f, hevc = p[start] >> 1;
+    if (p[start + 1] == 1 && (hevc == 32 || hevc == 35)) // a layer and temporal id of 0
+        return CONTAINER_HEVC;
+    const bool reference = p[start] & 0x60;
+    return (avc == 7 && reference) || (avc == 9 && !reference) ? CONTAINER_H264 : CONTAINER_NONE;
+}
+
+size_t sniff_id3(const uint8_t *p, size_t n)
+{
+    if (n < 10 || memcmp(p, "ID3", 3) != 0)
+        return 0;
+    return 10 + ((size_t)(p[6] & 0x7f) << 21 | (size_t)(p[7] & 0x7f) << 14 |
+                 (size_t)(p[8] & 0x7f) << 7 | (p[9] & 0x7f));
+}
+
+enum container sniff(const uint8_t *bytes, size_t n, struct carriage *how)
+{
+    *how = (struct carriage){ 0 };
+    enum container c = by_magic(bytes, n);
+    if (c == CONTAINER_NONE && transport_sniff(bytes, n, how))
+        c = CONTAINER_TS;
+    if (c == CONTAINER_NONE && is_row_of(adts_frame, bytes, n))
+        c = CONTAINER_ADTS;
+    if (c == CONTAINER_NONE && is_row_of(mpeg_audio_frame, bytes, n))
+        c = CONTAINER_MP3;
+    return c == CONTAINER_NONE ? by_nal_unit(bytes, n) : c;
+}

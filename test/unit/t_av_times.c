@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// t_av_times - times where containers tell too little: clocks that turn and jump
+// (timeline.h), and pictures that nobody stamped (picture_times.h).
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/base.h"
+#include "codec/av/index.h"
+#include "codec/av/picture_times.h"
+#include "codec/av/timeline.h"
+
+#define SECOND 90000
+#define WRAP ((int64_t)1 << 33)
+
+// ---- one time line
+
+#define PACKETS 10
+
+static const struct {
+    const char *what;
+    struct {
+        int track;
+        int64_t time, should;
+    } packets[PACKETS]; // until time and should are 0 for track 0
+} lines[] = {
+    { "as it is", { { 0, 100, 100 }, { 1, 90, 90 }, { 0, 3700, 3700 }, { 1, 2000, 2000 } } },
+    { "the clock turns, for one track before the other",
+      { { 0, WRAP - 100, WRAP - 100 },
+        { 1, WRAP - 200, WRAP - 200 },
+        { 0, 3500, WRAP + 3500 },
+        { 1, WRAP - 20, WRAP - 20 },
+        { 1, 1700, WRAP + 1700 },
+        { 0, 7100, WRAP + 7100 } } },
+    { "a track begins behind the turn",
+      { { 0, WRAP - 100, WRAP - 100 }, { 1, 50, WRAP + 50 }, { 0, 3500, WRAP + 3500 } } },
+    { "a gap of nine seconds stays",
+      { { 0, 0 + 1, 1 }, { 0, 3601, 3601 }, { 0, 9 * SECOND, 9 * SECOND } } },
+    { "another recording: both tracks go on, together",
+      { { 0, 10 * SECOND, 10 * SECOND },
+        { 1, 10 * SECOND + 10, 10 * SECOND + 10 },
+        { 0, 10 * SECOND + 3600, 10 * SECOND + 3600 },
+        { 1, 10 * SECOND + 2000, 10 * SECOND + 2000 },
+        { 0, 500 * SECOND, 10 * SECOND + 7200 },
+        { 1, 500 * SECOND + 5, 10 * SECOND + 7205 },
+        { 0, 500 * SECOND + 3600, 10 * SECOND + 10800 } } },
+    { "and one that began earlier",
+      { { 0, 1000 * SECOND, 1000 * SECOND },
+        { 0, 1000 * SECOND + 3600, 1000 * SECOND + 3600 },
+        { 0, 3, 1000 * SECOND + 7200 },
+        { 0, 3603, 1000 * SECOND + 10800 } } },
+};
+
+static void one_time_line(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < countof(lines); i++) {
+        struct timeline l;
+        timeline_init(&l, SECOND);
+        for (int k = 0; k < PACKETS && (lines[i].packets[k].time || lines[i].packets[k].track);
+             k++) {
+            const int64_t time = lines[i].packets[k].time;
+            const int64_t is = time + timeline_add(&l, lines[i].packets[k].track, time);
+            if (is != lines[i].packets[k].should)
+                fail_msg("%s, packet %d: is %lld, should %lld", lines[i].what, k, (long long)is,
+                         (long long)lines[i].packets[k].should);
+        }
+    }
+}
+
+// ---- pictures
+
+#define NO INDEX_NO_PTS
+#define PICTURES 8
+
+// Pictures in the order of decoding: pts, dts, order; 'r' restarts, 'b' is a B-picture.
+static const struct {
+    const char *what;
+    enum picture_order order;
+    int count;
+    int64_t pts[PICTURES], dts[PICTURES];
+    int32_t orders[PICTURES];
+    const char *kinds;
+    int64_t should[PICTURES];
+} cases[] = {
+    { "all are told",
+      ORDER_TYPES,
+      3,
+      { 20, 50, 30 },
+      { NO, NO, NO },
+      { 0 },
+      "rpb",
+      { 20, 50, 30 } },
+    { "decode times alone, in order",
+      ORDER_DECODED,
+      3,
+      { NO, NO, NO },
+      { 0, 10, 25 },
+      { 0 },
+      "rpp",
+      { 0, 10, 25 } },
+    { "by types",
+      ORDER_TYPES,
+      5,
+      { NO, NO, NO, NO, NO },
+      { 0, 10, 20, 30, 40 },
+      { 0 },
+      "rpbbp",
+      { 0, 30, 10, 20, 40 } },
+    { "by counts, begun anew at a picture that restarts",
+      ORDER_COUNTED,
+      6,
+      { NO, NO, NO, NO, NO, NO },
+      { 0, 10, 20, 30, 40, 50 },
+      { 0, 6, 2, 4, 0, 2 },
+      "rpppRp",
+      { 0, 30, 10, 20, 40, 50 } },
+    { "nothing at all",
+      ORDER_COUNTED,
+      3,
+      { NO, NO, NO },
+      { NO, NO, NO },
+      { 0, 4, 2 },
+      "rpp",
+      { 0, 20, 10 } },
+    { "some pts: others between them",
+      ORDER_TYPES,
+      6,
+      { 100, NO, NO, 160, NO, NO },
+      { NO, NO, NO, NO, NO, NO },
+      { 0 },
+      "rppppp",
+      { 100, 120, 140, 160, 170, 180 } },
+    { "and before the first",
+      ORDER_DECODED,
+      3,
+      { NO, NO, 100 },
+      { NO, NO, NO },
+      { 0 },
+      "rpp",
+      { 80, 90, 100 } },
+    { "pts that can be nothing but decode times",
+      ORDER_TYPES,
+      4,
+      { 0, 10, 20, 30 },
+      { NO, NO, NO, NO },
+      { 0 },
+      "rpbp",
+      { 0, 20, 10, 30 } },
+    { "a hole in the decode times stays",
+      ORDER_DECODED,
+      3,
+      { NO, NO, NO },
+      { 0, 50, 60 },
+      { 0 },
+      "rpp",
+      { 0, 50, 60 } },
+};
+
+static void pictures_that_nobody_stamped(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < countof(cases); i++) {
+        struct sample samples[PICTURES] = { 0 };
+        struct picture pictures[PICTURES] = { 0 };
+        for (int k = 0; k < cases[i].count; k++) {
+            samples[k].pts = cases[i].pts[k];
+            pictures[k] =
+                (struct picture){ .dts = cases[i].dts[k],
+                                  .order = cases[i].orders[k],
+                                  .restarts = cases[i].kinds[k] == 'r' || cases[i].kinds[k] == 'R',
+                                  .b = cases[i].kinds[k] == 'b' };
+        }
+        assert_int_equal(picture_times(samples, pictures, cases[i].count, cases[i].order, 10), 0);
+        for (int k = 0; k < cases[i].count; k++)
+            if (samples[k].pts != cases[i].should[k])
+                fail_msg("%s, picture %d: is %lld, should %lld", cases[i].what, k,
+                         (long long)samples[k].pts, (long long)cases[i].should[k]);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(one_time_line),
+        cmocka_unit_test(pictures_that_nobody_stamped),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
