@@ -53,6 +53,14 @@ static void samples_span(const struct job *job, int64_t *from, int64_t *to)
     }
 }
 
+// Of the samples, which there are.
+static void take_carriage(struct job *job, const struct carriage *c)
+{
+    int64_t begin, end;
+    samples_span(job, &begin, &end);
+    job->carriage = carriage_slice(c, begin, end);
+}
+
 static int take_samples(struct job *job, const struct carriage *c, const struct sample *from,
                         int count)
 {
@@ -63,9 +71,7 @@ static int take_samples(struct job *job, const struct carriage *c, const struct 
     job->samples = xmalloc((size_t)count * sizeof *from);
     memcpy(job->samples, from, (size_t)count * sizeof *from);
     job->sample_count = count;
-    int64_t begin, end;
-    samples_span(job, &begin, &end);
-    job->carriage = carriage_slice(c, begin, end);
+    take_carriage(job, c);
     return 0;
 }
 
@@ -243,6 +249,7 @@ static int take_runs(struct sheet *s)
                (size_t)job->runs[i].samples * sizeof *job->samples);
         job->sample_count += job->runs[i].samples;
     }
+    take_carriage(job, &s->m->video.carriage);
     return 0;
 }
 

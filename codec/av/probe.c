@@ -592,7 +592,8 @@ static int set_fields(struct probe *p, const AVFrame *frame)
         return 0;
     const struct job like = { .limits = p->job->limits,
                               .source_size = p->job->source_size,
-                              .media = p->media };
+                              .media = p->media,
+                              .carriage = t->carriage };
     struct fields_found found;
     const int rc =
         fields_see(&like, &p->meter.io, t->samples, t->sample_count, told, &found, p->why);
