@@ -78,6 +78,7 @@ _Static_assert(CONNECTION_MEMORY + 2 * KIB <= MEMORY_CONNECTION, "what is counte
 // A streamed chunk is built in the connection's memory; this buffer is for
 // HTTP/1.0 only, which never streams.
 #define BLOCK 1024
+#define CHAIN_BLOCK (64 * KIB) // where the length is known, this is what a chunk is built in
 #define STOP_GRACE_MS 2000
 
 struct http {
@@ -116,6 +117,7 @@ struct client {
     char *target;             // what path and query point into
     const char *target_end;   // in the header as it came
     int64_t promised;         // body bytes of an answer from memory
+    int64_t base;             // where in the body x->object begins; < 0: it is skipped in part
     bool header_seen, stepped;
 };
 
@@ -207,25 +209,39 @@ static void drop_object(void *object)
     object_unref(&o);
 }
 
+static bool go_on(struct client *c, uint64_t offset)
+{
+    const struct http_handler *const handler = &c->http->handler;
+    if (!c->exchange.chained || !handler->next(handler->arg, &c->exchange))
+        return false;
+    c->base = (int64_t)offset;
+    return true;
+}
+
 // The state is read before the bytes: what is there when an object has ended is all.
 static ssize_t read_stream(void *arg, uint64_t offset, char *out, size_t max)
 {
     struct client *const c = arg;
-    struct object *const o = c->exchange.object;
     stop_waiting(c);
-    const enum object_state state = object_state(o);
-    const size_t n = object_read(o, offset, out, max);
-    c->outcome.body_bytes += (int64_t)n;
-    if (n > 0)
-        return (ssize_t)n;
-    if (state == OBJECT_WHOLE)
-        return MHD_CONTENT_READER_END_OF_STREAM;
-    if (atomic_load(&c->gone))
+    for (;;) {
+        struct object *const o = c->exchange.object;
+        const size_t at = (size_t)((int64_t)offset - c->base);
+        const enum object_state state = object_state(o);
+        const size_t n = object_read(o, at, out, max);
+        c->outcome.body_bytes += (int64_t)n;
+        if (n > 0)
+            return (ssize_t)n;
+        if (state == OBJECT_WHOLE && go_on(c, offset))
+            continue;
+        if (state == OBJECT_WHOLE)
+            return MHD_CONTENT_READER_END_OF_STREAM;
+        if (atomic_load(&c->gone))
+            return MHD_CONTENT_READER_END_WITH_ERROR;
+        if (state == OBJECT_MAKING && park(c, o, at))
+            return 0;
+        c->outcome.cut = true;
         return MHD_CONTENT_READER_END_WITH_ERROR;
-    if (state == OBJECT_MAKING && park(c, o, offset))
-        return 0;
-    c->outcome.cut = true;
-    return MHD_CONTENT_READER_END_WITH_ERROR;
+    }
 }
 
 static ssize_t read_nothing(void *arg, uint64_t offset, char *out, size_t max)
@@ -300,10 +316,18 @@ static struct MHD_Response *respond_range(struct object *o, size_t offset, size_
     return m;
 }
 
+// A range of several objects, whose length is known.
+static struct MHD_Response *respond_chain(struct client *c, size_t length)
+{
+    c->base = -(int64_t)c->exchange.skip;
+    return MHD_create_response_from_callback(length, CHAIN_BLOCK, read_stream, c, NULL);
+}
+
 static struct MHD_Response *respond_stream(struct client *c)
 {
     // A cut body would look whole to HTTP/1.0: reply_needs_whole.
     assert(c->exchange.object && !c->exchange.request.http10);
+    c->base = 0;
     return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, BLOCK, read_stream, c, NULL);
 }
 
@@ -322,6 +346,8 @@ static struct MHD_Response *respond(struct client *c, struct reply *r, unsigned 
     case BODY_RANGE:
         if (head)
             return respond_header(r->length);
+        if (c->exchange.chained)
+            return respond_chain(c, r->length);
         c->promised = (int64_t)r->length;
         return respond_range(c->exchange.object, r->offset, r->length);
     case BODY_STREAM:

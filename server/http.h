@@ -37,6 +37,10 @@ struct http_exchange {
     void *state;           // its own, starts NULL
     struct object *object; // the object that BODY_RANGE and BODY_STREAM send; a
                            // reference of the handler's, given back in done
+    // The body is several objects, one behind the other: object, without its first `skip`
+    // bytes, and those that next puts in its place.  A range is one of them all.
+    bool chained;
+    size_t skip;
 };
 
 enum http_verdict {
@@ -58,6 +62,9 @@ struct http_handler {
     void *arg;
     enum http_verdict (*step)(void *arg, struct http_exchange *x, struct reply *reply,
                               struct object **wait_for, size_t *have);
+    // Puts the object behind x->object in its place; false: there is none.  Of exchanges that are
+    // chained; NULL where none is.
+    bool (*next)(void *arg, struct http_exchange *x);
     // Called exactly once per exchange for which step was called; frees state.
     void (*done)(void *arg, struct http_exchange *x, const struct http_outcome *outcome);
 };

@@ -19,12 +19,14 @@
 #include "server/edge.h"
 #include "server/making.h"
 #include "server/page.h"
+#include "server/progressive.h"
 
 struct request {
     struct route route;
-    enum want want; // BODY or GZIP
-    struct key key; // of that
-    bool check;     // HEAD: the object says only whether the body could be made
+    enum want want;            // BODY or GZIP
+    struct key key;            // of that
+    bool check;                // HEAD: the object says only whether the body could be made
+    struct progressive *whole; // of a whole rendition, when its playlist is there
     enum store_verdict verdict;
     char id[24];
     char after[PAGE_AFTER_MAX]; // page of the listing
@@ -134,6 +136,8 @@ static struct reply_facts facts_of(struct edge *e, struct http_exchange *x)
     f.source = q->from = source_of(q, marks);
     f.whole = !q->check && object_state(x->object) == OBJECT_WHOLE;
     f.size = object_size(x->object);
+    if (q->whole)
+        f.whole = progressive_size(q->whole, &f.size);
     f.timing = timing_of(q, marks);
     f.request_id = f.timing ? request_id(q) : NULL;
     return f;
@@ -187,9 +191,14 @@ static void open_object(struct edge *e, struct http_exchange *x)
         want = WANT_CHECK;
         key = making_key(e, &q->route, want, "");
     }
+    struct route route = q->route;
+    if (route.kind == ROUTE_PROGRESSIVE) { // first of all, its playlist
+        route.kind = ROUTE_PLAYLIST;
+        key = making_key(e, &route, want, "");
+    }
     q->verdict = store_open(e->store, &key, clock_ms(), &x->object);
     if (q->verdict == STORE_MAKE)
-        making_start(e, &q->route, want, q->after, client_hash(x->client), x->object);
+        making_start(e, &route, want, q->after, client_hash(x->client), x->object);
 }
 
 // Answers a client that names the body that it has.  The tag is the name, so this
@@ -228,6 +237,69 @@ static bool may_begin(const struct http_exchange *x)
     }
 }
 
+// ---- a whole rendition
+
+// Puts o in the place of the object that is open.
+static void replace_object(struct edge *e, struct http_exchange *x, struct object *o)
+{
+    store_close(e->store, &x->object);
+    x->object = o;
+}
+
+static bool open_next(void *arg, struct http_exchange *x)
+{
+    const struct request *const q = x->state;
+    struct object *const o = progressive_next(q->whole);
+    if (o)
+        replace_object(arg, x, o);
+    return o;
+}
+
+// The playlist is there: the first part is opened, but not for HEAD, which has no body.
+static int begin_whole(struct edge *e, struct http_exchange *x)
+{
+    struct request *const q = x->state;
+    size_t size;
+    q->whole = progressive_create(e, &q->route, client_hash(x->client), x->object);
+    if (!q->whole)
+        return -E_NOT_FOUND;
+    if (x->request.http10 && !progressive_size(q->whole, &size))
+        return -E_VERSION;
+    x->chained = true;
+    if (x->request.method != METHOD_HEAD)
+        replace_object(e, x, progressive_open(q->whole, 0, &x->skip));
+    return 0;
+}
+
+// A range of it may begin in another part.
+static enum http_verdict answer_whole(struct edge *e, struct http_exchange *x, struct reply *reply)
+{
+    const struct request *const q = x->state;
+    answer_object(e, x, reply);
+    if (reply->body == BODY_RANGE && reply->offset > 0)
+        replace_object(e, x, progressive_open(q->whole, reply->offset, &x->skip));
+    return HTTP_REPLY;
+}
+
+static enum http_verdict step_whole(struct edge *e, struct http_exchange *x, struct reply *reply,
+                                    struct object **wait_for, size_t *have)
+{
+    const struct request *const q = x->state;
+    *have = object_size(x->object);
+    if (object_state(x->object) == OBJECT_FAILED)
+        return answer_failure(x, reply);
+    if (!q->whole && object_state(x->object) == OBJECT_WHOLE) {
+        const int err = begin_whole(e, x);
+        if (err < 0)
+            return answer_problem(x, reply, err, NULL);
+        *have = object_size(x->object);
+    }
+    if (q->whole && (*have > 0 || x->request.method == METHOD_HEAD))
+        return answer_whole(e, x, reply);
+    *wait_for = x->object;
+    return HTTP_WAIT;
+}
+
 // ---- the steps
 
 static enum http_verdict first_step(struct edge *e, struct http_exchange *x, struct reply *reply)
@@ -256,6 +328,9 @@ static enum http_verdict step(void *arg, struct http_exchange *x, struct reply *
     if (!x->object && first_step(e, x, reply) == HTTP_REPLY)
         return HTTP_REPLY;
 
+    const struct request *const q = x->state;
+    if (q->route.kind == ROUTE_PROGRESSIVE)
+        return step_whole(e, x, reply, wait_for, have);
     *have = object_size(x->object);
     if (!may_begin(x)) {
         *wait_for = x->object;
@@ -299,11 +374,12 @@ static void finish(void *arg, struct http_exchange *x, const struct http_outcome
     log_access(x, outcome);
     if (x->object)
         store_close(e->store, &x->object);
+    progressive_destroy(((struct request *)x->state)->whole);
     free(x->state);
     x->state = NULL;
 }
 
 struct http_handler request_handler(struct edge *e)
 {
-    return (struct http_handler){ .arg = e, .step = step, .done = finish };
+    return (struct http_handler){ .arg = e, .step = step, .next = open_next, .done = finish };
 }

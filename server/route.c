@@ -94,7 +94,7 @@ static bool check_segments(const char *path, bool *hidden)
 
 // Cuts the last segment off path, which begins with '/' or is empty; NULL when
 // it is empty.
-static const char *cut(char *path)
+static char *cut(char *path)
 {
     char *const slash = strrchr(path, '/');
     if (!slash)
@@ -137,6 +137,16 @@ static int segment_number(const char *leaf, enum route_format *format)
     return -1;
 }
 
+// "720p.mp4" -> "720p"; false when it ends otherwise.
+static bool cut_mp4(char *leaf)
+{
+    const size_t n = strlen(leaf);
+    if (n < 5 || strcmp(leaf + n - 4, ".mp4") != 0)
+        return false;
+    leaf[n - 4] = '\0';
+    return true;
+}
+
 static bool match_leaf(struct route *r, const char *leaf)
 {
     static const struct {
@@ -163,9 +173,8 @@ static bool match_leaf(struct route *r, const char *leaf)
     return r->n >= 0;
 }
 
-static bool match_recipe(struct route *r, char *path)
+static bool match_recipe(struct route *r, const char *rendition, char *path)
 {
-    const char *const rendition = cut(path);
     if (!is_name(rendition, "-") || !copy_string(r->rendition, sizeof r->rendition, rendition))
         return false;
     const char *const recipe = cut(path);
@@ -174,7 +183,7 @@ static bool match_recipe(struct route *r, char *path)
 
 static bool match(struct route *r, char *path)
 {
-    const char *const leaf = cut(path);
+    char *const leaf = cut(path);
     if (*path == '\0' && *leaf == '\0') {
         r->kind = ROUTE_ROOT;
         return true;
@@ -183,10 +192,18 @@ static bool match(struct route *r, char *path)
         r->kind = ROUTE_STATIC;
         return is_name(leaf, "-_.") && copy_string(r->rendition, sizeof r->rendition, leaf);
     }
-    if (strncmp(path, "/-/", 3) == 0 || !match_leaf(r, leaf))
+    if (strncmp(path, "/-/", 3) == 0)
         return false;
-    if (route_is_immutable(r) && !match_recipe(r, path))
-        return false;
+    if (match_leaf(r, leaf)) {
+        if (route_is_immutable(r) && !match_recipe(r, cut(path), path))
+            return false;
+    } else {
+        r->kind = ROUTE_PROGRESSIVE;
+        r->format = FORMAT_M4S;
+        r->n = 0;
+        if (!cut_mp4(leaf) || !match_recipe(r, leaf, path))
+            return false;
+    }
     return *path && copy_string(r->asset, sizeof r->asset, path + 1);
 }
 
@@ -209,7 +226,8 @@ bool route_is_entry(const struct route *r)
 
 bool route_is_immutable(const struct route *r)
 {
-    return r->kind == ROUTE_PLAYLIST || r->kind == ROUTE_INIT || r->kind == ROUTE_SEGMENT;
+    return r->kind == ROUTE_PLAYLIST || r->kind == ROUTE_INIT || r->kind == ROUTE_SEGMENT ||
+           r->kind == ROUTE_PROGRESSIVE;
 }
 
 static const char *type_of_file(const char *name)
@@ -248,6 +266,7 @@ const char *route_content_type(const struct route *r)
         return "text/vtt; charset=utf-8";
     case ROUTE_INIT:
     case ROUTE_SEGMENT:
+    case ROUTE_PROGRESSIVE:
         if (r->format == FORMAT_VTT)
             return "text/vtt; charset=utf-8";
         if (r->format == FORMAT_JPG)
@@ -261,7 +280,7 @@ const char *route_content_type(const struct route *r)
 
 bool route_is_text(const struct route *r)
 {
-    if (r->kind == ROUTE_INIT || r->kind == ROUTE_SEGMENT)
+    if (r->kind == ROUTE_INIT || r->kind == ROUTE_SEGMENT || r->kind == ROUTE_PROGRESSIVE)
         return false;
     const char *const type = route_content_type(r);
     return strncmp(type, "text/", 5) == 0 || strstr(type, "mpegurl") || strstr(type, "xml");

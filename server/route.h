@@ -15,15 +15,16 @@
 
 // The numbers are in the names of objects: new kinds and formats go to the end.
 enum route_kind {
-    ROUTE_ROOT,       // /
-    ROUTE_STATIC,     // /-/{file}: our own script and style; file in rendition
-    ROUTE_PLAY,       // /{asset}/play
-    ROUTE_MASTER,     // /{asset}/master.m3u8, /{asset}/master-ts.m3u8
-    ROUTE_MANIFEST,   // /{asset}/manifest.mpd
-    ROUTE_PLAYLIST,   // /{asset}/{recipe}/{rendition}/index.m3u8
-    ROUTE_INIT,       // /{asset}/{recipe}/{rendition}/init.mp4
-    ROUTE_SEGMENT,    // /{asset}/{recipe}/{rendition}/{n}.m4s (and so on)
-    ROUTE_STORYBOARD, // /{asset}/storyboard.vtt
+    ROUTE_ROOT,        // /
+    ROUTE_STATIC,      // /-/{file}: our own script and style; file in rendition
+    ROUTE_PLAY,        // /{asset}/play
+    ROUTE_MASTER,      // /{asset}/master.m3u8, /{asset}/master-ts.m3u8
+    ROUTE_MANIFEST,    // /{asset}/manifest.mpd
+    ROUTE_PLAYLIST,    // /{asset}/{recipe}/{rendition}/index.m3u8
+    ROUTE_INIT,        // /{asset}/{recipe}/{rendition}/init.mp4
+    ROUTE_SEGMENT,     // /{asset}/{recipe}/{rendition}/{n}.m4s (and so on)
+    ROUTE_STORYBOARD,  // /{asset}/storyboard.vtt
+    ROUTE_PROGRESSIVE, // /{asset}/{recipe}/{rendition}.mp4
 };
 
 // What a segment is asked for in, or the playlists of such.
