@@ -21,6 +21,8 @@ struct conf_origin;
 
 #define ORIGIN_PATH_MAX 2048
 #define ORIGIN_VALIDATOR_MAX 256
+#define ORIGIN_BESIDE 32 // files beside a source that count
+#define ORIGIN_SUFFIX 48 // bytes of what their names add to its, the end included
 
 // What tells one content of a path from another: a strong ETag, else
 // Last-Modified and length (a local file: mtime in ns, length and inode).
@@ -65,6 +67,9 @@ struct origin {
     // where it cannot be listed (HTTP).  Entries are freed by origin_entries_free.
     int (*list)(struct origin *o, const char *after, int max, struct origin_entry **out,
                 int *count);
+    // What the names of files of subtitles beside path add to its own (".en.vtt", ".de.srt"),
+    // sorted; how many.  NULL where it cannot be listed.  Blocks.
+    int (*beside)(struct origin *o, const char *path, char out[ORIGIN_BESIDE][ORIGIN_SUFFIX]);
     void (*destroy)(struct origin *o);
 };
 

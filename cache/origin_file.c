@@ -307,6 +307,44 @@ static int file_list(struct origin *o, const char *after, int max, struct origin
     return 0;
 }
 
+// ---- what lies beside a source
+
+static bool is_subtitles(const char *suffix)
+{
+    const char *const dot = strrchr(suffix, '.');
+    return dot && (strcmp(dot, ".vtt") == 0 || strcmp(dot, ".srt") == 0);
+}
+
+static int compare_suffixes(const void *a, const void *b)
+{
+    return strcmp(a, b);
+}
+
+static int file_beside(struct origin *o, const char *path, char out[ORIGIN_BESIDE][ORIGIN_SUFFIX])
+{
+    const char *const slash = strrchr(path, '/');
+    const char *const name = slash ? slash + 1 : path;
+    const size_t length = strlen(name);
+    char *folder = slash ? strndup(path, (size_t)(slash - path)) : xstrdup(".");
+    const int fd = origin_path_ok(path) && folder
+                       ? open_below(((struct origin_file *)o)->root, folder, O_DIRECTORY)
+                       : -1;
+    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    const struct dirent *e;
+    int count = 0;
+    free(folder);
+    for (int i = 0; dir && i < LIST_VISITS && count < ORIGIN_BESIDE && (e = readdir(dir)); i++)
+        if (strncmp(e->d_name, name, length) == 0 && e->d_name[length] == '.' &&
+            is_subtitles(e->d_name + length))
+            count += copy_string(out[count], ORIGIN_SUFFIX, e->d_name + length);
+    if (dir)
+        closedir(dir);
+    else if (fd >= 0)
+        close(fd);
+    qsort(out, (size_t)count, ORIGIN_SUFFIX, compare_suffixes);
+    return count;
+}
+
 // ---- life
 
 static void file_destroy(struct origin *o)
@@ -330,9 +368,11 @@ struct origin *origin_file_create(const struct conf *conf, const char *folder, c
     }
     close(probe);
     struct origin_file *f = xcalloc(1, sizeof *f);
-    f->origin = (struct origin){
-        .read = file_read, .stat = file_stat, .list = file_list, .destroy = file_destroy
-    };
+    f->origin = (struct origin){ .read = file_read,
+                                 .stat = file_stat,
+                                 .list = file_list,
+                                 .beside = file_beside,
+                                 .destroy = file_destroy };
     f->root = root;
     return &f->origin;
 }

@@ -175,13 +175,33 @@ int plan_make(struct plan *p, const struct conf *conf, const struct media *m, co
     return rc;
 }
 
+int plan_add_file(struct plan *p, const char *language, enum text_format format, const char *suffix,
+                  struct key file_version, const char *asset, const char *version,
+                  const char *headers)
+{
+    struct rendition r = { .kind = RENDITION_TEXT,
+                           .t = { format, true },
+                           .file.version = file_version };
+    if (p->count == PLAN_RENDITIONS || !copy_string(r.file.suffix, PLAN_SUFFIX, suffix))
+        return -E_LIMITS;
+    copy_string(r.tags.language, sizeof r.tags.language, language);
+    texts_name(p, &r);
+    promise(&r, p);
+    const int rc = make_recipe(p, &r, asset, version, headers);
+    if (rc == 0)
+        p->renditions[p->count++] = r;
+    return rc;
+}
+
 static bool has_track(const struct media *m, const struct rendition *r)
 {
     switch (r->kind) {
     case RENDITION_AUDIO:
         return media_has_audio(m);
     case RENDITION_TEXT:
-        return !r->t.file && r->track < m->text_count && m->texts[r->track].format == r->t.format;
+        if (r->t.file)
+            return media_has_video(m);
+        return r->track < m->text_count && m->texts[r->track].format == r->t.format;
     default:
         return media_has_video(m) &&
                (r->v.deinterlace == DEINTERLACE_NOT || m->video.fields != FIELDS_NONE);

@@ -17,7 +17,9 @@
 
 #define PLAN_VIDEOS 24                  // rungs and the like
 #define PLAN_LABEL (LANGUAGE_NAME + 48) // bytes of a label, its end included
-#define PLAN_RENDITIONS (PLAN_VIDEOS + 1 + MEDIA_TEXTS)
+#define PLAN_FILES 16                   // of subtitles beside the source
+#define PLAN_SUFFIX 48                  // bytes of a suffix, its end included
+#define PLAN_RENDITIONS (PLAN_VIDEOS + 1 + MEDIA_TEXTS + PLAN_FILES)
 
 struct conf;
 
@@ -33,6 +35,12 @@ enum rendition_kind {
     RENDITION_KINDS,
 };
 
+// A file beside the source.
+struct plan_file {
+    char suffix[PLAN_SUFFIX]; // of its name behind the source's, ".en.srt"
+    struct key version;
+};
+
 // A rendition of this asset: what the encoder is told (in settings, which is
 // all a worker sees) and what the playlists say.
 struct rendition {
@@ -43,7 +51,8 @@ struct rendition {
     int64_t every;           // of trick and storyboard: grid frames from a picture to the next
     struct sheet_settings s; // of the kinds storyboard and poster
     struct text_settings t;  // of the kind text
-    int track;               // of the kind text: its number in the index
+    int track;               // of the kind text: its number in the index, if it is no file
+    struct plan_file file;   // of the kind text, if it is one
     struct tags tags;        // of the kinds audio and text; for playlists, not in the recipe
     char codecs[32];         // RFC 6381; "jpeg"
     // Bits per second that no segment of this rendition exceeds, container
@@ -91,6 +100,12 @@ struct plan {
 // there is nothing to show or hear.
 int plan_make(struct plan *p, const struct conf *conf, const struct media *m, const char *asset,
               const char *version, const char *headers);
+
+// Adds the subtitles of a file beside the source.  The others stay as they are.  0;
+// -E_LIMITS when there are enough of them.
+int plan_add_file(struct plan *p, const char *language, enum text_format format, const char *suffix,
+                  struct key file_version, const char *asset, const char *version,
+                  const char *headers);
 
 // Whether a plan of old (codec/record.h) is one of this index: the same grid, and for
 // each rendition a track, interlaced where it is to be deinterlaced.

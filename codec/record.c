@@ -59,7 +59,12 @@ static void put_subtitles(struct buf *b, const struct rendition *r)
 {
     put_z(b, r->t.format);
     put_z(b, r->t.file);
-    put_z(b, r->track);
+    if (!r->t.file) {
+        put_z(b, r->track);
+        return;
+    }
+    put_text(b, r->file.suffix);
+    buf_append(b, r->file.version.b, sizeof r->file.version.b);
 }
 
 static void put_sheet(struct buf *b, const struct sheet_settings *s)
@@ -194,11 +199,25 @@ static void get_trick(struct reader *r, const struct segtab *t, struct rendition
         r->bad = true;
 }
 
+// The suffix becomes part of a path: it is one that we could have found.
+static void get_file(struct reader *r, struct plan_file *f)
+{
+    get_text(r, f->suffix, sizeof f->suffix);
+    const uint8_t *const p = get_bytes(r, sizeof f->version.b);
+    if (p)
+        memcpy(f->version.b, p, sizeof f->version.b);
+    if (f->suffix[0] != '.' || strpbrk(f->suffix, "/\\"))
+        r->bad = true;
+}
+
 static void get_subtitles(struct reader *r, struct rendition *x)
 {
     x->t.format = (enum text_format)get_within(r, 0, TEXT_FORMATS - 1);
     x->t.file = get_within(r, 0, 1);
-    x->track = (int)get_within(r, 0, MEDIA_TEXTS - 1);
+    if (x->t.file)
+        get_file(r, &x->file);
+    else
+        x->track = (int)get_within(r, 0, MEDIA_TEXTS - 1);
     if (!text_settings_ok(&x->t))
         r->bad = true;
 }

@@ -11,13 +11,14 @@
 #define NAME_TAG 12 // bytes of a tag that a name takes
 
 // "subs-pt-BR", and "subs-pt-BR-2" for the second of that language.
-static void set_name(const struct plan *p, struct rendition *r)
+void texts_name(const struct plan *p, struct rendition *r)
 {
     const char *const tag = r->tags.language;
     const int n = strlen(tag) <= NAME_TAG ? NAME_TAG : (int)strcspn(tag, "-");
     snprintf(r->name, sizeof r->name, "subs-%.*s", n, tag);
     for (int i = 2; plan_find(p, r->name); i++)
         snprintf(r->name, sizeof r->name, "subs-%.*s-%d", n, tag, i);
+    copy_string(r->codecs, sizeof r->codecs, "wvtt");
 }
 
 static void add(struct plan *p, const struct text_track *t, int track)
@@ -25,8 +26,7 @@ static void add(struct plan *p, const struct text_track *t, int track)
     assert(p->count < PLAN_RENDITIONS);
     struct rendition r = { .kind = RENDITION_TEXT, .track = track, .tags = t->tags };
     r.t = (struct text_settings){ .format = t->format };
-    copy_string(r.codecs, sizeof r.codecs, "wvtt");
-    set_name(p, &r);
+    texts_name(p, &r);
     p->renditions[p->count++] = r;
 }
 
@@ -52,11 +52,13 @@ static bool is_shown(const struct job *job, const struct sample *s)
 int texts_fill(struct job *job, const struct plan *p, const struct rendition *r,
                const struct media *m, int k)
 {
+    job->t = r->t;
+    set_span(job, p, r, k);
+    if (r->t.file)
+        return 0;
     const struct text_track *const t = &m->texts[r->track];
     assert(r->track < m->text_count && t->samples);
-    job->t = r->t;
     job->strip = t->strip;
-    set_span(job, p, r, k);
     int n = 0;
     for (int i = 0; i < t->sample_count; i++)
         n += is_shown(job, &t->samples[i]);

@@ -18,7 +18,11 @@
 // Appends the renditions of the index's subtitles to p: name, t, track and tags.
 void texts_add(struct plan *p, const struct media *m);
 
-// The order for segment k of r, an rendition of a track: what is shown in it.  -E_LIMITS.
+// Gives r, which is not in p yet, its name and codecs: for its language the first, or the second.
+void texts_name(const struct plan *p, struct rendition *r);
+
+// The order for segment k of r: what of a track is shown in it; of a file, all but what it is
+// read from.  -E_LIMITS.
 int texts_fill(struct job *job, const struct plan *p, const struct rendition *r,
                const struct media *m, int k);
 

@@ -213,11 +213,39 @@ static int longest_first(const void *a, const void *b)
     return (m < n) - (m > n);
 }
 
+static bool is_language(const char *s)
+{
+    const size_t n = strlen(s);
+    return n >= 2 && n <= 35 &&
+           strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-") == n;
+}
+
+static int set_subtitles(struct conf_origin *o, const json_t *list, const struct from *from)
+{
+    if (!json_is_array(list))
+        return wrong_type(from, "a list of languages such as [\"en\", \"pt-BR\"]", list);
+    if (json_array_size(list) > CONF_LANGUAGES)
+        return complain(from, "has %zu elements; it goes up to %d", json_array_size(list),
+                        CONF_LANGUAGES);
+    if (!o->http)
+        return complain(from, "a folder is looked through; leave this out");
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const json_t *const v = json_array_get(list, i);
+        if (!json_is_string(v))
+            return wrong_type(from, "languages such as \"en\"", v);
+        if (!is_language(json_string_value(v)))
+            return complain(from, "\"%s\" is no language; write a tag such as \"en\" or \"pt-BR\"",
+                            json_string_value(v));
+        o->subtitles[o->subtitle_count++] = xstrdup(json_string_value(v));
+    }
+    return 0;
+}
+
 static int add_origin(struct conf *c, const json_t *element, const struct from *from)
 {
-    static const char *const names[] = { "prefix", "base", NULL };
+    static const char *const names[] = { "prefix", "base", "subtitles", NULL };
     const json_t *prefix, *base;
-    int rc = check_members(element, names, "an origin has prefix and base", from);
+    int rc = check_members(element, names, "an origin has prefix, base and subtitles", from);
     if (!rc)
         rc = get_member(element, "prefix", "a string such as \"/\"", JSON_STRING, from, &prefix);
     if (!rc)
@@ -240,7 +268,12 @@ static int add_origin(struct conf *c, const json_t *element, const struct from *
     if (!is_url(json_string_value(base)) && json_string_value(base)[0] != '/')
         return complain(&f, "\"%s\" is wrong; write a folder from / on, or an http(s):// URL",
                         json_string_value(base));
-    return set_base(o, json_string_value(base), &f);
+    rc = set_base(o, json_string_value(base), &f);
+    const json_t *const subtitles = json_object_get(element, "subtitles");
+    if (rc || !subtitles)
+        return rc;
+    snprintf(path, sizeof path, "%s.subtitles", from->name);
+    return set_subtitles(o, subtitles, &f);
 }
 
 static int read_list(struct conf *c, const json_t *list, size_t max, const struct from *from,
@@ -415,6 +448,8 @@ static void forget_origins(struct conf *c)
     for (int i = 0; i < c->origin_count; i++) {
         free(c->origins[i].prefix);
         free(c->origins[i].base);
+        for (int k = 0; k < c->origins[i].subtitle_count; k++)
+            free(c->origins[i].subtitles[k]);
     }
     memset(c->origins, 0, sizeof c->origins);
     c->origin_count = 0;
@@ -615,12 +650,24 @@ static json_t *json_of_ladder(const struct conf *c)
     return list;
 }
 
+static json_t *json_of_languages(const struct conf_origin *o)
+{
+    json_t *const list = json_array();
+    for (int i = 0; i < o->subtitle_count; i++)
+        json_array_append_new(list, json_string(o->subtitles[i]));
+    return list;
+}
+
 static json_t *json_of_origins(const struct conf *c)
 {
     json_t *const list = json_array();
     for (int i = 0; i < c->origin_count; i++) {
-        json_array_append_new(list, json_pack("{s:s, s:o}", "prefix", c->origins[i].prefix, "base",
-                                              json_of_url(c->origins[i].base)));
+        const struct conf_origin *const o = &c->origins[i];
+        json_t *const origin =
+            json_pack("{s:s, s:o}", "prefix", o->prefix, "base", json_of_url(o->base));
+        if (o->subtitle_count > 0)
+            json_object_set_new(origin, "subtitles", json_of_languages(o));
+        json_array_append_new(list, origin);
     }
     return list;
 }

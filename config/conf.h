@@ -17,6 +17,7 @@
 
 #define CONF_RUNGS 16
 #define CONF_ORIGINS 32
+#define CONF_LANGUAGES 16
 
 // One step of the ladder.  "ladder": [{"short_side": 720, "maxrate": 2800000, "crf": 23}]
 struct conf_rung {
@@ -26,11 +27,15 @@ struct conf_rung {
 };
 
 // "origins": [{"prefix": "/", "base": "/srv/video"}, {"prefix": "/cdn/", "base":
-// "https://host/x/"}]
+// "https://host/x/", "subtitles": ["en", "pt-BR"]}]
 struct conf_origin {
     char *prefix; // begins and ends with '/'
     char *base;   // an absolute folder, or an http:// or https:// URL ending in '/'
     bool http;
+    // An HTTP origin is asked for the subtitles of these languages beside each source: tags of
+    // letters, digits and '-', at most 35 bytes.
+    char *subtitles[CONF_LANGUAGES];
+    int subtitle_count;
 };
 
 struct conf {

@@ -46,6 +46,7 @@
 #include "server/page.h"
 #include "server/records.h"
 #include "server/sched.h"
+#include "server/sidecars.h"
 #include "server/tasks.h"
 #include "server/verify.h"
 
@@ -99,7 +100,9 @@ struct making {
     struct job job;
     struct work work;
     const struct plan *plan;           // asset's, or old
-    struct plan *old;                  // of a recipe that the settings would not make any more
+    struct plan *old;                  // of a recipe that the settings would not make any more,
+                                       // or asset's with what lies beside the source
+    struct source *file;               // of subtitles
     const struct rendition *rendition; // in plan
     struct ts_rendition ts;            // of MPEG-TS: rendition is its lead
     int64_t ts_bandwidth;              // that it promises, if the present settings made it
@@ -217,6 +220,7 @@ static void end(struct making *m, int code, const char *detail)
     ingredients_close(e, &m->ingredients);
     asset_unref(e->assets, &m->asset);
     source_close(&m->source);
+    source_close(&m->file);
     job_finish(&m->job);
     free(m->old);
     making_unref(m);
@@ -454,22 +458,22 @@ static void print_master_ts(struct making *m, struct buf *text)
 static enum step_end print_playlist(struct making *m)
 {
     struct buf text;
-    const struct rendition *const storyboard = plan_find(&m->asset->plan, "storyboard");
+    const struct plan *const whole = m->old ? m->old : &m->asset->plan; // of an entry
+    const struct rendition *const storyboard = plan_find(whole, "storyboard");
     if (m->route.kind == ROUTE_STORYBOARD && !storyboard)
         return done(m, -E_NOT_FOUND, "the asset has no pictures");
     buf_init(&text, (size_t)m->edge->conf->cache_object);
     const bool ts = m->route.format == FORMAT_TS || ts_lead(&m->ts)->name[0];
     if (route_is_entry(&m->route))
-        records_keep(m->edge, &m->asset->plan, m->route.asset,
-                     source_version(m->source)->validator);
+        records_keep(m->edge, whole, m->route.asset, source_version(m->source)->validator);
     if (m->route.kind == ROUTE_MASTER && ts)
         print_master_ts(m, &text);
     else if (m->route.kind == ROUTE_MASTER)
-        hls_master(&text, &m->asset->plan);
+        hls_master(&text, whole);
     else if (m->route.kind == ROUTE_MANIFEST)
-        dash_manifest(&text, &m->asset->plan);
+        dash_manifest(&text, whole);
     else if (m->route.kind == ROUTE_STORYBOARD)
-        stills_webvtt(&text, &m->asset->plan, storyboard);
+        stills_webvtt(&text, whole, storyboard);
     else if (ts)
         hls_media_ts(&text, m->plan, m->rendition);
     else
@@ -675,6 +679,30 @@ static enum step_end order_media(struct making *m)
     return STEP_DONE;
 }
 
+// Of a file all is read: it is small, and its cues may stand in any order.
+static enum step_end order_file(struct making *m)
+{
+    const int err =
+        plan_segment_job(m->plan, m->rendition, m->asset->media, m->route.n, 0, &m->job);
+    if (err < 0)
+        return done(m, err, NULL);
+    const int64_t size = source_version(m->file)->size;
+    m->job.limits = limits_of(m->edge->conf);
+    m->job.source_size = size;
+    if (size > 0) {
+        m->job.samples = xcalloc(1, sizeof *m->job.samples);
+        m->job.samples[m->job.sample_count++] = (struct sample){ .size = (uint32_t)size };
+    }
+    // It is the file that the worker reads, and that may bring it down.
+    source_close(&m->source);
+    m->source = source_ref(m->file);
+    m->version = m->rendition->file.version;
+    if (m->want != WANT_CHECK)
+        return submit(m);
+    end_checked(m);
+    return STEP_DONE;
+}
+
 // ---- MPEG-TS
 
 static enum step_end order_muxing(struct making *m)
@@ -834,6 +862,46 @@ static bool resolve_any(struct making *m)
     return resolve(m, &m->route.recipe) || (m->route.kind == ROUTE_PLAYLIST && resolve_ts(m));
 }
 
+static bool is_of_text(const struct route *r)
+{
+    return !route_is_entry(r) && strncmp(r->rendition, "subs-", 5) == 0;
+}
+
+// Adds to the asset's plan what lies beside its source.
+static void look_beside(struct making *m)
+{
+    if (!m->old)
+        m->old = xcalloc(1, sizeof *m->old);
+    *m->old = m->asset->plan;
+    sidecars_add(m->edge, m->origin, m->path, &m->cancel, m->route.asset,
+                 source_version(m->source)->validator, m->old);
+}
+
+// As resolve; a recipe whose record is lost may be that of what lies beside the source now.
+static bool resolve_text(struct making *m)
+{
+    if (resolve(m, &m->route.recipe))
+        return true;
+    look_beside(m);
+    m->rendition = named(m, m->old, &m->route.recipe);
+    return m->rendition != NULL;
+}
+
+// Only for entries and subtitles: others have nothing to do with such files.
+static enum step_end step_beside(struct making *m)
+{
+    if (!is_of_text(&m->route)) {
+        look_beside(m);
+        return STEP_NEXT;
+    }
+    if (!resolve_text(m))
+        return done(m, -E_NOT_FOUND, "the asset has no such subtitles (any more)");
+    if (!m->rendition->t.file || m->route.kind != ROUTE_SEGMENT)
+        return STEP_NEXT;
+    const int err = sidecars_open(m->edge, m->origin, m->path, &m->cancel, m->rendition, &m->file);
+    return err < 0 ? done(m, err, "the file of subtitles") : STEP_NEXT;
+}
+
 static enum step_end step_produce(struct making *m)
 {
     // A second time comes after -E_SEEK: the rendition is known then.
@@ -846,7 +914,9 @@ static enum step_end step_produce(struct making *m)
     case ROUTE_PLAYLIST:
         return print_playlist(m);
     default:
-        return m->route.format == FORMAT_TS ? order_muxing(m) : order_media(m);
+        return m->route.format == FORMAT_TS ? order_muxing(m)
+               : m->file                    ? order_file(m)
+                                            : order_media(m);
     }
 }
 
@@ -856,6 +926,11 @@ static const struct step route_steps[] = {
     { step_lower, ON_LOOKUP, "the lower tiers" }, { step_locate, ON_OPEN, "the origin" },
     { step_index, ON_PLAN, "the index" },         { step_produce, ON_PLAN, "a worker" },
     { step_mux, ON_PLAN, "what it is made of" },
+};
+static const struct step text_steps[] = {
+    { step_lower, ON_LOOKUP, "the lower tiers" }, { step_locate, ON_OPEN, "the origin" },
+    { step_index, ON_PLAN, "the index" },         { step_beside, ON_OPEN, "the origin" },
+    { step_produce, ON_PLAN, "a worker" },        { step_mux, ON_PLAN, "what it is made of" },
 };
 static const struct step list_steps[] = { { step_list, ON_PLAN, "the listing" } };
 static const struct step probe_steps[] = {
@@ -996,6 +1071,15 @@ struct key making_key(const struct edge *e, const struct route *r, enum want wan
                        after);
 }
 
+static const struct step *steps_of(const struct route *r)
+{
+    if (r->kind == ROUTE_ROOT)
+        return list_steps;
+    const bool names_texts =
+        (r->kind == ROUTE_MASTER && r->format != FORMAT_TS) || r->kind == ROUTE_MANIFEST;
+    return names_texts || is_of_text(r) ? text_steps : route_steps;
+}
+
 void making_start(struct edge *e, const struct route *r, enum want want, const char *after,
                   uint32_t client, struct object *o)
 {
@@ -1009,7 +1093,7 @@ void making_start(struct edge *e, const struct route *r, enum want want, const c
     m->want = want;
     copy_string(m->after, sizeof m->after, after);
     m->client = client;
-    m->steps = r->kind == ROUTE_ROOT ? list_steps : route_steps;
+    m->steps = steps_of(r);
     launch(m);
 }
 

@@ -2,6 +2,7 @@
 """Subtitles of all kinds as WebVTT renditions: each cue in every segment that it touches [37]."""
 import os
 import re
+import shutil
 import subprocess
 from typing import NamedTuple
 
@@ -9,6 +10,7 @@ import pytest
 
 import browser
 from edge import Playlist, attributes, quote
+from peers import Origin
 
 SRT = """1
 00:00:00,500 --> 00:00:02,000
@@ -186,6 +188,88 @@ def test_shown_in_chromium(player, entry, folder, start):
         assert [(round(a * 1000), round(b * 1000)) for a, b, _ in shown] == [c[:2] for c in want], (t, shown)
         texts = [s[2].replace("&amp;", "&").replace("&lt;", "<").translate(plain) for s in shown]
         assert texts == [c.text.replace("&amp;", "&").replace("&lt;", "<").translate(plain) for c in want], (t, shown)
+
+
+# ---- files beside the source
+
+FRESH = {"TIDEMILL_HTTP_ENTRY_AGE": "0s", "TIDEMILL_ORIGIN_FRESH": "0s", "TIDEMILL_CACHE_NEGATIVE": "0s"}
+
+
+@pytest.fixture
+def shelf(clip, media_dir, tmp_path):
+    """A folder in a folder: a source without subtitles, and those in files beside it."""
+    folder = tmp_path / "shelf" / "in"
+    folder.mkdir(parents=True)
+    shutil.copy(os.path.join(media_dir, clip("tiny.mp4")), folder / "cat.mp4")
+    (folder / "cat.mp4.en.srt").write_text("\ufeff" + SRT.replace("\n", "\r\n"))
+    (folder / "cat.mp4.pt-br.vtt").write_text(VTT)
+    (folder / "cat.mp4.pt-br.srt").write_text("1\n00:00:01,000 --> 00:00:02,000\nnot this one\n")
+    (folder / "cat.mp4.nonsense.srt").write_text(SRT)
+    (folder / "dog.mp4.de.srt").write_text(SRT)
+    return tmp_path / "shelf"
+
+
+def check_sidecars(edge):
+    portuguese, english = sorted(subtitles(edge, "in/cat.mp4"), key=lambda s: s[0]["LANGUAGE"] == "en")
+    assert english[0]["NAME"] == "English" and english[1].endswith("/subs-en/")
+    assert portuguese[0]["LANGUAGE"] == "pt-BR" and portuguese[0]["NAME"] == "português (BR)"
+    check_segments(edge, english[1], WANT)
+    check_segments(edge, portuguese[1], WANT, order=lambda ks: reversed(list(ks)))
+    return english[1], portuguese[1]
+
+
+def test_files_in_a_folder(shelf, start):
+    check_sidecars(start(shelf))
+
+
+def test_files_at_an_http_origin(shelf, start):
+    """They are asked for where the configuration says so, and nowhere else."""
+    origin = Origin(shelf)
+    try:
+        plain = start(origin.url)
+        assert subtitles(plain, "in/cat.mp4") == []
+        assert {e["path"] for e in origin.log()} == {"/in/cat.mp4"}
+        config = {"origins": [{"prefix": "/", "base": origin.url, "subtitles": ["en", "pt-br", "ja"]}]}
+        edge = start(None, config=config)
+        check_sidecars(edge)
+        asked = [e["path"] for e in origin.log()]
+        assert set(asked) == {"/in/cat.mp4", *(f"/in/cat.mp4.{x}" for x in ("en.vtt", "en.srt", "pt-br.vtt", "ja.vtt", "ja.srt"))}
+        # An origin that fails to give them takes nothing else away.
+        origin.fault("status", n=503, count=0, path="pt-br")
+        broken = start(None, config=config, env={"TIDEMILL_ORIGIN_RETRIES": "0"})
+        assert [a["LANGUAGE"] for a, _ in subtitles(broken, "in/cat.mp4")] == ["en"]
+    finally:
+        origin.stop()
+
+
+def test_a_changed_file_has_another_url(shelf, start):
+    edge = start(shelf, env=FRESH)
+    pictures = Playlist(edge, "in/cat.mp4").variants
+    english, _ = check_sidecars(edge)
+    file = shelf / "in" / "cat.mp4.en.srt"
+    body = edge.ok(english + "0.vtt")
+    file.write_text(SRT.replace("Fish", "Meat"))
+    [again] = [path for a, path in subtitles(edge, "in/cat.mp4") if a["LANGUAGE"] == "en"]
+    assert again != english and b"Meat" in edge.ok(again + "0.vtt")
+    assert Playlist(edge, "in/cat.mp4").variants == pictures
+    assert edge.ok(english + "0.vtt") == body  # it is in a cache
+    cold = start(shelf, env=FRESH)
+    assert cold.get(english + "0.vtt").status == 404
+    assert b"Meat" in cold.ok(again + "0.vtt")  # without the playlist, whose record it does not have
+    file.unlink()
+    assert [a["LANGUAGE"] for a, _ in subtitles(edge, "in/cat.mp4")] == ["pt-BR"]
+
+
+def test_a_file_of_nonsense(shelf, start):
+    (shelf / "in" / "cat.mp4.en.srt").write_bytes(bytes(range(256)) * 64)
+    (shelf / "in" / "cat.mp4.de.srt").write_bytes(b"")
+    (shelf / "in" / "cat.mp4.fr.vtt").write_bytes(b" " * (4 * 1024 * 1024 + 1))
+    os.mkfifo(shelf / "in" / "cat.mp4.it.vtt")
+    edge = start(shelf)
+    found = subtitles(edge, "in/cat.mp4")
+    assert [a["LANGUAGE"] for a, _ in found] == ["pt-BR", "de", "en"]
+    assert cues(edge.ok(found[1][1] + "0.vtt")) == cues(edge.ok(found[2][1] + "0.vtt")) == []
+    assert edge.get(found[2][1] + "99.vtt").status == 404
 
 
 def test_real_clip(start, real_clips):

@@ -146,6 +146,16 @@ static const struct {
       "1:30: origins[0].base: \"http://h/?a\" is wrong; write http://HOST/PATH/" },
     { "{\"origins\": [{\"prefix\": \"/\", \"base\": \"/\"}, {\"prefix\": \"/\", \"base\": \"/\"}]}",
       "1:45: origins[1].prefix: a second origin of prefix \"/\"; keep one" },
+    { "{\"origins\": [{\"prefix\": \"/\", \"base\": \"http://h/\", \"subtitles\": \"en\"}]}",
+      "1:51: origins[0].subtitles: wants a list of languages such as [\"en\", \"pt-BR\"], not a "
+      "string" },
+    { "{\"origins\": [{\"prefix\": \"/\", \"base\": \"http://h/\", \"subtitles\": [1]}]}",
+      "1:51: origins[0].subtitles: wants languages such as \"en\", not a number" },
+    { "{\"origins\": [{\"prefix\": \"/\", \"base\": \"http://h/\", \"subtitles\": [\"../x\"]}]}",
+      "1:51: origins[0].subtitles: \"../x\" is no language; write a tag such as \"en\" or "
+      "\"pt-BR\"" },
+    { "{\"origins\": [{\"prefix\": \"/\", \"base\": \"/\", \"subtitles\": [\"en\"]}]}",
+      "1:43: origins[0].subtitles: a folder is looked through; leave this out" },
 };
 
 static void test_bad_files(void **state)
@@ -338,7 +348,8 @@ static void test_lists(void **state)
     assert_int_equal(
         load_text(&c,
                   "{\"origins\": [{\"prefix\": \"/\", \"base\": \"/usr/\"},\n"
-                  "{\"prefix\": \"/a/b/\", \"base\": \"http://h/x\"}, {\"base\": \"/usr/..\", "
+                  "{\"prefix\": \"/a/b/\", \"base\": \"http://h/x\", \"subtitles\": [\"en\", "
+                  "\"pt-BR\"]}, {\"base\": \"/usr/..\", "
                   "\"prefix\": \"/a/\"}],\n"
                   "\"ladder\": [{\"short_side\": 240, \"maxrate\": 300000, \"crf\": 26},\n"
                   "{\"crf\": 20, \"short_side\": 480, \"maxrate\": 1000000}]}",
@@ -348,6 +359,9 @@ static void test_lists(void **state)
     assert_int_equal(c->origin_count, 3);
     assert_string_equal(c->origins[0].prefix, "/a/b/");
     assert_string_equal(c->origins[0].base, "http://h/x/");
+    assert_int_equal(c->origins[0].subtitle_count, 2);
+    assert_string_equal(c->origins[0].subtitles[1], "pt-BR");
+    assert_int_equal(c->origins[1].subtitle_count, 0);
     assert_string_equal(c->origins[1].prefix, "/a/");
     assert_string_equal(c->origins[1].base, "/");
     assert_string_equal(c->origins[2].base, "/usr");
@@ -381,7 +395,8 @@ static void test_round_trip(void **state)
     assert_int_equal(
         load_text(&a,
                   "{\"origins\": [{\"prefix\": \"/\", \"base\": \"/\"},"
-                  "{\"prefix\": \"/s/\", \"base\": \"https://user:secret@h/x\"}],\n"
+                  "{\"prefix\": \"/s/\", \"base\": \"https://user:secret@h/x\", \"subtitles\": "
+                  "[\"en\"]}],\n"
                   "\"redis\": {\"url\": \"redis://:se:cr@et@h:1/2\", \"timeout\": \"1500ms\", "
                   "\"key\": \"\"},\n"
                   "\"admin\": \"\", \"cache\": {\"memory\": \"12345B\"}, \"media\": {\"preset\": "

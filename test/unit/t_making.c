@@ -866,7 +866,8 @@ static void add_dead_origin(struct dead *d)
     d->fd = dead_origin(url, sizeof url);
     close_edge();
     conf->origins[1] = conf->origins[0];
-    conf->origins[0] = (struct conf_origin){ xstrdup("/dead/"), xstrdup(url), true };
+    conf->origins[0] =
+        (struct conf_origin){ .prefix = xstrdup("/dead/"), .base = xstrdup(url), .http = true };
     conf->origin_count = 2;
     conf->origin_timeout = 600000;
     open_edge();

@@ -329,6 +329,40 @@ static void lists_in_order(void **state)
     origin_entries_free(e, count);
 }
 
+static void finds_what_lies_beside(void **state)
+{
+    (void)state;
+    static const char *const names[] = {
+        "a/cat.mp4",          "a/cat.mp4.en.srt",
+        "a/cat.mp4.de.vtt",   "a/cat.mp4.en.vtt",
+        "a/cat.mp4.en.txt",   "a/cat.mp4.vtt",
+        "a/cat.mp4x.fr.vtt",  "a/cat.mp.fr.vtt",
+        "cat.mp4.it.vtt",     "a/xcat.mp4.fr.vtt",
+        "a/cat.mp4.e\"n.srt", "a/cat.mp4.a-name-that-is-longer-than-any-tag-may-be-and.vtt",
+    };
+    char found[ORIGIN_BESIDE][ORIGIN_SUFFIX];
+    make_folder("a");
+    for (size_t i = 0; i < countof(names); i++)
+        put(names[i], "x");
+    assert_int_equal(origin->beside(origin, "a/cat.mp4", found), 5);
+    assert_string_equal(found[0], ".de.vtt");
+    assert_string_equal(found[1], ".e\"n.srt");
+    assert_string_equal(found[2], ".en.srt");
+    assert_string_equal(found[3], ".en.vtt");
+    assert_string_equal(found[4], ".vtt");
+    assert_int_equal(origin->beside(origin, "cat.mp4", found), 1);
+    static const char *const none[] = { "b/cat.mp4", "../a/cat.mp4", "a/dog.mp4", "",
+                                        "a/cat.mp4/x" };
+    for (size_t i = 0; i < countof(none); i++)
+        assert_int_equal(origin->beside(origin, none[i], found), 0);
+    for (int i = 0; i < 2 * ORIGIN_BESIDE; i++) {
+        char name[40];
+        snprintf(name, sizeof name, "many.mp4.x%d.vtt", i);
+        put(name, "x");
+    }
+    assert_int_equal(origin->beside(origin, "many.mp4", found), ORIGIN_BESIDE);
+}
+
 static void leaks_no_descriptor(void **state)
 {
     (void)state;
@@ -373,6 +407,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(sees_a_change, setup, teardown),
         cmocka_unit_test_setup_teardown(can_be_cancelled, setup, teardown),
         cmocka_unit_test_setup_teardown(lists_in_order, setup, teardown),
+        cmocka_unit_test_setup_teardown(finds_what_lies_beside, setup, teardown),
         cmocka_unit_test_setup_teardown(leaks_no_descriptor, setup, teardown),
         cmocka_unit_test_setup_teardown(refuses_what_is_no_folder, setup, teardown),
     };

@@ -463,6 +463,31 @@ static void texts_of_segments(void **state)
     media_destroy(m);
 }
 
+// Of a file a job says which times count; what it is read from is the server's business.
+static void files_of_subtitles(void **state)
+{
+    (void)state;
+    struct conf conf = settings();
+    struct media *m = make_media(20, 0);
+    struct plan p;
+    struct job job;
+    make_text(m, 12, "en", &m->size);
+    assert_int_equal(media_finish(m), 0);
+    assert_int_equal(plan_of(&p, &conf, m), 0);
+    const struct key version = { { 1 } };
+    assert_int_equal(plan_add_file(&p, "en", TEXT_SUBRIP, ".en.srt", version, "a", "v", "s"), 0);
+    const struct rendition *const r = plan_find(&p, "subs-en-2");
+    char label[PLAN_LABEL];
+    assert_non_null(r);
+    plan_label(&p, r, label);
+    assert_string_equal(label, "English 2");
+    assert_int_equal(plan_segment_job(&p, r, m, 1, 0, &job), 0);
+    assert_true(job.kind == JOB_TEXT && job.t.file && job.t.format == TEXT_SUBRIP);
+    assert_true(job.from == 4000 && job.to == 8000 && job.sample_count == 0);
+    job_finish(&job);
+    media_destroy(m);
+}
+
 static void open_gops(void **state)
 {
     (void)state;
@@ -786,6 +811,7 @@ int main(void)
         cmocka_unit_test(audio_qualities),
         cmocka_unit_test(every_field_counts),
         cmocka_unit_test(texts_of_segments),
+        cmocka_unit_test(files_of_subtitles),
         cmocka_unit_test(open_gops),
         cmocka_unit_test(further_back),
         cmocka_unit_test(any_source),

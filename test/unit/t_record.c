@@ -102,6 +102,54 @@ static void round_trip(void **state)
     }
 }
 
+// A file beside the source: its version is part of the recipe, its suffix of a path.
+static void files(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *suffix;
+        int rc;
+    } cases[] = { { ".en.srt", 0 },         { ".en.vtt", 0 },
+                  { "en.srt", -E_CORRUPT }, { "./../x.srt", -E_CORRUPT },
+                  { "", -E_CORRUPT },       { ".\\srt", -E_CORRUPT } };
+    struct plan p, back;
+    struct key recipes[countof(cases)][2];
+    struct media *m = asset(&p, 30, 600);
+    const int count = p.count;
+    for (size_t i = 0; i < countof(cases); i++) {
+        for (int version = 0; version < 2; version++) {
+            const struct key k = key_of(&version, sizeof version);
+            p.count = count;
+            assert_int_equal(plan_add_file(&p, "pt-BR", TEXT_SUBRIP, cases[i].suffix, k, ASSET,
+                                           VERSION, HEADERS),
+                             0);
+            const struct rendition *const r = &p.renditions[count];
+            assert_string_equal(r->name, "subs-pt-BR");
+            recipes[i][version] = r->recipe;
+            struct buf b = packed(&p, r);
+            assert_int_equal(record_unpack(b.data, b.len, &r->recipe, ASSET, VERSION, &back),
+                             cases[i].rc);
+            buf_finish(&b);
+            if (cases[i].rc < 0)
+                continue;
+            const struct rendition *const x = &back.renditions[0];
+            assert_true(x->t.file && x->t.format == TEXT_SUBRIP && plan_fits(&back, m));
+            assert_string_equal(x->file.suffix, cases[i].suffix);
+            assert_true(key_equal(&x->file.version, &k));
+        }
+        assert_false(key_equal(&recipes[i][0], &recipes[i][1]));
+    }
+    assert_false(key_equal(&recipes[0][0], &recipes[1][0]));
+    while (p.count < PLAN_RENDITIONS)
+        assert_int_equal(
+            plan_add_file(&p, "de", TEXT_WEBVTT, ".de.vtt", recipes[0][0], ASSET, VERSION, HEADERS),
+            0);
+    assert_int_equal(
+        plan_add_file(&p, "de", TEXT_WEBVTT, ".de.vtt", recipes[0][0], ASSET, VERSION, HEADERS),
+        -E_LIMITS);
+    media_destroy(m);
+}
+
 // ---- what is not this record is refused
 
 static void others(void **state)
@@ -369,6 +417,7 @@ int main(void)
         cmocka_unit_test(others),
         cmocka_unit_test(long_names),
         cmocka_unit_test(any_byte),
+        cmocka_unit_test(files),
         cmocka_unit_test(any_length),
         cmocka_unit_test(numbers_out_of_range),
         cmocka_unit_test(a_record_of_another_index),
