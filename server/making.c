@@ -31,6 +31,7 @@
 #include "cache/spill.h"
 #include "cache/store.h"
 #include "cache/tier.h"
+#include "codec/clip.h"
 #include "codec/cues.h"
 #include "codec/dash.h"
 #include "codec/fmp4.h"
@@ -86,15 +87,17 @@ struct making {
     uint32_t client;
     bool probe; // makes an index, not the route's answer
     const struct step *steps;
-    int origin;            // its number, -1 for none
-    const char *path;      // there; points into route
-    struct object *object; // being made; our reference
+    int origin;                        // its number, -1 for none
+    char source_path[ROUTE_ASSET_MAX]; // the asset's without a clip's suffix
+    const char *path;                  // at the origin; points into that
+    struct object *object;             // being made; our reference
     struct cancel cancel;
 
     // of the thread that runs it now
     int at; // the step
     struct source *source;
-    struct key version;   // of asset and source
+    struct key version;   // of the source
+    struct key view;      // of the asset: the source's, or that of a clip of it
     struct object *index; // open while we wait for it
     struct asset *asset;
     struct job job;
@@ -334,7 +337,16 @@ static enum step_end step_lower(struct making *m)
 static struct key version_key(const struct making *m)
 {
     const struct origin_version *const v = source_version(m->source);
-    return key_of_text("asset 1\n%s\n%s\n%" PRId64 "\n", m->route.asset, v->validator, v->size);
+    return key_of_text("asset 1\n%s\n%s\n%" PRId64 "\n", m->source_path, v->validator, v->size);
+}
+
+static struct key view_key(const struct making *m)
+{
+    char hex[KEY_HEX];
+    if (m->route.clip.to == 0)
+        return m->version;
+    return key_of_text("clip 1\n%s\n%" PRId64 " %" PRId64 "\n", key_hex(&m->version, hex),
+                       m->route.clip.from, m->route.clip.to);
 }
 
 static enum step_end step_locate(struct making *m)
@@ -349,6 +361,7 @@ static enum step_end step_locate(struct making *m)
     if (err < 0)
         return done(m, err, NULL);
     m->version = version_key(m);
+    m->view = view_key(m);
     return STEP_NEXT;
 }
 
@@ -380,15 +393,17 @@ static int take_index(struct making *m)
     struct plan plan;
     int err = 0;
     // Many wait for one index: who comes first unpacks it.
-    m->asset = assets_find(m->edge->assets, &m->version);
+    m->asset = assets_find(m->edge->assets, &m->view);
     if (m->asset)
         return 0;
     err = media_unpack(bytes, n, &media);
+    if (err == 0 && m->route.clip.to > 0)
+        err = clip_media(media, &m->route.clip);
     if (err == 0)
         err = plan_make(&plan, m->edge->conf, media, m->route.asset,
                         source_version(m->source)->validator, m->edge->headers);
     if (err == 0)
-        return assets_add(m->edge->assets, &m->version, media, &plan, &m->asset);
+        return assets_add(m->edge->assets, &m->view, media, &plan, &m->asset);
     media_destroy(media);
     return err;
 }
@@ -397,7 +412,7 @@ static enum step_end step_index(struct making *m)
 {
     struct edge *const e = m->edge;
     if (!m->index) {
-        m->asset = assets_find(e->assets, &m->version);
+        m->asset = assets_find(e->assets, &m->view);
         if (m->asset)
             return STEP_NEXT;
         const struct key key = index_key(&m->version);
@@ -419,6 +434,8 @@ static enum step_end step_index(struct making *m)
     store_close(e->store, &m->index);
     if (err == -E_BUSY || err == -E_LIMITS)
         return done(m, err, "there is no room for the source's index (cache.indexes)");
+    if (err == -E_NOT_FOUND)
+        return done(m, err, "nothing of the source lies in this clip");
     return err < 0 ? done(m, err, "the index cannot be used") : STEP_NEXT;
 }
 
@@ -1009,7 +1026,8 @@ static struct making *create(struct edge *e, const struct route *r, struct objec
     struct making *m = xcalloc(1, sizeof *m);
     m->edge = e;
     m->route = *r;
-    m->origin = edge_origin(e, m->route.asset, &m->path);
+    snprintf(m->source_path, sizeof m->source_path, "%.*s", r->source, r->asset);
+    m->origin = edge_origin(e, m->source_path, &m->path);
     m->object = object_ref(o);
     m->task.run = run;
     m->waiter.wake = object_changed;

@@ -181,6 +181,21 @@ static bool match_recipe(struct route *r, const char *rendition, char *path)
     return recipe && key_parse(&r->recipe, recipe, strlen(recipe));
 }
 
+// "cat.mp4;t=1,2": a name that merely looks so is that of a source.
+static bool set_asset(struct route *r, char *name)
+{
+    char *const suffix = strrchr(name, ';');
+    char printed[CLIP_SUFFIX] = "";
+    if (suffix && suffix > name && strncmp(suffix, ";t=", 3) == 0 &&
+        clip_parse(&r->clip, suffix + 3)) {
+        clip_print(&r->clip, printed);
+        *suffix = '\0';
+    }
+    r->source = (int)strlen(name);
+    return copy_string(r->asset, sizeof r->asset, name) &&
+           copy_string(r->asset + r->source, sizeof r->asset - (size_t)r->source, printed);
+}
+
 static bool match(struct route *r, char *path)
 {
     char *const leaf = cut(path);
@@ -204,7 +219,7 @@ static bool match(struct route *r, char *path)
         if (!cut_mp4(leaf) || !match_recipe(r, leaf, path))
             return false;
     }
-    return *path && copy_string(r->asset, sizeof r->asset, path + 1);
+    return *path && set_asset(r, path + 1);
 }
 
 int route_parse(struct route *r, const char *path)

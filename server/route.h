@@ -8,6 +8,7 @@
 #include <stdbool.h>
 
 #include "base/hash.h"
+#include "codec/clip.h"
 
 #define ROUTE_ASSET_MAX 2048
 #define ROUTE_RENDITION_MAX 24
@@ -38,7 +39,10 @@ enum route_format {
 
 struct route {
     enum route_kind kind;
-    char asset[ROUTE_ASSET_MAX]; // decoded, no leading slash; "" for ROOT and STATIC
+    char asset[ROUTE_ASSET_MAX]; // decoded, no leading slash; "" for ROOT and STATIC.  A clip has
+                                 // its suffix, written as clip_print does
+    int source;                  // bytes of asset that are the source's path
+    struct clip clip;            // to 0: all of the source
     struct key recipe;           // 32 lower-case hex digits in the URL
     char rendition[ROUTE_RENDITION_MAX];
     int n;                    // decimal without sign or leading zeros, < ROUTE_SEGMENT_MAX
