@@ -74,6 +74,23 @@ def check_switches(switches, playlist, duration):
         assert not s["paused"] and end >= duration - 0.002, s
 
 
+@pytest.mark.parametrize("player", ["hls", pytest.param("shaka", marks=pytest.mark.long), "dash"])
+def test_stills(player, start, clip, media_dir):
+    """Scrubbing and fast play, of a clip with a picture for each second."""
+    edge = start(media_dir)
+    entry = "manifest.mpd" if player == "dash" else "master.m3u8"
+    # (hls.js does not always find the way back to a picture it has thrown out of its buffer.)
+    times = [0.2, 3.5, 7.9, 12.4] if player == "hls" else [0.2, 7.9, 3.5, 12.4, 3.6]
+    r = browser.run("stills.mjs", dict(player=player, url=f"{edge.url}/{clip('base.mp4')}/{entry}", times=times))
+    assert "failed" not in r and "pageErrors" not in r and r["errors"] == [], (r, edge.log_tail())
+    if player == "hls":
+        assert r["iframes"] == [[t, 25 * int(t)] for t in times], r
+    else:
+        assert r["thumbnails"] == [[t, int(t), int(t) + 1, 25 * int(t)] for t in times], r
+        assert r["fast"] and all(n % 25 == 0 for n in r["fast"]), r
+    assert "init.mp4" in r["asked"] and "7.m4s" in r["asked"], r
+
+
 def playlists(edge, name):
     p = Playlist(edge, name)
     return [p.master] + [p.media(folder)[0] for _, folder, _ in p.renditions() + p.tricks()]

@@ -1,0 +1,87 @@
+// What players in Chromium make of single pictures, printed as JSON.
+//
+//   node stills.mjs '{"player": "shaka", "url": ..., "times": [0, 3.2, ...]}'
+//
+// player: hls, shaka (HLS) or dash (Shaka too).  Shaka is asked for the thumbnail of each time,
+// then plays fast; hls.js is asked for the I-frame of each time.  Of all the numbers in the
+// pictures: see page.html.
+import { withBrowser } from './browser.mjs';
+import { serve } from './serve.mjs';
+
+const order = JSON.parse(process.argv[2]);
+const patience = { timeout: 60000 };
+const port = await serve();
+
+// [time, begin, end, number] of each thumbnail.
+const thumbnails = (page) => page.evaluate(async (times) => {
+  const out = [];
+  for (const time of times) {
+    const t = await player.getThumbnails(null, time);
+    const image = await createImageBitmap(await (await fetch(t.uris[0])).blob());
+    const canvas = document.createElement('canvas');
+    canvas.width = t.width;
+    canvas.height = t.height;
+    const g = canvas.getContext('2d', { willReadFrequently: true });
+    g.drawImage(image, t.positionX, t.positionY, t.width, t.height, 0, 0, t.width, t.height);
+    out.push([time, t.startTime, t.startTime + t.duration, numberOn(g)]);
+  }
+  return out;
+}, order.times);
+
+// The numbers on screen while it plays fast, once its pictures are those for that.
+async function fast(page) {
+  await page.evaluate(async () => {
+    await seek(1.5);
+    player.configure({ streaming: { bufferingGoal: 2 } });
+    await video.play();
+    player.trickPlay(4);
+  });
+  await page.waitForFunction(() => player.getVideoTracks().some((t) => t.active) && video.currentTime > 8, null, patience);
+  return page.evaluate(async () => {
+    const seen = new Set();
+    while (!video.ended && video.currentTime < video.duration - 1) {
+      seen.add(frameNumber());
+      await new Promise(requestAnimationFrame);
+    }
+    return [...seen];
+  });
+}
+
+// [time, number] of each picture that the I-frame player of hls.js shows.
+const iframes = (page) => page.evaluate(async (times) => {
+  const small = document.createElement('video');
+  small.muted = true;
+  document.body.append(small);
+  const scrub = player.createIFramePlayer();
+  const attached = new Promise((done) => scrub.once(Hls.Events.MEDIA_ATTACHED, done));
+  scrub.attachMedia(small);
+  await attached;
+  const out = [];
+  for (const time of times) {
+    await new Promise((done, failed) => {
+      small.addEventListener('seeked', done, { once: true });
+      setTimeout(() => failed(new Error(`no I-frame at ${time}`)), SEEK_MS);
+      scrub.loadMediaAt(time);
+    });
+    for (let looks = 0; looks < 600 && small.readyState < 2; looks++) await new Promise(requestAnimationFrame);
+    out.push([time, frameNumber(small)]);
+  }
+  return out;
+}, order.times);
+
+await withBrowser(async (browser, result) => {
+  const page = await browser.newPage({ viewport: { width: 1280, height: 800 } });
+  const asked = [];
+  page.on('pageerror', (e) => { (result.pageErrors ??= []).push(String(e)); });
+  page.on('request', (q) => { if (q.url().includes('/trick/')) asked.push(q.url().split('/').pop()); });
+  await page.goto(`http://127.0.0.1:${port}/`);
+  await page.evaluate(async ([p, u]) => { await players[p](u); await settled; }, [order.player, order.url]);
+  if (order.player === 'hls') {
+    result.iframes = await iframes(page);
+  } else {
+    result.thumbnails = await thumbnails(page);
+    result.fast = await fast(page);
+  }
+  result.asked = asked;
+  result.errors = await page.evaluate(() => seen.errors);
+});
