@@ -24,6 +24,7 @@
 #define POSTER_SHORT 720
 #define TILE_QUALITY 5
 #define POSTER_QUALITY 3
+#define POSTER_EARLY 10  // seconds, or a tenth of the asset
 #define SHEET_BITS 2     // a pixel, at most; a tenth of that to one are usual
 #define SHEET_BYTES 1000 // and headers
 
@@ -147,6 +148,15 @@ int64_t stills_frame(const struct segtab *t, const struct rendition *r, int k)
     if (k == count)
         return t->frames;
     return r->kind == RENDITION_POSTER ? muldiv_floor(k, t->fps.num, t->fps.den) : k * r->every;
+}
+
+int stills_poster(const struct segtab *t, const struct rendition *r, int second)
+{
+    const int count = stills_count(t, r);
+    // Many a film begins in the dark.
+    const int early = count / 10 < POSTER_EARLY ? count / 10 : POSTER_EARLY;
+    const int k = second < 0 ? early : second;
+    return k < count ? k : count - 1;
 }
 
 // ---- the map

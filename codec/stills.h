@@ -24,6 +24,10 @@ void stills_add_poster(struct plan *p, const struct media *m);
 // How many pictures r has, at least 1.
 int stills_count(const struct segtab *t, const struct rendition *r);
 
+// Of a poster: the picture for this second, for any (< 0) one that is not too early, for what
+// is too late the last.
+int stills_poster(const struct segtab *t, const struct rendition *r, int second);
+
 // The grid frame that picture k of r shows; k = count: where the last one ends.
 int64_t stills_frame(const struct segtab *t, const struct rendition *r, int k);
 

@@ -720,7 +720,36 @@ static enum step_end order_file(struct making *m)
     return STEP_DONE;
 }
 
-// ---- MPEG-TS
+// ---- made of others
+
+// From here on it waits for nothing that has no deadline of its own.
+static enum step_end await_ingredients(struct making *m)
+{
+    if (deadlines_remove(m->edge->deadlines, &m->deadline))
+        making_unref(m);
+    return STEP_NEXT;
+}
+
+// A poster is a copy of a sheet with one picture: that one's name says all there is to say of
+// its bytes, so it is kept in all tiers, and made once however often the poster expires.
+static enum step_end order_poster(struct making *m)
+{
+    m->plan = &m->asset->plan;
+    m->rendition = plan_find(m->plan, "poster");
+    if (!m->rendition)
+        return done(m, -E_NOT_FOUND, "the asset has no pictures");
+    if (m->want == WANT_CHECK) {
+        end_checked(m);
+        return STEP_DONE;
+    }
+    struct route sheet = m->route;
+    sheet.kind = ROUTE_SEGMENT;
+    sheet.recipe = m->rendition->recipe;
+    copy_string(sheet.rendition, sizeof sheet.rendition, m->rendition->name);
+    sheet.n = stills_poster(&m->plan->table, m->rendition, m->route.n);
+    m->ingredients = ingredients_open(m->edge, &sheet, 1, m->client);
+    return await_ingredients(m);
+}
 
 static enum step_end order_muxing(struct making *m)
 {
@@ -734,10 +763,7 @@ static enum step_end order_muxing(struct making *m)
     if (err < 0)
         return done(m, err, NULL);
     m->ingredients = muxing_open(m->edge, &m->route, &m->ts, m->client);
-    // From here on it waits for nothing that has no deadline of its own.
-    if (deadlines_remove(m->edge->deadlines, &m->deadline))
-        making_unref(m);
-    return STEP_NEXT;
+    return await_ingredients(m);
 }
 
 // Tells the readers, before the first bytes, how long the last ingredient took.
@@ -786,8 +812,31 @@ static enum step_end ingredient_failed(struct making *m, const struct object *o)
     return done(m, -object_error(o), object_error_detail(o));
 }
 
-// All but the last ingredient must be whole; that one is muxed as it comes.
-static enum step_end step_mux(struct making *m)
+static int copy_more(struct making *m)
+{
+    size_t n;
+    if (ingredients_next(m->ingredients) == 0)
+        return 0;
+    const uint8_t *const bytes = object_bytes(m->ingredients->list[0], &n);
+    tell_ingredients(m);
+    return object_append(m->object, bytes, n);
+}
+
+static int put_more(struct making *m)
+{
+    return m->route.kind == ROUTE_POSTER ? copy_more(m) : mux_more(m);
+}
+
+static enum step_end end_of_ingredients(struct making *m)
+{
+    if (m->route.kind != ROUTE_POSTER)
+        return end_muxed(m);
+    end_made(m);
+    return STEP_DONE;
+}
+
+// All but the last ingredient must be whole; that one is used as it comes.
+static enum step_end step_combine(struct making *m)
 {
     const struct ingredients *const i = m->ingredients;
     for (;;) {
@@ -796,11 +845,11 @@ static enum step_end step_mux(struct making *m)
         if (o && object_state(o) == OBJECT_FAILED)
             return ingredient_failed(m, o);
         const size_t have = o ? object_size(o) : 0;
-        const int err = next >= i->count - 1 ? mux_more(m) : 0;
+        const int err = next >= i->count - 1 ? put_more(m) : 0;
         if (err < 0)
-            return done(m, err, "what it is made of cannot be muxed");
+            return done(m, err, "what it is made of cannot be used");
         if (!o)
-            return end_muxed(m);
+            return end_of_ingredients(m);
         if (cancel_is_set(&m->cancel))
             return done(m, -E_CANCELLED, NULL);
         if (park_on(m, o, have))
@@ -930,6 +979,8 @@ static enum step_end step_produce(struct making *m)
     case ROUTE_STORYBOARD:
     case ROUTE_PLAYLIST:
         return print_playlist(m);
+    case ROUTE_POSTER:
+        return order_poster(m);
     default:
         return m->route.format == FORMAT_TS ? order_muxing(m)
                : m->file                    ? order_file(m)
@@ -940,14 +991,16 @@ static enum step_end step_produce(struct making *m)
 // ---- running
 
 static const struct step route_steps[] = {
-    { step_lower, ON_LOOKUP, "the lower tiers" }, { step_locate, ON_OPEN, "the origin" },
-    { step_index, ON_PLAN, "the index" },         { step_produce, ON_PLAN, "a worker" },
-    { step_mux, ON_PLAN, "what it is made of" },
+    { step_lower, ON_LOOKUP, "the lower tiers" },
+    { step_locate, ON_OPEN, "the origin" },
+    { step_index, ON_PLAN, "the index" },
+    { step_produce, ON_PLAN, "a worker" },
+    { step_combine, ON_PLAN, "what it is made of" },
 };
 static const struct step text_steps[] = {
     { step_lower, ON_LOOKUP, "the lower tiers" }, { step_locate, ON_OPEN, "the origin" },
     { step_index, ON_PLAN, "the index" },         { step_beside, ON_OPEN, "the origin" },
-    { step_produce, ON_PLAN, "a worker" },        { step_mux, ON_PLAN, "what it is made of" },
+    { step_produce, ON_PLAN, "a worker" },        { step_combine, ON_PLAN, "what it is made of" },
 };
 static const struct step list_steps[] = { { step_list, ON_PLAN, "the listing" } };
 static const struct step probe_steps[] = {

@@ -78,6 +78,9 @@ static int begin(struct edge *e, struct http_exchange *x)
         return err;
     if (needs_ui(&q->route) && !e->pages)
         return -E_NOT_FOUND;
+    const int wrong = route_query(&q->route, x->query);
+    if (wrong < 0)
+        return wrong;
     if (q->route.kind == ROUTE_ROOT)
         page_after(x->query, q->after, sizeof q->after);
     q->want = want_of(x, &q->route);
@@ -128,7 +131,7 @@ static struct reply_facts facts_of(struct edge *e, struct http_exchange *x)
         .entry_age_s = e->conf->http_entry_age / 1000,
         .source = FROM_NOWHERE,
     };
-    etag_of(q, x->object, f.etag, sizeof f.etag);
+    etag_of(q, q->check ? NULL : x->object, f.etag, sizeof f.etag);
     if (!x->object)
         return f;
     int64_t marks[4];
@@ -175,14 +178,19 @@ static enum http_verdict answer_object(struct edge *e, struct http_exchange *x, 
 
 // ---- the object
 
+static bool is_encoded(const struct route *r)
+{
+    return r->kind == ROUTE_SEGMENT || r->kind == ROUTE_POSTER;
+}
+
 static void open_object(struct edge *e, struct http_exchange *x)
 {
     struct request *const q = x->state;
     struct key key = q->key;
     enum want want = q->want;
-    // HEAD costs no encode: of a segment that is not here, find out whether it could
+    // HEAD costs no encode: of what is not here, find out whether it could
     // be made, no more.
-    if (x->request.method == METHOD_HEAD && q->route.kind == ROUTE_SEGMENT) {
+    if (x->request.method == METHOD_HEAD && is_encoded(&q->route)) {
         if (store_peek(e->store, &q->key, clock_ms(), &x->object)) {
             q->verdict = object_state(x->object) == OBJECT_MAKING ? STORE_JOIN : STORE_HIT;
             return;

@@ -159,6 +159,7 @@ static bool match_leaf(struct route *r, const char *leaf)
         { "master-ts.m3u8", ROUTE_MASTER, FORMAT_TS },
         { "manifest.mpd", ROUTE_MANIFEST, FORMAT_M4S },
         { "storyboard.vtt", ROUTE_STORYBOARD, FORMAT_M4S },
+        { "poster.jpg", ROUTE_POSTER, FORMAT_JPG },
         { "index.m3u8", ROUTE_PLAYLIST, FORMAT_M4S },
         { "init.mp4", ROUTE_INIT, FORMAT_M4S },
     };
@@ -234,9 +235,48 @@ int route_parse(struct route *r, const char *path)
     return hidden || !match(r, decoded) ? -E_NOT_FOUND : 0;
 }
 
+// The whole number at *p, ROUTE_SEGMENT_MAX - 1 for all above; moves p behind it.
+static int whole_number(const char **p)
+{
+    int n = 0;
+    for (; **p >= '0' && **p <= '9'; (*p)++)
+        n = n * 10 + (**p - '0') < ROUTE_SEGMENT_MAX ? n * 10 + (**p - '0') : ROUTE_SEGMENT_MAX - 1;
+    return n;
+}
+
+// "12.5", up to the end or '&', -> 13; -1 when it is no number.
+static int whole_second(const char *p)
+{
+    const char *const begin = p;
+    int n = whole_number(&p);
+    const bool whole = p > begin;
+    if (whole && *p == '.') {
+        n += p[1] >= '5' && p[1] <= '9' && n < ROUTE_SEGMENT_MAX - 1;
+        p++;
+        whole_number(&p);
+    }
+    return whole && (*p == '\0' || *p == '&') ? n : -1;
+}
+
+int route_query(struct route *r, const char *query)
+{
+    if (r->kind != ROUTE_POSTER)
+        return 0;
+    r->n = ROUTE_ANY_SECOND;
+    while (*query && strncmp(query, "t=", 2) != 0) {
+        query += strcspn(query, "&");
+        query += *query == '&';
+    }
+    if (!*query)
+        return 0;
+    r->n = whole_second(query + 2);
+    return r->n < 0 ? -E_BAD_REQUEST : 0;
+}
+
 bool route_is_entry(const struct route *r)
 {
-    return r->kind == ROUTE_MASTER || r->kind == ROUTE_MANIFEST || r->kind == ROUTE_STORYBOARD;
+    return r->kind == ROUTE_MASTER || r->kind == ROUTE_MANIFEST || r->kind == ROUTE_STORYBOARD ||
+           r->kind == ROUTE_POSTER;
 }
 
 bool route_is_immutable(const struct route *r)
@@ -279,6 +319,8 @@ const char *route_content_type(const struct route *r)
         return "application/dash+xml";
     case ROUTE_STORYBOARD:
         return "text/vtt; charset=utf-8";
+    case ROUTE_POSTER:
+        return "image/jpeg";
     case ROUTE_INIT:
     case ROUTE_SEGMENT:
     case ROUTE_PROGRESSIVE:

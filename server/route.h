@@ -13,6 +13,7 @@
 #define ROUTE_ASSET_MAX 2048
 #define ROUTE_RENDITION_MAX 24
 #define ROUTE_SEGMENT_MAX 1000000
+#define ROUTE_ANY_SECOND -1
 
 // The numbers are in the names of objects: new kinds and formats go to the end.
 enum route_kind {
@@ -26,6 +27,7 @@ enum route_kind {
     ROUTE_SEGMENT,     // /{asset}/{recipe}/{rendition}/{n}.m4s (and so on)
     ROUTE_STORYBOARD,  // /{asset}/storyboard.vtt
     ROUTE_PROGRESSIVE, // /{asset}/{recipe}/{rendition}.mp4
+    ROUTE_POSTER,      // /{asset}/poster.jpg
 };
 
 // What a segment is asked for in, or the playlists of such.
@@ -45,7 +47,9 @@ struct route {
     struct clip clip;            // to 0: all of the source
     struct key recipe;           // 32 lower-case hex digits in the URL
     char rendition[ROUTE_RENDITION_MAX];
-    int n;                    // decimal without sign or leading zeros, < ROUTE_SEGMENT_MAX
+    // Decimal without sign or leading zeros, < ROUTE_SEGMENT_MAX.  Of a poster: the whole
+    // second, ROUTE_ANY_SECOND when none is named.
+    int n;
     enum route_format format; // of a segment or a master playlist
 };
 
@@ -56,6 +60,11 @@ struct route {
 // -E_NOT_FOUND for a well-formed path that names nothing of ours (a hidden
 // segment, one that begins with '.', among them).
 int route_parse(struct route *r, const char *path);
+
+// Takes what of the query, without '?', is part of what is asked for: t=SECONDS of a poster,
+// with or without a fraction, rounded to the whole second; -E_BAD_REQUEST when it is no such
+// number.  All else is not for us.
+int route_query(struct route *r, const char *query);
 
 // The byte that the escape at p, "%xx", stands for; -1 when there is none.
 int route_escape(const char *p);

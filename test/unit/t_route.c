@@ -28,6 +28,7 @@ static const struct {
     { "/cat.mp4/master.m3u8", ROUTE_MASTER, "cat.mp4", "", 0 },
     { "/a/cat.mp4/manifest.mpd", ROUTE_MANIFEST, "a/cat.mp4", "", 0 },
     { "/a/cat.mp4/storyboard.vtt", ROUTE_STORYBOARD, "a/cat.mp4", "", 0 },
+    { "/a/cat.mp4/poster.jpg", ROUTE_POSTER, "a/cat.mp4", "", 0 },
     { "/a/b.c/d/master.m3u8", ROUTE_MASTER, "a/b.c/d", "", 0 },
     { "/my%20cat.mp4/master.m3u8", ROUTE_MASTER, "my cat.mp4", "", 0 },
     { "/a+b&c=d;t=1,2/master.m3u8", ROUTE_MASTER, "a+b&c=d;t=1,2", "", 0 },
@@ -91,6 +92,53 @@ static void formats(void **state)
         assert_int_equal(route_parse(&r, rows[i].path), 0);
         assert_int_equal(r.kind, rows[i].kind);
         assert_int_equal(r.format, rows[i].format);
+    }
+}
+
+static void seconds_of_posters(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *query;
+        int second; // -E_BAD_REQUEST: none
+    } cases[] = {
+        { "", ROUTE_ANY_SECOND },
+        { "t=0", 0 },
+        { "t=7", 7 },
+        { "t=007", 7 },
+        { "t=7.", 7 },
+        { "t=7.4999", 7 },
+        { "t=7.5", 8 },
+        { "t=999999", 999999 },
+        { "t=999999.9", 999999 },
+        { "t=123456789012345678901234567890", 999999 },
+        { "a=b&t=7", 7 },
+        { "a&t=7&b", 7 },
+        { "&&t=7", 7 },
+        { "t=7&t=8", 7 },
+        { "tt=7", ROUTE_ANY_SECOND },
+        { "T=7", ROUTE_ANY_SECOND },
+        { "a=t=7", ROUTE_ANY_SECOND },
+        { "t", ROUTE_ANY_SECOND },
+        { "t=", -E_BAD_REQUEST },
+        { "t=&t=7", -E_BAD_REQUEST },
+        { "t=-7", -E_BAD_REQUEST },
+        { "t=+7", -E_BAD_REQUEST },
+        { "t=.7", -E_BAD_REQUEST },
+        { "t=7.x", -E_BAD_REQUEST },
+        { "t=7.1.2", -E_BAD_REQUEST },
+        { "t=7s", -E_BAD_REQUEST },
+        { "t=%37", -E_BAD_REQUEST },
+    };
+    for (size_t i = 0; i < countof(cases); i++) {
+        struct route r;
+        assert_int_equal(route_parse(&r, "/a/poster.jpg"), 0);
+        const int err = route_query(&r, cases[i].query);
+        if ((err < 0 ? err : r.n) != cases[i].second)
+            fail_msg("%s", cases[i].query);
+        assert_int_equal(route_parse(&r, "/a/" R "/720p/5.m4s"), 0);
+        assert_int_equal(route_query(&r, cases[i].query), 0);
+        assert_int_equal(r.n, 5); // no other URL has a query
     }
 }
 
@@ -343,8 +391,10 @@ static void kinds(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(parses),     cmocka_unit_test(formats),    cmocka_unit_test(refuses),
-        cmocka_unit_test(long_paths), cmocka_unit_test(every_byte), cmocka_unit_test(kinds),
+        cmocka_unit_test(parses),     cmocka_unit_test(seconds_of_posters),
+        cmocka_unit_test(formats),    cmocka_unit_test(refuses),
+        cmocka_unit_test(long_paths), cmocka_unit_test(every_byte),
+        cmocka_unit_test(kinds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

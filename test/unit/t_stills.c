@@ -174,6 +174,12 @@ static void posters(void **state)
         assert_int_equal(stills_frame(&p.table, r, cases[i].second), cases[i].frame);
         assert_true(r->s.width == 720 && r->s.height == 1280);
         assert_true(r->s.columns == 1 && r->s.rows == 1);
+        const int last = cases[i].count - 1;
+        assert_int_equal(stills_poster(&p.table, r, last), last);
+        assert_int_equal(stills_poster(&p.table, r, last + 1), last);
+        assert_int_equal(stills_poster(&p.table, r, 999999), last);
+        const int early = cases[i].count / 10;
+        assert_int_equal(stills_poster(&p.table, r, -1), early < 10 ? early : 10);
         media_destroy(m);
     }
 }
