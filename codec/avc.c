@@ -6,6 +6,7 @@
 
 #include "base/bytes.h"
 #include "base/err.h"
+#include "codec/bits.h"
 
 #define SLICE 1
 #define PARTITION_A 2
@@ -38,15 +39,6 @@ static int keep_set(struct avc_sets *sets, struct avc_unit u)
         sets->pps[sets->pps_count++] = u;
     }
     return 0;
-}
-
-// The position of the next 00 00 01 at or after i, or n.
-static size_t next_start_code(const uint8_t *p, size_t n, size_t i)
-{
-    for (; i + 3 <= n; i++)
-        if (p[i] == 0 && p[i + 1] == 0 && p[i + 2] == 1)
-            return i;
-    return n;
 }
 
 static int read_annex_b(struct avc_sets *sets, const uint8_t *p, size_t n)
@@ -100,34 +92,6 @@ int avc_read_sets(struct avc_sets *out, const uint8_t *extradata, size_t n)
 }
 
 // ---- inside a sequence parameter set
-
-struct bits {
-    struct reader bytes;
-    uint8_t byte;
-    int left; // bits of byte
-};
-
-static int get_bit(struct bits *b)
-{
-    if (b->left == 0) {
-        b->byte = get_u8(&b->bytes);
-        b->left = 8;
-    }
-    return b->byte >> --b->left & 1;
-}
-
-// An Exp-Golomb number below 2^32; anything longer turns the reader bad.
-static uint32_t get_ue(struct bits *b)
-{
-    int n = 0;
-    while (!b->bytes.bad && !get_bit(b))
-        if (++n > 31)
-            b->bytes.bad = true;
-    uint64_t v = 1;
-    for (int i = 0; i < n && !b->bytes.bad; i++)
-        v = v << 1 | (uint64_t)get_bit(b);
-    return (uint32_t)(v - 1);
-}
 
 // A signed one, modulo 256: all that scaling lists need of it.
 static int get_se_byte(struct bits *b)
@@ -189,22 +153,6 @@ static void skip_order(struct bits *b)
         get_ue(b);
 }
 
-// Without the bytes that keep start codes out of it (7.4.1).
-static size_t unescape(uint8_t *out, size_t cap, const struct avc_unit *u)
-{
-    size_t n = 0;
-    int zeros = 0;
-    for (size_t i = 0; i < u->n && n < cap; i++) {
-        if (zeros >= 2 && u->p[i] == 3) {
-            zeros = 0;
-            continue;
-        }
-        zeros = u->p[i] == 0 ? zeros + 1 : 0;
-        out[n++] = u->p[i];
-    }
-    return n;
-}
-
 // Up to and with the fields that avcC repeats.
 static struct bits begin_format(struct avc_format *f, const uint8_t *p, size_t n)
 {
@@ -219,7 +167,7 @@ static struct bits begin_format(struct avc_format *f, const uint8_t *p, size_t n
 int avc_read_format(struct avc_format *out, const struct avc_unit *sps)
 {
     uint8_t plain[SPS_READ];
-    const size_t n = unescape(plain, sizeof plain, sps);
+    const size_t n = unescape(plain, sizeof plain, sps->p, sps->n);
     if (n < 4)
         return -E_CORRUPT;
     struct bits b = begin_format(out, plain, n);
