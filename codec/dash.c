@@ -11,7 +11,11 @@
 
 #include "base/base.h"
 
-#define VIDEO_SET "1" // id of the set that the trick set is for
+// The id of the set of one codec, by which the trick set says what it is for.
+static int set_of(enum video_codec codec)
+{
+    return (int)codec + 1;
+}
 
 // Rounded up: a player cuts at the end of a period, and with it a picture that lasts
 // longer by a fraction of a microsecond.
@@ -131,17 +135,20 @@ static const char *role_of(const struct rendition *r, bool first)
     return first ? "main" : "alternate";
 }
 
-// The renditions of video are one set: players switch between them by themselves.
-static void put_videos(struct buf *out, const struct plan *p)
+// The renditions of video in one codec are one set: players switch between them by
+// themselves.
+static void put_videos(struct buf *out, const struct plan *p, enum video_codec codec)
 {
     bool begun = false;
     for (int i = 0; i < p->count; i++) {
         const struct rendition *const r = &p->renditions[i];
-        if (r->kind != RENDITION_VIDEO)
+        if (r->kind != RENDITION_VIDEO || r->v.codec != codec)
             continue;
         if (!begun) {
-            buf_puts(out, "<AdaptationSet id=\"" VIDEO_SET "\" contentType=\"video\" "
-                          "mimeType=\"video/mp4\" segmentAlignment=\"true\" startWithSAP=\"1\">\n");
+            buf_printf(out,
+                       "<AdaptationSet id=\"%d\" contentType=\"video\" "
+                       "mimeType=\"video/mp4\" segmentAlignment=\"true\" startWithSAP=\"1\">\n",
+                       set_of(codec));
             put_template(out, p, r);
             begun = true;
         }
@@ -191,8 +198,8 @@ static void put_trick(struct buf *out, const struct plan *p, const struct rendit
                "maxPlayoutRate=\"%" PRId64 "\" codingDependency=\"false\" "
                "segmentAlignment=\"true\" startWithSAP=\"1\">\n"
                "<EssentialProperty schemeIdUri=\"http://dashif.org/guidelines/trickmode\" "
-               "value=\"" VIDEO_SET "\"/>\n",
-               r->every);
+               "value=\"%d\"/>\n",
+               r->every, set_of(plan_plainest(p)));
     put_template(out, p, r);
     put_video(out, r);
     buf_puts(out, "</AdaptationSet>\n");
@@ -236,7 +243,8 @@ int dash_manifest(struct buf *out, const struct plan *p)
     // No segment is above the bandwidth, so one that is whole can be played.
     put_duration(out, "minBufferTime", p->target_duration, 1);
     buf_puts(out, ">\n<Period id=\"0\" start=\"PT0S\">\n");
-    put_videos(out, p);
+    for (int codec = 0; codec < VIDEO_CODECS; codec++)
+        put_videos(out, p, (enum video_codec)codec);
     put_choices(out, p, RENDITION_AUDIO);
     put_choices(out, p, RENDITION_TEXT);
     put_stills(out, p);

@@ -139,9 +139,16 @@ static void put_sample_entry(struct buf *b)
     put_be16(b, 1); // data reference
 }
 
-static void put_avc1(struct buf *b, const struct fmp4_track *t)
+static void put_visual(struct buf *b, const struct fmp4_track *t)
 {
-    const size_t avc1 = box_open(b, "avc1");
+    static const struct {
+        const char *entry, *config;
+    } names[] = {
+        [FMP4_AVC] = { "avc1", "avcC" },
+        [FMP4_HEVC] = { "hvc1", "hvcC" },
+        [FMP4_AV1] = { "av01", "av1C" },
+    };
+    const size_t entry = box_open(b, names[t->coding].entry);
     put_sample_entry(b);
     buf_fill(b, 0, 16);
     put_be16(b, (uint16_t)t->width);
@@ -153,9 +160,9 @@ static void put_avc1(struct buf *b, const struct fmp4_track *t)
     buf_fill(b, 0, 32);  // compressor name
     put_be16(b, 0x18);   // depth: colour without alpha
     put_be16(b, 0xffff); // predefined: -1
-    const size_t avcc = box_open(b, "avcC");
+    const size_t config = box_open(b, names[t->coding].config);
     buf_append(b, t->config, t->config_size);
-    box_close(b, avcc);
+    box_close(b, config);
     const size_t colr = box_open(b, "colr");
     buf_puts(b, "nclx");
     put_be16(b, (uint16_t)t->colour.primaries);
@@ -167,7 +174,7 @@ static void put_avc1(struct buf *b, const struct fmp4_track *t)
     put_be32(b, 1);
     put_be32(b, 1);
     box_close(b, pasp);
-    box_close(b, avc1);
+    box_close(b, entry);
 }
 
 // A descriptor's tag and its size in the four-byte form.
@@ -227,7 +234,7 @@ static void put_stbl(struct buf *b, const struct fmp4_track *t)
     const size_t stsd = full_open(b, "stsd", 0, 0);
     put_be32(b, 1);
     if (t->video)
-        put_avc1(b, t);
+        put_visual(b, t);
     else
         put_mp4a(b, t);
     box_close(b, stsd);

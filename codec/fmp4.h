@@ -15,14 +15,18 @@
 #include "base/buf.h"
 #include "codec/media.h"
 
+enum fmp4_coding { FMP4_AVC, FMP4_HEVC, FMP4_AV1 };
+
 struct fmp4_track {
     bool video;
     uint32_t timescale;
     // video
+    enum fmp4_coding coding;
     int width, height;
     struct colour colour; // written as colr nclx
-    const uint8_t
-        *config; // avcC body (video, codec/avc.h) or AudioSpecificConfig (audio); borrowed
+    // The body of avcC, hvcC or av1C (codec/avc.h, hevc.h, av1.h), or AudioSpecificConfig;
+    // borrowed.
+    const uint8_t *config;
     size_t config_size;
     // audio
     int sample_rate, channels;

@@ -135,12 +135,14 @@ static void put_audio_alone(struct buf *out, const struct rendition *r)
     buf_puts(out, "\n");
 }
 
-// The first variant: the largest within START_RATE, else the smallest; -1 without video.
+// The first variant: of the plainest codec the largest within START_RATE, else the
+// smallest; -1 without video.
 static int start_variant(const struct plan *p, int64_t audio_rate)
 {
+    const enum video_codec codec = plan_plainest(p);
     int start = -1;
     for (int i = 0; i < p->count; i++) {
-        if (p->renditions[i].kind != RENDITION_VIDEO)
+        if (p->renditions[i].kind != RENDITION_VIDEO || p->renditions[i].v.codec != codec)
             continue;
         start = i;
         if (p->renditions[i].bandwidth + audio_rate <= START_RATE)

@@ -55,14 +55,26 @@ static bool in(int64_t v, int64_t min, int64_t max)
     return v >= min && v <= max;
 }
 
+static bool level_ok(const struct video_settings *v)
+{
+    switch (v->codec) {
+    case VIDEO_HEVC:
+        return in(v->level, 30, 186) && in(v->crf, 0, 51);
+    case VIDEO_AV1:
+        return in(v->level, 0, 23) && in(v->crf, 1, 63);
+    default:
+        return in(v->level, 10, 62) && in(v->crf, 0, 51);
+    }
+}
+
 bool video_settings_ok(const struct video_settings *v)
 {
     return in(v->width, 2, SIDE_MAX) && in(v->height, 2, SIDE_MAX) && v->width % 2 == 0 &&
            v->height % 2 == 0 && in(v->fps.den, 1, 1000 * 1000 * 1000) &&
-           in(v->fps.num, 1, 60 * v->fps.den) && in(v->crf, 0, 51) &&
-           in(v->maxrate, 1000, 1000 * 1000 * 1000) &&
+           in(v->fps.num, 1, 60 * v->fps.den) && in(v->codec, VIDEO_H264, VIDEO_CODECS - 1) &&
+           level_ok(v) && in(v->maxrate, 1000, 1000 * 1000 * 1000) &&
            in(v->bufsize, 1000, INT64_C(2000) * 1000 * 1000) && in(v->vbv_init_permille, 0, 1000) &&
-           in(v->level, 10, 62) && preset_index(v->preset) >= 0 &&
+           preset_index(v->preset) >= 0 &&
            in(v->deinterlace, DEINTERLACE_NOT, DEINTERLACE_COUNT - 1) &&
            in(v->colour.primaries, 0, 255) && in(v->colour.transfer, 0, 255) &&
            in(v->colour.matrix, 0, 255);
@@ -95,6 +107,7 @@ bool sheet_settings_ok(const struct sheet_settings *s)
 
 static void pack_video_settings(struct buf *out, const struct video_settings *v)
 {
+    put_v(out, v->codec);
     put_v(out, (uint64_t)v->width);
     put_v(out, (uint64_t)v->height);
     put_v(out, (uint64_t)v->fps.num);
@@ -292,6 +305,7 @@ static int get_int(struct reader *r)
 
 static void get_video_settings(struct reader *r, struct video_settings *v)
 {
+    v->codec = (enum video_codec)get_in(r, VIDEO_H264, VIDEO_CODECS - 1);
     v->width = get_int(r);
     v->height = get_int(r);
     v->fps.num = get_int(r);

@@ -36,6 +36,9 @@ struct job_limits {
     int64_t duration_ms; // of a source
 };
 
+// What a video rendition is coded in.  A record holds the number.
+enum video_codec { VIDEO_H264, VIDEO_HEVC, VIDEO_AV1, VIDEO_CODECS };
+
 // What is made of an interlaced source's pictures.
 enum deinterlace {
     DEINTERLACE_NOT,    // nothing: the source is progressive
@@ -46,6 +49,7 @@ enum deinterlace {
 
 // Everything the video encoder is told.  Enters the recipe.
 struct video_settings {
+    enum video_codec codec;
     int width, height;   // even, > 0
     struct rational fps; // the grid (twice it, DEINTERLACE_FIELDS); timescale of the output
                          // is fps.num
@@ -54,8 +58,8 @@ struct video_settings {
     int64_t maxrate;       // bits per second
     int64_t bufsize;       // bits
     int vbv_init_permille; // initial buffer occupancy
-    int level;             // level_idc, 31 = 3.1
-    char preset[20];       // x264
+    int level;             // level_idc (H.264: 31 = 3.1, HEVC: 93), seq_level_idx (AV1: 5)
+    char preset[20];       // of x264 and x265; for SVT-AV1 the number next to it
     struct colour colour;  // of the output; full_range is for JPEG alone
 };
 

@@ -65,34 +65,57 @@ struct colour ladder_colour(const struct media *m)
 
 // ---- rates
 
-// How many times the source's own rate H.264 may take before it saves nothing:
+// How many times the source's own rate a rung may take before it saves nothing:
 // newer codecs say the same in fewer bits.
-static int64_t rate_limit(const struct media *m)
+static int64_t rate_limit(const struct media *m, enum video_codec codec)
 {
+    static const int efficiency[VIDEO_CODECS] = {
+        [VIDEO_H264] = 100,
+        [VIDEO_HEVC] = 65,
+        [VIDEO_AV1] = 55,
+    };
     static const int percent[CODEC_COUNT] = {
         [CODEC_HEVC] = 250,
         [CODEC_VP9] = 250,
         [CODEC_AV1] = 300,
     };
     const int p = percent[m->video.codec] ? percent[m->video.codec] : 150;
-    return media_video_rate(m) * p / 100;
+    return media_video_rate(m) * p / 100 * efficiency[codec] / 100;
 }
 
-static int64_t limited_rate(int64_t maxrate, struct rational fps, const struct media *m)
+static int64_t limited_rate(int64_t maxrate, struct rational fps, enum video_codec codec,
+                            const struct media *m)
 {
     if (rat_cmp(fps, (struct rational){ 30, 1 }) > 0)
         maxrate = maxrate * 3 / 2;
-    const int64_t limit = rate_limit(m);
+    const int64_t limit = rate_limit(m, codec);
     maxrate = maxrate < limit ? maxrate : limit;
     return maxrate > RATE_MIN ? maxrate : RATE_MIN;
 }
 
 // ---- rungs
 
+static enum video_codec codec_of(const struct conf_rung *rung)
+{
+    static const enum video_codec codecs[CONF_CODECS] = {
+        [CONF_H264] = VIDEO_H264,
+        [CONF_HEVC] = VIDEO_HEVC,
+        [CONF_AV1] = VIDEO_AV1,
+    };
+    return codecs[rung->codec];
+}
+
+// H.264 is what goes without saying.
+static void print_name(char *out, size_t cap, int short_side, enum video_codec codec)
+{
+    static const char *const suffix[VIDEO_CODECS] = { "", "-hevc", "-av1" };
+    snprintf(out, cap, "%dp%s", short_side, suffix[codec]);
+}
+
 static void drop(struct plan *p, const struct conf_rung *rung, const char *why)
 {
     struct dropped *d = &p->dropped[p->dropped_count++];
-    snprintf(d->name, sizeof d->name, "%dp", rung->short_side);
+    print_name(d->name, sizeof d->name, rung->short_side, codec_of(rung));
     copy_string(d->why, sizeof d->why, why);
 }
 
@@ -160,27 +183,51 @@ static struct rational fps_of(const struct conf *conf, const struct media *m, in
 
 // ---- adding
 
+// RFC 6381 and what each codec's binding to MP4 adds: profiles and flags as the encoders
+// are told, or always write, them.
+static void set_level(struct rendition *r)
+{
+    struct video_settings *const v = &r->v;
+    const struct colour *const c = &v->colour;
+    switch (v->codec) {
+    case VIDEO_HEVC:
+        v->level = level_hevc(v->width, v->height, v->fps, v->maxrate, v->bufsize);
+        snprintf(r->codecs, sizeof r->codecs, "hvc1.1.6.L%d.90", v->level);
+        break;
+    case VIDEO_AV1: // what is behind the depth is BT.709 when it is not told
+        v->level = level_av1(v->width, v->height, v->fps, v->maxrate);
+        snprintf(r->codecs, sizeof r->codecs, "av01.0.%02dM.08", v->level);
+        if (c->primaries != 1 || c->transfer != 1 || c->matrix != 1)
+            snprintf(r->codecs, sizeof r->codecs, "av01.0.%02dM.08.0.110.%02d.%02d.%02d.0",
+                     v->level, c->primaries, c->transfer, c->matrix);
+        break;
+    default:
+        v->level = level_h264(v->width, v->height, v->fps, v->maxrate, v->bufsize);
+        snprintf(r->codecs, sizeof r->codecs, "avc1.6400%02X", v->level);
+    }
+}
+
 static void add(struct plan *p, const struct conf *conf, const struct media *m, struct shape s,
-                int64_t maxrate, int crf)
+                int64_t maxrate, const struct conf_rung *rung)
 {
     assert(p->count < PLAN_RENDITIONS);
     struct rendition *r = &p->renditions[p->count++];
     r->kind = RENDITION_VIDEO;
-    snprintf(r->name, sizeof r->name, "%dp", s.short_side);
+    print_name(r->name, sizeof r->name, s.short_side, codec_of(rung));
     r->v = (struct video_settings){
+        .codec = codec_of(rung),
         .width = s.upright ? s.short_side : s.long_side,
         .height = s.upright ? s.long_side : s.short_side,
         .fps = fps_of(conf, m, s.short_side),
         .deinterlace = deinterlace_of(conf, m, s.short_side),
-        .crf = crf,
+        .crf = rung->crf,
         .maxrate = maxrate,
         .bufsize = maxrate,
         .vbv_init_permille = VBV_INIT_PERMILLE,
         .colour = ladder_colour(m),
     };
     copy_string(r->v.preset, sizeof r->v.preset, conf->media_preset);
-    r->v.level = level_h264(r->v.width, r->v.height, r->v.fps, r->v.maxrate, r->v.bufsize);
-    snprintf(r->codecs, sizeof r->codecs, "avc1.6400%02X", r->v.level);
+    set_level(r);
 }
 
 // Against the rung kept above it, whose maxrate is above (0: none).
@@ -205,26 +252,28 @@ static void add_own_size(struct plan *p, const struct conf *conf, const struct m
     const int64_t like = scaled(source, low->short_side).long_side * (int64_t)low->short_side;
     const int64_t pixels = (int64_t)s.long_side * s.short_side;
     const int64_t maxrate = muldiv_round(low->maxrate, pixels < like ? pixels : like, like);
-    add(p, conf, m, s, limited_rate(maxrate, fps_of(conf, m, s.short_side), m), low->crf);
+    const struct rational fps = fps_of(conf, m, s.short_side);
+    add(p, conf, m, s, limited_rate(maxrate, fps, codec_of(low), m), low);
 }
 
 void ladder_make(struct plan *p, const struct conf *conf, const struct media *m)
 {
     assert(conf->rung_count > 0 && conf->rung_count < PLAN_RENDITIONS);
     const struct shape source = source_shape(m);
-    int64_t above = 0;
+    int64_t above[VIDEO_CODECS] = { 0 };
     for (int i = 0; i < conf->rung_count; i++) {
         const struct conf_rung *rung = &conf->rungs[i];
         const struct rational fps = fps_of(conf, m, rung->short_side);
-        const int64_t maxrate = limited_rate(rung->maxrate, fps, m);
-        const char *why = why_not(rung, source, maxrate, above);
+        const enum video_codec codec = codec_of(rung);
+        const int64_t maxrate = limited_rate(rung->maxrate, fps, codec, m);
+        const char *why = why_not(rung, source, maxrate, above[codec]);
         if (why) {
             drop(p, rung, why);
             continue;
         }
-        add(p, conf, m, scaled(source, rung->short_side), maxrate, rung->crf);
-        above = maxrate;
+        add(p, conf, m, scaled(source, rung->short_side), maxrate, rung);
+        above[codec] = maxrate;
     }
-    if (above == 0)
+    if (p->count == 0)
         add_own_size(p, conf, m, source);
 }

@@ -219,6 +219,15 @@ bool plan_fits(const struct plan *p, const struct media *m)
     return true;
 }
 
+enum video_codec plan_plainest(const struct plan *p)
+{
+    enum video_codec codec = VIDEO_CODECS;
+    for (int i = 0; i < p->count; i++)
+        if (p->renditions[i].kind == RENDITION_VIDEO && p->renditions[i].v.codec < codec)
+            codec = p->renditions[i].v.codec;
+    return codec;
+}
+
 int plan_segments(const struct plan *p, const struct rendition *r)
 {
     if (r->kind == RENDITION_TRICK)

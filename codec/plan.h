@@ -78,6 +78,7 @@ struct rendition {
 // - maxrate is limited to a multiple of the source's own rate (1.5 for H.264), as more
 //   saves nothing, but not below 100 kb/s;
 // - a rung that then saves less than 15 % of maxrate against the one above is dropped.
+// Rungs of each codec are a ladder of their own; the limits of HEVC and AV1 are lower.
 
 // A rung of the ladder that this asset does not get, and why; for `probe`.
 struct dropped {
@@ -122,6 +123,9 @@ static inline bool plan_is_sheets(const struct rendition *r)
 {
     return r->kind == RENDITION_STORYBOARD || r->kind == RENDITION_POSTER;
 }
+
+// The codec of its video renditions that most players know; VIDEO_CODECS: there are none.
+enum video_codec plan_plainest(const struct plan *p);
 
 // How many segments, or sheets, r has.
 int plan_segments(const struct plan *p, const struct rendition *r);

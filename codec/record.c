@@ -80,8 +80,10 @@ static void put_sheet(struct buf *b, const struct sheet_settings *s)
 // What most renditions have not stands at the end, if at all.
 static void put_special(struct buf *b, const struct rendition *r)
 {
-    if (r->v.deinterlace != DEINTERLACE_NOT)
-        put_z(b, r->v.deinterlace);
+    if (r->v.deinterlace == DEINTERLACE_NOT && r->v.codec == VIDEO_H264)
+        return;
+    put_z(b, r->v.deinterlace);
+    put_z(b, r->v.codec);
 }
 
 int record_pack(const struct plan *p, const struct rendition *r, const char *asset,
@@ -177,8 +179,6 @@ static void get_video(struct reader *r, struct video_settings *v)
     v->colour.transfer = get_int(r);
     v->colour.matrix = get_int(r);
     get_text(r, v->preset, sizeof v->preset);
-    if (!video_settings_ok(v))
-        r->bad = true;
 }
 
 static void get_audio(struct reader *r, struct audio_settings *a)
@@ -236,6 +236,21 @@ static void get_sheet(struct reader *r, struct rendition *x)
         x->every = get_within(r, 1, INT32_MAX);
 }
 
+// The codec decides what its level and factor may be.
+static void get_special(struct reader *r, struct rendition *x)
+{
+    if (x->kind != RENDITION_VIDEO && x->kind != RENDITION_TRICK)
+        return;
+    if (reader_left(r) > 0) {
+        x->v.deinterlace = (enum deinterlace)get_within(r, 0, DEINTERLACE_COUNT - 1);
+        x->v.codec = (enum video_codec)get_within(r, 0, VIDEO_CODECS - 1);
+        if (x->v.deinterlace == DEINTERLACE_NOT && x->v.codec == VIDEO_H264)
+            r->bad = true; // that is never written
+    }
+    if (!video_settings_ok(&x->v))
+        r->bad = true;
+}
+
 static void get_rendition(struct reader *r, const struct segtab *t, struct rendition *x)
 {
     get_text(r, x->name, sizeof x->name);
@@ -253,8 +268,7 @@ static void get_rendition(struct reader *r, const struct segtab *t, struct rendi
         get_sheet(r, x);
     else
         get_audio(r, &x->a);
-    if ((x->kind == RENDITION_VIDEO || x->kind == RENDITION_TRICK) && reader_left(r) > 0)
-        x->v.deinterlace = (enum deinterlace)get_within(r, 1, DEINTERLACE_COUNT - 1);
+    get_special(r, x);
 }
 
 // Whether its pictures are as many as the table's frames, or twice.

@@ -31,14 +31,19 @@
 #define MAXRATE_MIN 50000
 #define MAXRATE_MAX 400000000
 #define CRF_MAX 51
+#define CRF_MAX_AV1 63
 
 static const struct conf_rung default_ladder[] = {
-    { 1080, 5000000, 23 }, { 720, 2800000, 23 }, { 540, 1600000, 23 },
-    { 360, 800000, 23 },   { 240, 400000, 23 },
+    { 1080, 5000000, 23, CONF_H264 }, { 720, 2800000, 23, CONF_H264 },
+    { 540, 1600000, 23, CONF_H264 },  { 360, 800000, 23, CONF_H264 },
+    { 240, 400000, 23, CONF_H264 },
 };
 
+static const char *const codec_names[CONF_CODECS] = { "h264", "hevc", "av1" };
+
 static const char ladder_doc[] =
-    "Steps of the ladder: [{\"short_side\": 720, \"maxrate\": 2800000, \"crf\": 23}]";
+    "Steps of the ladder: [{\"short_side\": 720, \"maxrate\": 2800000, \"crf\": 23}]; with "
+    "\"codec\": \"hevc\" in that instead of H.264";
 static const char origins_doc[] = "Where sources live: [{\"prefix\": \"/\", \"base\": "
                                   "\"/srv/video\"}]; base is a folder or an http(s):// URL";
 
@@ -130,29 +135,49 @@ static int get_number(const json_t *element, const char *key, int64_t min, int64
 
 static int descending(const void *a, const void *b)
 {
-    return ((const struct conf_rung *)b)->short_side - ((const struct conf_rung *)a)->short_side;
+    const struct conf_rung *const x = a, *const y = b;
+    return x->short_side != y->short_side ? y->short_side - x->short_side
+                                          : (int)x->codec - (int)y->codec;
+}
+
+// Not named: H.264.
+static int get_codec(const json_t *element, const struct from *from, enum conf_codec *out)
+{
+    const json_t *const v = json_object_get(element, "codec");
+    *out = CONF_H264;
+    for (int i = 0; i < CONF_AV1 && json_is_string(v); i++)
+        if (strcmp(json_string_value(v), codec_names[i]) == 0) {
+            *out = (enum conf_codec)i;
+            return 0;
+        }
+    return v ? complain(from, "codec is \"h264\" or \"hevc\"") : 0;
 }
 
 static int add_rung(struct conf *c, const json_t *element, const struct from *from)
 {
-    static const char *const names[] = { "short_side", "maxrate", "crf", NULL };
+    static const char *const names[] = { "short_side", "maxrate", "crf", "codec", NULL };
+    enum conf_codec codec = CONF_H264;
     int64_t side, maxrate, crf;
-    int rc = check_members(element, names, "a rung has short_side, maxrate and crf", from);
+    int rc = check_members(element, names, "a rung has short_side, maxrate, crf and perhaps codec",
+                           from);
+    if (!rc)
+        rc = get_codec(element, from, &codec);
     if (!rc)
         rc = get_number(element, "short_side", SHORT_SIDE_MIN, SHORT_SIDE_MAX, from, &side);
     if (!rc)
         rc = get_number(element, "maxrate", MAXRATE_MIN, MAXRATE_MAX, from, &maxrate);
     if (!rc)
-        rc = get_number(element, "crf", 0, CRF_MAX, from, &crf);
+        rc = codec == CONF_AV1 ? get_number(element, "crf", 1, CRF_MAX_AV1, from, &crf)
+                               : get_number(element, "crf", 0, CRF_MAX, from, &crf);
     if (rc)
         return rc;
     if (side % 2)
         return complain(from, "short_side %" PRId64 " is odd; pictures have even sides", side);
     for (int i = 0; i < c->rung_count; i++) {
-        if (c->rungs[i].short_side == side)
+        if (c->rungs[i].short_side == side && c->rungs[i].codec == codec)
             return complain(from, "a second rung of short_side %" PRId64 "; keep one", side);
     }
-    c->rungs[c->rung_count++] = (struct conf_rung){ (int)side, maxrate, (int)crf };
+    c->rungs[c->rung_count++] = (struct conf_rung){ (int)side, maxrate, (int)crf, codec };
     return 0;
 }
 
@@ -644,8 +669,11 @@ static json_t *json_of_ladder(const struct conf *c)
     json_t *const list = json_array();
     for (int i = 0; i < c->rung_count; i++) {
         const struct conf_rung *const r = &c->rungs[i];
-        json_array_append_new(list, json_pack("{s:i, s:I, s:i}", "short_side", r->short_side,
-                                              "maxrate", (json_int_t)r->maxrate, "crf", r->crf));
+        json_t *const rung = json_pack("{s:i, s:I, s:i}", "short_side", r->short_side, "maxrate",
+                                       (json_int_t)r->maxrate, "crf", r->crf);
+        if (r->codec != CONF_H264)
+            json_object_set_new(rung, "codec", json_string(codec_names[r->codec]));
+        json_array_append_new(list, rung);
     }
     return list;
 }

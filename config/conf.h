@@ -19,11 +19,15 @@
 #define CONF_ORIGINS 32
 #define CONF_LANGUAGES 16
 
-// One step of the ladder.  "ladder": [{"short_side": 720, "maxrate": 2800000, "crf": 23}]
+enum conf_codec { CONF_H264, CONF_HEVC, CONF_AV1, CONF_CODECS };
+
+// One step of the ladder.  "ladder": [{"short_side": 720, "maxrate": 2800000, "crf": 23}],
+// and perhaps "codec": "hevc"
 struct conf_rung {
     int short_side;  // pixels of the shorter side, even
     int64_t maxrate; // bits per second at up to 30 frames per second
-    int crf;         // x264's constant rate factor
+    int crf;         // the encoder's constant rate factor
+    enum conf_codec codec;
 };
 
 // "origins": [{"prefix": "/", "base": "/srv/video"}, {"prefix": "/cdn/", "base":
@@ -48,7 +52,7 @@ struct conf {
 #define PARAM(type, path, field, def, min, max, doc) PARAM_##type(field)
 #include "config/param.def"
 #undef PARAM
-    struct conf_rung rungs[CONF_RUNGS]; // descending by short_side
+    struct conf_rung rungs[CONF_RUNGS]; // descending by short_side, by codec where that is equal
     int rung_count;
     struct conf_origin origins[CONF_ORIGINS]; // longest prefix first
     int origin_count;

@@ -1,14 +1,21 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// encode - libx264, FFmpeg's AAC encoder and its JPEG encoder, as settings say.
+// encode - the video encoders, FFmpeg's AAC encoder and its JPEG encoder, as settings say.
 //
 // Video: one thread (more would change the bytes, and with a binding VBV even
 // from run to run), capped CRF.  Nothing that depends on content may reach the
-// headers: `stitchable` pins the PPS, and the GOP is longer than any part, so the
-// only IDR is the first picture and the headers do not know the part's length.
-// `cpu-independent` makes machines agree, and does more: without it x264 r3095
-// reads uninitialised memory (the macroblock tree's assembly, where a row has no
-// round number of macroblocks) and the bytes change with what the heap held before.
+// headers: the GOP is longer than any part, so the only IDR is the first picture
+// and the headers do not know the part's length.
+//
+// x264: `stitchable` pins the PPS.  `cpu-independent` makes machines agree, and does
+// more: without it x264 r3095 reads uninitialised memory (the macroblock tree's
+// assembly, where a row has no round number of macroblocks) and the bytes change with
+// what the heap held before.
+//
+// x265 without a pool of threads and with one frame at a time; SVT-AV1 with one of its
+// "logical processors": both gave the same bytes with every instruction set of x86.
+// SVT-AV1 1.4 does not keep a maxrate (noise took twice as much): parts.c looks at what
+// came.
 //
 // Audio: constant quality, because the state of the rate control of a mean rate
 // never forgets where it began.  Noise substitution is off: its random numbers
@@ -18,8 +25,11 @@
 
 #include <libavutil/opt.h>
 
+#include "base/bytes.h"
 #include "base/err.h"
+#include "codec/av1.h"
 #include "codec/avc.h"
+#include "codec/hevc.h"
 
 #define GOP (JOB_FRAMES_MAX + 1)
 #define AUDIO_NOMINAL 64000 // bits per second and channel: sets the AAC encoder's bandwidth
@@ -56,16 +66,6 @@ static void set_option(AVCodecContext *ctx, const char *name, const char *value)
     assert(rc == 0);
 }
 
-static void configure_rate(AVCodecContext *ctx, const struct video_settings *v)
-{
-    char crf[12];
-    snprintf(crf, sizeof crf, "%d", v->crf);
-    set_option(ctx, "crf", crf);
-    ctx->rc_max_rate = v->maxrate;
-    ctx->rc_buffer_size = (int)v->bufsize;
-    ctx->rc_initial_buffer_occupancy = (int)(v->bufsize * v->vbv_init_permille / 1000);
-}
-
 static void configure_picture(AVCodecContext *ctx, const struct video_settings *v)
 {
     ctx->width = v->width;
@@ -78,29 +78,90 @@ static void configure_picture(AVCodecContext *ctx, const struct video_settings *
     ctx->color_range = AVCOL_RANGE_MPEG;
     ctx->framerate = (AVRational){ (int)v->fps.num, (int)v->fps.den };
     ctx->time_base = (AVRational){ (int)v->fps.den, (int)v->fps.num };
-}
-
-static void configure_stream(AVCodecContext *ctx, const struct video_settings *v)
-{
-    char level[12];
-    snprintf(level, sizeof level, "%d", v->level);
-    set_option(ctx, "preset", v->preset);
-    set_option(ctx, "profile", "high");
-    set_option(ctx, "level", level);
-    set_option(ctx, "forced-idr", "1");
-    set_option(ctx, "a53cc", "0");
-    set_option(ctx, "x264-params", "stitchable=1:cpu-independent=1");
     ctx->gop_size = GOP;
     ctx->keyint_min = GOP;
     ctx->thread_count = 1;
     ctx->flags |= AV_CODEC_FLAG_CLOSED_GOP | AV_CODEC_FLAG_GLOBAL_HEADER | AV_CODEC_FLAG_BITEXACT;
 }
 
+static void set_number(AVCodecContext *ctx, const char *name, int value)
+{
+    char text[12];
+    snprintf(text, sizeof text, "%d", value);
+    set_option(ctx, name, text);
+}
+
+static void configure_rate(AVCodecContext *ctx, const struct video_settings *v)
+{
+    ctx->rc_max_rate = v->maxrate;
+    ctx->rc_buffer_size = (int)v->bufsize;
+}
+
+static void configure_x264(AVCodecContext *ctx, const struct video_settings *v)
+{
+    set_number(ctx, "crf", v->crf);
+    set_option(ctx, "preset", v->preset);
+    set_option(ctx, "profile", "high");
+    set_number(ctx, "level", v->level);
+    set_option(ctx, "forced-idr", "1");
+    set_option(ctx, "a53cc", "0");
+    set_option(ctx, "x264-params", "stitchable=1:cpu-independent=1");
+    configure_rate(ctx, v);
+    ctx->rc_initial_buffer_occupancy = (int)(v->bufsize * v->vbv_init_permille / 1000);
+}
+
+static void configure_x265(AVCodecContext *ctx, const struct video_settings *v)
+{
+    char params[256];
+    snprintf(params, sizeof params,
+             "log-level=none:pools=none:frame-threads=1:wpp=0:pmode=0:pme=0:lookahead-slices=0:"
+             "info=0:hrd=0:aud=0:repeat-headers=0:open-gop=0:scenecut=0:"
+             "high-tier=0:level-idc=%d:vbv-init=%d.%03d",
+             v->level / 3, v->vbv_init_permille / 1000, v->vbv_init_permille % 1000);
+    set_number(ctx, "crf", v->crf);
+    set_option(ctx, "preset", v->preset);
+    set_option(ctx, "profile", "main");
+    set_option(ctx, "forced-idr", "1");
+    set_option(ctx, "x265-params", params);
+    configure_rate(ctx, v);
+}
+
+// The presets of x264, the slowest first, and the next of the same speed.
+static int svt_preset(const char *x264)
+{
+    static const char *const names[] = {
+        "placebo", "veryslow", "slower",   "slow",      "medium",
+        "fast",    "faster",   "veryfast", "superfast", "ultrafast"
+    };
+    size_t i = 0;
+    while (i < countof(names) - 1 && strcmp(names[i], x264) != 0)
+        i++;
+    return 3 + (int)i;
+}
+
+static void configure_svt(AVCodecContext *ctx, const struct video_settings *v)
+{
+    set_number(ctx, "crf", v->crf);
+    set_number(ctx, "preset", svt_preset(v->preset));
+    set_option(ctx, "svtav1-params", "lp=1:scd=0");
+}
+
+static const struct {
+    const char *encoder;
+    void (*configure)(AVCodecContext *ctx, const struct video_settings *v);
+    enum fmp4_coding coding;
+    int (*config)(struct buf *out, const uint8_t *extradata, size_t n);
+} makers[VIDEO_CODECS] = {
+    [VIDEO_H264] = { "libx264", configure_x264, FMP4_AVC, avc_config },
+    [VIDEO_HEVC] = { "libx265", configure_x265, FMP4_HEVC, hevc_config },
+    [VIDEO_AV1] = { "libsvtav1", configure_svt, FMP4_AV1, av1_config },
+};
+
 static bool sane_video(const struct video_settings *v)
 {
-    return v->width > 0 && v->height > 0 && v->width <= 16384 && v->height <= 16384 &&
-           v->fps.num > 0 && v->fps.den > 0 && v->fps.num <= INT32_MAX && v->fps.den <= DEN_MAX &&
-           v->maxrate >= 0 && v->bufsize >= 0 && v->bufsize <= INT32_MAX &&
+    return v->codec < VIDEO_CODECS && v->width > 0 && v->height > 0 && v->width <= 16384 &&
+           v->height <= 16384 && v->fps.num > 0 && v->fps.den > 0 && v->fps.num <= INT32_MAX &&
+           v->fps.den <= DEN_MAX && v->maxrate >= 0 && v->bufsize >= 0 && v->bufsize <= INT32_MAX &&
            v->vbv_init_permille >= 0 && v->vbv_init_permille <= 1000;
 }
 
@@ -113,10 +174,32 @@ static size_t unit_length(const uint8_t *p, size_t n)
     return n;
 }
 
-static bool is_note(const uint8_t *unit, size_t n)
+// What an encoder tells of itself: user data in an SEI message.
+static bool is_note(enum video_codec codec, const uint8_t *unit, size_t n)
 {
-    const int SEI = 6, USER_DATA = 5;
-    return n > 1 && (unit[0] & 31) == SEI && unit[1] == USER_DATA;
+    const int AVC_SEI = 6, HEVC_SEI = 39, USER_DATA = 5;
+    if (codec == VIDEO_HEVC)
+        return n > 2 && (unit[0] >> 1 & 63) == HEVC_SEI && unit[2] == USER_DATA;
+    return n > 1 && (unit[0] & 31) == AVC_SEI && unit[1] == USER_DATA;
+}
+
+static int put_nal_units(struct buf *out, enum video_codec codec, const uint8_t *p, size_t n)
+{
+    size_t at = unit_length(p, n);
+    while (at < n) {
+        while (at < n && p[at] == 0)
+            at++;
+        at++; // the one that ends the start code
+        if (at >= n)
+            break;
+        const size_t length = unit_length(p + at, n - at);
+        if (length && !is_note(codec, p + at, length)) {
+            put_be32(out, (uint32_t)length);
+            buf_append(out, p + at, length);
+        }
+        at += length;
+    }
+    return buf_error(out);
 }
 
 // ---- public
@@ -125,12 +208,11 @@ int encode_open_video(AVCodecContext **out, const struct video_settings *v, cons
 {
     if (!sane_video(v))
         return fail_with(why, -E_PROTOCOL, "video settings out of range");
-    AVCodecContext *ctx = create_encoder("libx264", why);
+    AVCodecContext *ctx = create_encoder(makers[v->codec].encoder, why);
     if (!ctx)
         return -E_CONFIG;
     configure_picture(ctx, v);
-    configure_stream(ctx, v);
-    configure_rate(ctx, v);
+    makers[v->codec].configure(ctx, v);
     return open_encoder(out, ctx, why);
 }
 
@@ -179,11 +261,13 @@ int encode_track(const AVCodecContext *encoder, const struct job *job, bool vide
     const uint8_t *bytes = encoder->extradata;
     const size_t n = (size_t)encoder->extradata_size;
     buf_init(config, CONFIG_MAX);
-    const int rc = video ? avc_config(config, bytes, n) : buf_append(config, bytes, n);
+    const int rc =
+        video ? makers[job->v.codec].config(config, bytes, n) : buf_append(config, bytes, n);
     if (rc < 0)
         return fail_with(why, -E_INTERNAL, "%s wrote unusable headers", encoder->codec->name);
     *t = (struct fmp4_track){ .video = video, .config = config->data, .config_size = config->len };
     if (video) {
+        t->coding = makers[job->v.codec].coding;
         t->timescale = (uint32_t)job->v.fps.num;
         t->width = job->v.width;
         t->height = job->v.height;
@@ -197,23 +281,7 @@ int encode_track(const AVCodecContext *encoder, const struct job *job, bool vide
     return 0;
 }
 
-int encode_nal_units(struct buf *out, const uint8_t *p, size_t n)
+int encode_sample(struct buf *out, enum video_codec codec, const uint8_t *p, size_t n)
 {
-    size_t at = unit_length(p, n);
-    while (at < n) {
-        while (at < n && p[at] == 0)
-            at++;
-        at++; // the one that ends the start code
-        if (at >= n)
-            break;
-        const size_t length = unit_length(p + at, n - at);
-        if (length && !is_note(p + at, length)) {
-            const uint8_t prefix[4] = { (uint8_t)(length >> 24), (uint8_t)(length >> 16),
-                                        (uint8_t)(length >> 8), (uint8_t)length };
-            buf_append(out, prefix, sizeof prefix);
-            buf_append(out, p + at, length);
-        }
-        at += length;
-    }
-    return buf_error(out);
+    return codec == VIDEO_AV1 ? av1_copy_sample(out, p, n) : put_nal_units(out, codec, p, n);
 }

@@ -30,8 +30,8 @@ int encode_open_jpeg(AVCodecContext **out, const AVFrame *like, int quality, con
 int encode_track(const AVCodecContext *encoder, const struct job *job, bool video,
                  struct fmp4_track *t, struct buf *config, const struct why *why);
 
-// Appends the coded picture in [p, p + n), Annex B, as length-prefixed NAL units
-// without x264's note about itself.
-int encode_nal_units(struct buf *out, const uint8_t *p, size_t n);
+// Appends the coded picture in [p, p + n) as MP4 holds it: NAL units with their length in
+// front, without an encoder's note about itself; or OBUs.
+int encode_sample(struct buf *out, enum video_codec codec, const uint8_t *p, size_t n);
 
 #endif

@@ -86,7 +86,8 @@ static int take_packet(struct part *p)
     const int64_t den = p->order.v->fps.den;
     const int64_t offset = (p->packet->pts - p->packets) * den;
     const bool last = ++p->packets == p->order.frames;
-    int rc = encode_nal_units(&p->out.data, p->packet->data, (size_t)p->packet->size);
+    int rc =
+        encode_sample(&p->out.data, p->order.v->codec, p->packet->data, (size_t)p->packet->size);
     if (rc == 0)
         rc = out_sample(&p->out, (uint32_t)(last ? p->order.last_ticks : den), (int32_t)offset,
                         p->packet->flags & AV_PKT_FLAG_KEY);

@@ -4,6 +4,7 @@
 
 #include "codec/av/av.h"
 
+#include <dlfcn.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -47,7 +48,7 @@ static const struct video_settings VIDEO = {
 };
 static const struct audio_settings AUDIO = { .sample_rate = 48000, .channels = 2, .quality = 100 };
 
-static char signature[176];
+static char signature[256];
 
 // ---- libav's messages
 
@@ -93,6 +94,13 @@ static int x264_build(const uint8_t *p, size_t n)
     return atoi(digits);
 }
 
+// Libraries behind libavcodec say it by a symbol, if they are there.
+static const char *x265_version(void)
+{
+    const char *const *const text = dlsym(RTLD_DEFAULT, "x265_version_str");
+    return text ? *text : "none";
+}
+
 static int encode_grey(AVCodecContext *encoder, AVPacket *packet)
 {
     AVFrame *frame = av_frame_alloc();
@@ -132,6 +140,22 @@ static int sign_video(struct buf *headers, int *build, const struct why *why)
     return rc < 0 ? fail_libav(why, -E_CONFIG, rc, "trying libx264") : 0;
 }
 
+// What the others write into headers; a build of libavcodec may lack them.
+static int sign_hevc(struct buf *headers, const struct why *why)
+{
+    struct video_settings v = VIDEO;
+    AVCodecContext *encoder = NULL;
+    v.codec = VIDEO_HEVC;
+    v.level = 93;
+    if (!avcodec_find_encoder_by_name("libx265"))
+        return 0;
+    const int rc = encode_open_video(&encoder, &v, why);
+    if (rc == 0)
+        buf_append(headers, encoder->extradata, (size_t)encoder->extradata_size);
+    avcodec_free_context(&encoder);
+    return rc;
+}
+
 static int sign_audio(struct buf *headers, const struct why *why)
 {
     AVCodecContext *encoder = NULL;
@@ -149,16 +173,19 @@ static int sign(const struct why *why)
     buf_init(&headers, 65536);
     int rc = sign_video(&headers, &build, why);
     if (rc == 0)
+        rc = sign_hevc(&headers, why);
+    if (rc == 0)
         rc = sign_audio(&headers, why);
     if (rc == 0) {
         char hex[KEY_HEX];
         const struct key k = key_of(headers.data, headers.len);
         const unsigned c = avcodec_version(), s = swscale_version(), r = swresample_version();
         snprintf(signature, sizeof signature,
-                 "own %d lavc %u.%u.%u swscale %u.%u.%u swresample %u.%u.%u x264 %d headers %.16s",
+                 "own %d lavc %u.%u.%u swscale %u.%u.%u swresample %u.%u.%u x264 %d x265 %.40s "
+                 "headers %.16s",
                  OWN_VERSION, AV_VERSION_MAJOR(c), AV_VERSION_MINOR(c), AV_VERSION_MICRO(c),
                  AV_VERSION_MAJOR(s), AV_VERSION_MINOR(s), AV_VERSION_MICRO(s), AV_VERSION_MAJOR(r),
-                 AV_VERSION_MINOR(r), AV_VERSION_MICRO(r), build, key_hex(&k, hex));
+                 AV_VERSION_MINOR(r), AV_VERSION_MICRO(r), build, x265_version(), key_hex(&k, hex));
     }
     buf_finish(&headers);
     return rc;

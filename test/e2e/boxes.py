@@ -38,12 +38,15 @@ def child(data, box, *path):
 class Init:
     timescale: int = 0
     kind: str = ""          # vide, soun
-    entry: str = ""         # avc1, mp4a
+    entry: str = ""         # avc1, hvc1, av01, mp4a
     width: int = 0
     height: int = 0
-    config: bytes = b""     # avcC or esds body
+    config: bytes = b""     # avcC, hvcC, av1C or esds body
     sample_rate: int = 0
     channels: int = 0
+
+
+CONFIGS = {"avc1": "avcC", "hvc1": "hvcC", "av01": "av1C"}
 
 
 def parse_init(data):
@@ -67,7 +70,7 @@ def parse_init(data):
     if out.kind == "vide":
         out.width, out.height = struct.unpack_from(">HH", data, entry[1] + 24)
         inner = boxes(data, entry[1] + 78, entry[2])
-        out.config = next(data[b[1]:b[2]] for b in inner if b[0] == "avcC")
+        out.config = next(data[b[1]:b[2]] for b in inner if b[0] == CONFIGS[out.entry])
     else:
         out.channels = struct.unpack_from(">H", data, entry[1] + 16)[0]
         out.sample_rate = struct.unpack_from(">I", data, entry[1] + 24)[0] >> 16
@@ -171,13 +174,55 @@ def parse_segment(data):
     return out
 
 
-def nal_types(sample):
-    """Types of the length-prefixed NAL units of an avc1 sample."""
+def nal_types(sample, entry="avc1"):
+    """Types of the length-prefixed NAL units of a sample."""
     out, at = [], 0
     while at < len(sample):
         need(len(sample) - at >= 5, "a NAL unit is cut")
         n, = struct.unpack_from(">I", sample, at)
         need(0 < n <= len(sample) - at - 4, "a NAL unit does not fit")
-        out.append(sample[at + 4] & 31)
+        out.append(sample[at + 4] & 31 if entry == "avc1" else sample[at + 4] >> 1 & 63)
         at += 4 + n
     return out
+
+
+def obu_types(sample):
+    """Types of the OBUs of an av01 sample."""
+    out, at = [], 0
+    while at < len(sample):
+        need(sample[at] & 2 and not sample[at] & 4, "an OBU without a size, or of a layer")
+        out.append(sample[at] >> 3 & 15)
+        size, shift, at = 0, 0, at + 1
+        while True:
+            size |= (sample[at] & 127) << shift
+            shift, at = shift + 7, at + 1
+            if not sample[at - 1] & 128:
+                break
+        at += size
+        need(at <= len(sample), "an OBU does not fit")
+    return out
+
+
+def begins_anew(sample, entry):
+    """Whether decoding may start at a sample: an IDR picture, or behind a sequence header; and it is well formed."""
+    if entry == "av01":
+        types = obu_types(sample)
+        need(2 not in types, "a temporal delimiter")
+        return 1 in types
+    types = nal_types(sample, entry)
+    sets, idr = ({7, 8}, {5}) if entry == "avc1" else ({32, 33, 34}, {19, 20})
+    need(not sets & set(types), "parameter sets in a sample")
+    return bool(idr & set(types))
+
+
+def codec_string(init):
+    """What CODECS has to say of a video track (RFC 6381, ISO/IEC 14496-15 annex E, the AV1 binding)."""
+    c = init.config
+    if init.entry == "avc1":
+        return f"avc1.{c[1:4].hex().upper()}"
+    if init.entry == "hvc1":
+        compatible = int(f"{int.from_bytes(c[2:6], 'big'):032b}"[::-1], 2)
+        constraints = c[6:12].rstrip(b"\0")
+        return (f"hvc1.{c[1] & 31}.{compatible:X}.{'H' if c[1] & 32 else 'L'}{c[12]}"
+                + "".join(f".{b:X}" for b in constraints))
+    return f"av01.{c[1] >> 5}.{c[1] & 31:02d}{'H' if c[2] & 128 else 'M'}.{10 if c[2] & 64 else 8:02d}"

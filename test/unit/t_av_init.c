@@ -90,6 +90,30 @@ static void test_avcc(void **state)
     buf_finish(&b);
 }
 
+static void test_hvcc(void **state)
+{
+    (void)state;
+    struct video_settings v = VIDEO;
+    v.codec = VIDEO_HEVC;
+    v.level = 93;
+    struct buf b, other;
+    make_video_init(&v, &b);
+    const uint8_t *const entry = find(&b, "hvc1", 4), *const hvcc = find(&b, "hvcC", 4);
+    assert_true(entry && hvcc);
+    assert_int_equal(hvcc[4], 1);
+    assert_int_equal(hvcc[5], 1);   // Main
+    assert_int_equal(hvcc[16], 93); // level 3.1, as it was told
+    assert_null(find(&b, "x265", 4));
+    v.crf = 35;
+    v.maxrate = v.bufsize = 300000;
+    v.vbv_init_permille = 500;
+    make_video_init(&v, &other);
+    assert_int_equal(b.len, other.len);
+    assert_memory_equal(b.data, other.data, b.len);
+    buf_finish(&b);
+    buf_finish(&other);
+}
+
 static void test_audio(void **state)
 {
     (void)state;
@@ -197,7 +221,8 @@ static void test_nal_units(void **state)
     for (size_t i = 0; i < countof(rows); i++) {
         struct buf b;
         buf_init(&b, 100);
-        assert_int_equal(encode_nal_units(&b, (const uint8_t *)rows[i].in, rows[i].in_size), 0);
+        assert_int_equal(
+            encode_sample(&b, VIDEO_H264, (const uint8_t *)rows[i].in, rows[i].in_size), 0);
         assert_int_equal(b.len, rows[i].out_size);
         if (b.len)
             assert_memory_equal(b.data, rows[i].out, b.len);
@@ -211,6 +236,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_depends_on_settings_alone),
         cmocka_unit_test(test_avcc),
+        cmocka_unit_test(test_hvcc),
         cmocka_unit_test(test_audio),
         cmocka_unit_test(test_bad_settings),
         cmocka_unit_test(test_signature),

@@ -509,9 +509,8 @@ static void test_every_frame_once(void **state)
 }
 
 // Nor may the bytes know what the heap held before, or how many parts ran at once.
-static void test_same_bytes_in_any_order(void **state)
+static void check_same_bytes(enum video_codec codec, int level)
 {
-    (void)state;
     enum { SEGMENTS = (FRAMES + PER - 1) / PER };
     static const int order[] = { 2, 0, 3, 1, 1, 3, 0, 2 };
     struct clip c;
@@ -525,6 +524,8 @@ static void test_same_bytes_in_any_order(void **state)
         struct memory io, *was = &first_time[k];
         make_job(&j, &c, m, k * PER, segment_frames(k * PER), PART);
         j.parts_at_once = 1 + (int)i % 3;
+        j.v.codec = codec;
+        j.v.level = level;
         run(&j, &c, &io);
         free(j.picks);
         if (!was->out.len) {
@@ -539,6 +540,18 @@ static void test_same_bytes_in_any_order(void **state)
         buf_finish(&first_time[i].out);
     clip_finish(&c);
     free(m);
+}
+
+static void test_same_bytes_in_any_order(void **state)
+{
+    (void)state;
+    check_same_bytes(VIDEO_H264, 30);
+}
+
+static void test_same_bytes_of_hevc(void **state)
+{
+    (void)state;
+    check_same_bytes(VIDEO_HEVC, 60);
 }
 
 // A part may end before its owner looks again.
@@ -969,12 +982,19 @@ int main(void)
 {
     char detail[DETAIL_MAX];
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_every_frame_once), cmocka_unit_test(test_same_bytes_in_any_order),
-        cmocka_unit_test(test_orientation),      cmocka_unit_test(test_repeat_and_leave_out),
-        cmocka_unit_test(test_damage),           cmocka_unit_test(test_size_changes),
-        cmocka_unit_test(test_colours),          cmocka_unit_test(test_plays),
-        cmocka_unit_test(test_failures),         cmocka_unit_test(test_reads_are_few),
-        cmocka_unit_test(test_quick_parts),      cmocka_unit_test(test_encoder_fails),
+        cmocka_unit_test(test_every_frame_once),
+        cmocka_unit_test(test_same_bytes_in_any_order),
+        cmocka_unit_test(test_orientation),
+        cmocka_unit_test(test_repeat_and_leave_out),
+        cmocka_unit_test(test_damage),
+        cmocka_unit_test(test_size_changes),
+        cmocka_unit_test(test_colours),
+        cmocka_unit_test(test_plays),
+        cmocka_unit_test(test_failures),
+        cmocka_unit_test(test_reads_are_few),
+        cmocka_unit_test(test_quick_parts),
+        cmocka_unit_test(test_encoder_fails),
+        cmocka_unit_test(test_same_bytes_of_hevc),
     };
     if (av_setup(detail, sizeof detail) < 0) {
         print_error("%s\n", detail);

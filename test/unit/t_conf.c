@@ -112,7 +112,8 @@ static const struct {
     { "{\"ladder\": [{\"short_side\": 720, \"maxrate\": 2800000}]}",
       "1:13: ladder[0]: \"crf\" is missing; it wants a whole number" },
     { "{\"ladder\": [{\"short_side\": 720, \"max_rate\": 2800000}]}",
-      "1:33: ladder[0].max_rate: unknown key; a rung has short_side, maxrate and crf" },
+      "1:33: ladder[0].max_rate: unknown key; a rung has short_side, maxrate, crf and perhaps "
+      "codec" },
     { "{\"ladder\": [{\"short_side\": 720, \"maxrate\": \"2M\", \"crf\": 23}]}",
       "1:33: ladder[0].maxrate: wants a whole number, not a string" },
     { "{\"ladder\": [{\"short_side\": 720, \"maxrate\": 2800000, \"crf\": 52}]}",

@@ -139,6 +139,7 @@ static void assert_video_settings(const struct video_settings *a, const struct v
     assert_int_equal(a->fps.num, b->fps.num);
     assert_int_equal(a->fps.den, b->fps.den);
     assert_int_equal(a->deinterlace, b->deinterlace);
+    assert_int_equal(a->codec, b->codec);
     assert_int_equal(a->crf, b->crf);
     assert_int_equal(a->maxrate, b->maxrate);
     assert_int_equal(a->bufsize, b->bufsize);
@@ -276,6 +277,8 @@ static void remove_video(struct media *m)
     X(picks_stand, JOB_VIDEO, j->picks[1].pts = 0) \
     X(picks_fall, JOB_VIDEO, j->picks[2].pts = 511) \
     X(pick_never, JOB_VIDEO, j->picks[1].repeat = 0) \
+    X(codec, JOB_VIDEO, j->v.codec = VIDEO_CODECS) \
+    X(level_of_another, JOB_VIDEO, j->v.codec = VIDEO_HEVC; j->v.level = 29) \
     X(deinterlace, JOB_VIDEO, j->v.deinterlace = DEINTERLACE_COUNT) \
     X(no_fields, JOB_VIDEO, j->v.deinterlace = DEINTERLACE_FRAMES) \
     X(pick_too_often, JOB_VIDEO, j->media->frames = 100000; j->picks[1].repeat = j->part_frames[1] = JOB_FRAMES_MAX) \
@@ -359,6 +362,8 @@ static void test_interlaced(void **state)
     make_job(&j, JOB_VIDEO);
     j.media->video.fields = FIELDS_BOTTOM_FIRST;
     j.v.deinterlace = DEINTERLACE_FIELDS;
+    j.v.codec = VIDEO_HEVC;
+    j.v.level = 93;
     j.picks[0].repeat += j.picks[1].repeat;
     j.picks[1].repeat = 0;
     j.continues = true;

@@ -54,6 +54,30 @@ static void levels(void **state)
     }
 }
 
+static void levels_of_hevc(void **state)
+{
+    (void)state;
+    static const struct {
+        int w, h, fps;
+        int64_t maxrate;
+        int hevc, av1;
+    } cases[] = {
+        { 320, 180, 25, 200000, 60, 0 },          { 640, 360, 25, 800000, 63, 1 },
+        { 960, 540, 30, 1600000, 90, 4 },         { 1280, 720, 30, 2800000, 93, 5 },
+        { 1280, 720, 60, 4000000, 120, 8 },       { 1920, 1080, 30, 5000000, 120, 8 },
+        { 1920, 1080, 60, 5000000, 123, 9 },      { 1080, 1920, 60, 5000000, 123, 9 },
+        { 1920, 1080, 30, 18000000, 123, 9 },     { 3840, 2160, 30, 16000000, 150, 12 },
+        { 3840, 2160, 60, 16000000, 153, 13 },    { 8192, 4320, 30, 40000000, 180, 16 },
+        { 16384, 16384, 60, 900000000, 186, 19 },
+    };
+    for (size_t i = 0; i < countof(cases); i++) {
+        const struct rational fps = { cases[i].fps, 1 };
+        const int64_t rate = cases[i].maxrate;
+        assert_int_equal(level_hevc(cases[i].w, cases[i].h, fps, rate, rate), cases[i].hevc);
+        assert_int_equal(level_av1(cases[i].w, cases[i].h, fps, rate), cases[i].av1);
+    }
+}
+
 // ---- the ladder
 
 struct source {
@@ -140,6 +164,44 @@ static void ladders(void **state)
             assert_true(strlen(p.dropped[k].why) > 10);
         assert_true(p.count - 3 + p.dropped_count >= conf.rung_count);
     }
+}
+
+// Each codec has a ladder of its own: one that saves nothing is dropped from that.
+static void ladders_of_codecs(void **state)
+{
+    (void)state;
+    struct conf conf = settings();
+    conf.rungs[0] = (struct conf_rung){ 720, 2800000, 23, CONF_H264 };
+    conf.rungs[1] = (struct conf_rung){ 720, 1500000, 28, CONF_HEVC };
+    conf.rungs[2] = (struct conf_rung){ 720, 1200000, 35, CONF_AV1 };
+    conf.rungs[3] = (struct conf_rung){ 360, 700000, 28, CONF_HEVC };
+    conf.rungs[4] = (struct conf_rung){ 360, 500000, 35, CONF_AV1 };
+    struct media m =
+        head((struct source){ .w = 1280, .h = 720, .fps = { 25, 1 }, .rate = 1000000 });
+    static const struct {
+        const char *name, *codecs;
+        int64_t maxrate;
+    } want[] = {
+        { "720p", "avc1.64001F", 1500000 },      { "720p-hevc", "hvc1.1.6.L93.90", 975000 },
+        { "720p-av1", "av01.0.05M.08", 825000 }, { "360p-hevc", "hvc1.1.6.L63.90", 700000 },
+        { "360p-av1", "av01.0.01M.08", 500000 },
+    };
+    struct plan p;
+    assert_int_equal(plan_of(&p, &conf, &m), 0);
+    for (size_t i = 0; i < countof(want); i++) {
+        const struct rendition *const r = &p.renditions[i];
+        assert_string_equal(r->name, want[i].name);
+        assert_string_equal(r->codecs, want[i].codecs);
+        assert_int_equal(r->v.maxrate, want[i].maxrate);
+        assert_true(video_settings_ok(&r->v));
+    }
+    // Where colours are others, AV1 has to say so.
+    m.video.colour.matrix = m.video.colour.primaries = m.video.colour.transfer = 6;
+    assert_int_equal(plan_of(&p, &conf, &m), 0);
+    assert_string_equal(p.renditions[2].codecs, "av01.0.05M.08.0.110.06.06.06.0");
+    conf.rungs[3].maxrate = 900000;
+    assert_int_equal(plan_of(&p, &conf, &m), 0);
+    assert_string_equal(p.dropped[0].name, "360p-hevc");
 }
 
 static void rung_rates(void **state)
@@ -804,7 +866,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(levels),
+        cmocka_unit_test(levels_of_hevc),
         cmocka_unit_test(ladders),
+        cmocka_unit_test(ladders_of_codecs),
         cmocka_unit_test(rung_rates),
         cmocka_unit_test(colours),
         cmocka_unit_test(audio_renditions),

@@ -389,6 +389,31 @@ static void interlaced(void **state)
     media_destroy(m);
 }
 
+static void codecs(void **state)
+{
+    (void)state;
+    struct conf conf = settings();
+    conf.rungs[0].codec = CONF_HEVC;
+    conf.rungs[1].codec = CONF_AV1;
+    conf.rungs[0].short_side = 720;
+    struct media *m = make_media(30, 600);
+    assert_int_equal(media_finish(m), 0);
+    struct plan p, back;
+    assert_int_equal(plan_make(&p, &conf, m, ASSET, VERSION, HEADERS), 0);
+    for (int k = 0; k < 2; k++) {
+        struct rendition *const r = &p.renditions[k];
+        assert_int_equal(r->v.codec, k ? VIDEO_AV1 : VIDEO_HEVC);
+        struct buf b = packed(&p, r);
+        assert_int_equal(record_unpack(b.data, b.len, &r->recipe, ASSET, VERSION, &back), 0);
+        assert_int_equal(back.renditions[0].v.codec, r->v.codec);
+        assert_int_equal(back.renditions[0].v.level, r->v.level);
+        buf_finish(&b);
+        r->v.codec = VIDEO_CODECS;
+        refuse(&p, r);
+    }
+    media_destroy(m);
+}
+
 // ---- a record and the index that it is used with
 
 static void a_record_of_another_index(void **state)
@@ -414,6 +439,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(round_trip),
         cmocka_unit_test(interlaced),
+        cmocka_unit_test(codecs),
         cmocka_unit_test(others),
         cmocka_unit_test(long_names),
         cmocka_unit_test(any_byte),

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Rungs in other codecs than H.264: as exact, as free of history, and as good as their word."""
+import os
+
+import pytest
+
+import exact
+from edge import Playlist
+from test_exact import check_asset
+
+HEVC = [{"short_side": 360, "maxrate": 600000, "crf": 28, "codec": "hevc"},
+        {"short_side": 180, "maxrate": 200000, "crf": 28, "codec": "hevc"}]
+LADDERS = {"hevc": HEVC}
+H264 = [{"short_side": 240, "maxrate": 400000, "crf": 23}]
+
+
+def rarely(*case):
+    return pytest.param(*case, marks=pytest.mark.long)
+
+
+@pytest.mark.parametrize("codec, name, frames", [("hevc", "base.mp4", 325), rarely("hevc", "2997.mkv", 390)])
+def test_every_frame_once(codec, name, frames, start, clip, media_dir, tmp_path):
+    edge = start(media_dir, config={"ladder": LADDERS[codec] + H264})
+    videos, _ = check_asset(edge, clip(name), tmp_path)
+    assert [r.name for r in videos] == ["360p-" + codec, "240p", "180p-" + codec] or videos[0].name == "240p"
+    for r in videos:
+        assert exact.barcodes(r, tmp_path) == list(range(frames)), r.name
+    assert edge.metrics()["bandwidth_exceeded_total"] == 0
+
+
+@pytest.mark.parametrize("codec", list(LADDERS))
+def test_same_bytes_in_any_order(codec, start, clip, media_dir):
+    config = {"ladder": LADDERS[codec], "workers": {"parts": 2}}
+    name = clip("short.mp4")
+    _, forwards = exact.fetch(start(media_dir, config=config), name, order=lambda names: None)
+    config["workers"]["parts"] = 1
+    _, backwards = exact.fetch(start(media_dir, config=config), name, order=lambda names: names.reverse(), at_once=4)
+    assert [r.hashes() for r in forwards] == [r.hashes() for r in backwards]
+
+
+@pytest.mark.parametrize("codec", list(LADDERS))
+def test_noise_stays_below_bandwidth(codec, start, clip, media_dir):
+    ladder = [{**LADDERS[codec][1], "maxrate": 500000}]
+    edge = start(media_dir, config={"ladder": ladder})
+    _, [video, sound] = exact.fetch(edge, clip("snow.mp4"))
+    exact.check_promises(video, sound)
+    assert edge.metrics()["bandwidth_exceeded_total"] == 0
+
+
+def test_h264_comes_first(start, clip, media_dir):
+    """Who knows no other codec begins with something he knows; in DASH each has a set of its own."""
+    edge = start(media_dir, config={"ladder": HEVC + H264})
+    name = clip("base.mp4")
+    assert Playlist(edge, name).renditions()[0][0] == "240p"
+    sets = [s for s in edge.ok(f"/{name}/manifest.mpd").decode().split("<AdaptationSet") if "video" in s]
+    assert sorted(("hvc1" in s, "avc1" in s) for s in sets if "trickmode" not in s) == [(False, True), (True, False)]
