@@ -939,6 +939,8 @@ static void look_beside(struct making *m)
     if (!m->old)
         m->old = xcalloc(1, sizeof *m->old);
     *m->old = m->asset->plan;
+    if (m->route.clip.to > 0) // their times are those of the whole source
+        return;
     sidecars_add(m->edge, m->origin, m->path, &m->cancel, m->route.asset,
                  source_version(m->source)->validator, m->old);
 }
@@ -1079,7 +1081,7 @@ static struct making *create(struct edge *e, const struct route *r, struct objec
     struct making *m = xcalloc(1, sizeof *m);
     m->edge = e;
     m->route = *r;
-    snprintf(m->source_path, sizeof m->source_path, "%.*s", r->source, r->asset);
+    route_source(r, m->source_path);
     m->origin = edge_origin(e, m->source_path, &m->path);
     m->object = object_ref(o);
     m->task.run = run;

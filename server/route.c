@@ -192,9 +192,9 @@ static bool set_asset(struct route *r, char *name)
         clip_print(&r->clip, printed);
         *suffix = '\0';
     }
-    r->source = (int)strlen(name);
+    const size_t n = strlen(name);
     return copy_string(r->asset, sizeof r->asset, name) &&
-           copy_string(r->asset + r->source, sizeof r->asset - (size_t)r->source, printed);
+           copy_string(r->asset + n, sizeof r->asset - n, printed);
 }
 
 static bool match(struct route *r, char *path)
@@ -233,6 +233,14 @@ int route_parse(struct route *r, const char *path)
     if (!decode(decoded, path) || !check_segments(decoded, &hidden))
         return -E_BAD_REQUEST;
     return hidden || !match(r, decoded) ? -E_NOT_FOUND : 0;
+}
+
+void route_source(const struct route *r, char out[ROUTE_ASSET_MAX])
+{
+    const char *const suffix = r->clip.to > 0 ? strrchr(r->asset, ';') : NULL;
+    const size_t n = suffix ? (size_t)(suffix - r->asset) : strlen(r->asset);
+    memcpy(out, r->asset, n);
+    out[n] = '\0';
 }
 
 // The whole number at *p, ROUTE_SEGMENT_MAX - 1 for all above; moves p behind it.

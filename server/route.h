@@ -43,7 +43,6 @@ struct route {
     enum route_kind kind;
     char asset[ROUTE_ASSET_MAX]; // decoded, no leading slash; "" for ROOT and STATIC.  A clip has
                                  // its suffix, written as clip_print does
-    int source;                  // bytes of asset that are the source's path
     struct clip clip;            // to 0: all of the source
     struct key recipe;           // 32 lower-case hex digits in the URL
     char rendition[ROUTE_RENDITION_MAX];
@@ -74,6 +73,9 @@ bool route_is_entry(const struct route *r);
 
 // Whether the bytes behind this route never change (they are below a recipe).
 bool route_is_immutable(const struct route *r);
+
+// The path of the asset's source: asset without a clip's suffix.
+void route_source(const struct route *r, char out[ROUTE_ASSET_MAX]);
 
 // Content-Type of the answer; gzip may apply to text kinds.
 const char *route_content_type(const struct route *r);
