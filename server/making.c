@@ -466,12 +466,6 @@ static enum step_end finish_text(struct making *m, struct buf *text)
     return STEP_DONE;
 }
 
-static void print_master_ts(struct making *m, struct buf *text)
-{
-    records_keep_ts(m->edge, &m->asset->plan);
-    hls_master_ts(text, &m->asset->plan);
-}
-
 static enum step_end print_playlist(struct making *m)
 {
     struct buf text;
@@ -479,12 +473,14 @@ static enum step_end print_playlist(struct making *m)
     const struct rendition *const storyboard = plan_find(whole, "storyboard");
     if (m->route.kind == ROUTE_STORYBOARD && !storyboard)
         return done(m, -E_NOT_FOUND, "the asset has no pictures");
-    buf_init(&text, (size_t)m->edge->conf->cache_object);
     const bool ts = m->route.format == FORMAT_TS || ts_lead(&m->ts)->name[0];
+    buf_init(&text, (size_t)m->edge->conf->cache_object);
     if (route_is_entry(&m->route))
         records_keep(m->edge, whole, m->route.asset, source_version(m->source)->validator);
+    if (m->route.kind == ROUTE_MASTER && ts && records_keep_ts(m->edge, whole) == 0)
+        return done(m, -E_NOT_FOUND, "the asset has no rendition in H.264, or AAC alone");
     if (m->route.kind == ROUTE_MASTER && ts)
-        print_master_ts(m, &text);
+        hls_master_ts(&text, whole);
     else if (m->route.kind == ROUTE_MASTER)
         hls_master(&text, whole);
     else if (m->route.kind == ROUTE_MANIFEST)

@@ -11,10 +11,13 @@ static bool has(const struct ts_source *s)
     return s->name[0] != '\0';
 }
 
+// The object of s that goes into what r names.
 static struct route route_to(const struct route *r, const struct ts_source *s, enum route_kind kind)
 {
-    struct route to = { .kind = kind, .format = FORMAT_M4S, .recipe = s->recipe };
-    copy_string(to.asset, sizeof to.asset, r->asset);
+    struct route to = *r;
+    to.kind = kind;
+    to.format = FORMAT_M4S;
+    to.recipe = s->recipe;
     copy_string(to.rendition, sizeof to.rendition, s->name);
     to.n = kind == ROUTE_SEGMENT ? r->n : 0;
     return to;

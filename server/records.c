@@ -48,7 +48,7 @@ void records_keep(struct edge *e, const struct plan *p, const char *asset, const
     buf_finish(&body);
 }
 
-void records_keep_ts(struct edge *e, const struct plan *p)
+int records_keep_ts(struct edge *e, const struct plan *p)
 {
     struct ts_rendition list[PLAN_RENDITIONS];
     const int count = ts_plan(p, list);
@@ -61,6 +61,7 @@ void records_keep_ts(struct edge *e, const struct plan *p)
             keep(e, &key, &body);
     }
     buf_finish(&body);
+    return count;
 }
 
 static int find_bytes(struct edge *e, const struct key *key, struct buf *out)

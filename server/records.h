@@ -15,8 +15,8 @@ struct edge;
 // Keeps a record of each rendition of p.  Blocks on nothing.
 void records_keep(struct edge *e, const struct plan *p, const char *asset, const char *version);
 
-// And of each MPEG-TS rendition.
-void records_keep_ts(struct edge *e, const struct plan *p);
+// And of each MPEG-TS rendition; returns how many there are.
+int records_keep_ts(struct edge *e, const struct plan *p);
 
 // The plan behind a recipe of this asset and version, if it fits the index: 0, or
 // -E_NOT_FOUND.  May block on the lower tiers.

@@ -104,9 +104,9 @@ def check_variant(m, others):
     assert max(rates(m)) <= int(m.attrs["BANDWIDTH"])
 
 
-LONG = ["60.mp4", "23976.mkv", "opengop.mp4", "hevc.mp4", "vp9.webm", "rot270.mp4", "uneven.mp4", "third.mp4",
+LONG = ["base.mp4", "rot90.mp4", "60.mp4", "23976.mkv", "opengop.mp4", "hevc.mp4", "vp9.webm", "rot270.mp4", "uneven.mp4", "third.mp4",
         "fourplus.mp4", "hd.mp4"]
-SHORT = ["base.mp4", "2997.mp4", "noaudio.mp4", "rot90.mp4", "one.mp4"]
+SHORT = ["2997.mp4", "noaudio.mp4", "one.mp4"]
 
 
 @pytest.mark.parametrize("name", SHORT + [pytest.param(n, marks=pytest.mark.long) for n in LONG])
@@ -210,6 +210,20 @@ def test_each_recipe_has_its_own_leaves(start, clip, media_dir):
                  muxed.replace("180p", "181p") + "0.ts", muxed.replace("180p", "audio-0") + "index.m3u8"):
         assert edge.get(path).status == 404, path
     assert "0.ts" in edge.ok(muxed + "index.m3u8").decode() and "0.m4s" in edge.ok(mp4 + "index.m3u8").decode()
+
+
+def test_nothing_in_h264(start, clip, media_dir):
+    rungs = [{"short_side": 90, "maxrate": 100000, "crf": 30, "codec": "hevc"}]
+    answer = start(media_dir, config={"ladder": rungs}).get(f"/{clip('brief.mp4')}/master-ts.m3u8")
+    assert answer.status == 404 and "H.264" in answer.json["detail"]
+
+
+def test_of_a_clip(start, clip, media_dir):
+    """Times begin at 0 in a clip of an asset, as in its fMP4."""
+    edge, name = start(media_dir), clip("tiny.mp4") + ";t=2,9"
+    _, renditions = exact.fetch(edge, name)
+    for m in fetch(edge, name):
+        check_variant(m, renditions)
 
 
 def test_outlives_its_ladder(start, clip, media_dir):
