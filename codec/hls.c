@@ -8,7 +8,6 @@
 #include "base/base.h"
 #include "codec/ts_plan.h"
 
-#define AUDIO_GROUP "audio"
 #define TEXT_GROUP "subs"
 
 // Several players begin with the first variant and only then measure, so the
@@ -31,16 +30,18 @@ static void put_uri(struct buf *out, const struct rendition *r)
 
 // A language that nobody named is left out: players show NAME, and make a language of
 // LANGUAGE, and "und" is neither.
-static void put_media(struct buf *out, const struct plan *p, const struct rendition *r, bool first)
+static void put_media(struct buf *out, const struct plan *p, const struct rendition *r,
+                      const char *group, bool first)
 {
     char label[PLAN_LABEL];
     plan_label(p, r, label);
     buf_printf(out, "#EXT-X-MEDIA:TYPE=%s,GROUP-ID=\"%s\",NAME=\"%s\"",
-               r->kind == RENDITION_TEXT ? "SUBTITLES" : "AUDIO",
-               r->kind == RENDITION_TEXT ? TEXT_GROUP : AUDIO_GROUP, label);
+               r->kind == RENDITION_TEXT ? "SUBTITLES" : "AUDIO", group, label);
     if (language_is_known(r->tags.language))
         buf_printf(out, ",LANGUAGE=\"%s\"", r->tags.language);
-    buf_printf(out, ",DEFAULT=%s,AUTOSELECT=YES", first ? "YES" : "NO");
+    // Nobody hears the makers talk only because it is in their language.
+    const bool choose = first || !(r->tags.flags & TAG_COMMENTARY);
+    buf_printf(out, ",DEFAULT=%s,AUTOSELECT=%s", first ? "YES" : "NO", choose ? "YES" : "NO");
 }
 
 static void put_media_uri(struct buf *out, const struct rendition *r)
@@ -50,12 +51,64 @@ static void put_media_uri(struct buf *out, const struct rendition *r)
     buf_puts(out, "\"\n");
 }
 
-static void put_audio(struct buf *out, const struct plan *p, const struct rendition *r)
+// ---- groups of sound
+// All tracks in stereo; and where there is more of one, all at their best: a variant says which
+// of these it is heard with, and both have the same tracks.
+
+struct group {
+    const char *name;
+    bool surround;
+    int64_t bandwidth, average; // of the largest in it
+    const char *codecs;         // NULL: there is no such group
+};
+
+static bool has_surround(const struct plan *p, int track)
 {
-    put_media(out, p, r, true);
-    buf_printf(out, ",CHANNELS=\"%d\"", r->a.channels);
-    put_media_uri(out, r);
+    for (int i = 0; i < p->count; i++) {
+        const struct rendition *const r = &p->renditions[i];
+        if (r->kind == RENDITION_AUDIO && r->a.channels > 2 && (track < 0 || r->track == track))
+            return true;
+    }
+    return false;
 }
+
+static bool is_in(const struct group *g, const struct plan *p, const struct rendition *r)
+{
+    return r->kind == RENDITION_AUDIO &&
+           (r->a.channels > 2 ? g->surround : !g->surround || !has_surround(p, r->track));
+}
+
+static struct group group_of(const struct plan *p, bool surround)
+{
+    struct group g = { .name = surround ? "surround" : "audio", .surround = surround };
+    for (int i = 0; i < p->count && (!surround || has_surround(p, -1)); i++) {
+        const struct rendition *const r = &p->renditions[i];
+        if (!is_in(&g, p, r))
+            continue;
+        g.codecs = r->codecs;
+        g.bandwidth = r->bandwidth > g.bandwidth ? r->bandwidth : g.bandwidth;
+        g.average = r->average > g.average ? r->average : g.average;
+    }
+    return g;
+}
+
+static void put_group(struct buf *out, const struct plan *p, const struct group *g)
+{
+    bool first = true;
+    for (int i = 0; i < p->count; i++) {
+        const struct rendition *const r = &p->renditions[i];
+        if (!is_in(g, p, r))
+            continue;
+        put_media(out, p, r, g->name, first);
+        if (r->tags.flags & TAG_DESCRIPTION)
+            buf_puts(out, ",CHARACTERISTICS=\"public.accessibility.describes-video\"");
+        buf_printf(out, ",CHANNELS=\"%d\"", r->a.channels);
+        put_media_uri(out, r);
+        first = false;
+    }
+}
+
+// ---- the master playlist
 
 // Nobody's subtitles are shown unasked but those that the source says it of.
 static void put_texts(struct buf *out, const struct plan *p)
@@ -67,7 +120,7 @@ static void put_texts(struct buf *out, const struct plan *p)
             continue;
         const bool first = !chosen && r->tags.flags & TAG_PREFERRED;
         chosen |= first;
-        put_media(out, p, r, first);
+        put_media(out, p, r, TEXT_GROUP, first);
         buf_puts(out, r->tags.flags & TAG_FORCED ? ",FORCED=YES" : ",FORCED=NO");
         if (r->tags.flags & TAG_CAPTIONS)
             buf_puts(out, ",CHARACTERISTICS=\"public.accessibility.transcribes-spoken-dialog,"
@@ -76,20 +129,29 @@ static void put_texts(struct buf *out, const struct plan *p)
     }
 }
 
-static void put_video(struct buf *out, const struct plan *p, const struct rendition *r)
+static void put_video(struct buf *out, const struct plan *p, const struct rendition *r,
+                      const struct group *g)
 {
-    const struct rendition *const audio = find(p, RENDITION_AUDIO);
     const struct video_settings *v = &r->v;
     buf_printf(out, "#EXT-X-STREAM-INF:BANDWIDTH=%" PRId64 ",AVERAGE-BANDWIDTH=%" PRId64,
-               r->bandwidth + (audio ? audio->bandwidth : 0),
-               r->average + (audio ? audio->average : 0));
+               r->bandwidth + g->bandwidth, r->average + g->average);
     buf_printf(out, ",CODECS=\"%s%s%s\",RESOLUTION=%dx%d,FRAME-RATE=%.3f,CLOSED-CAPTIONS=NONE",
-               r->codecs, audio ? "," : "", audio ? audio->codecs : "", v->width, v->height,
+               r->codecs, g->codecs ? "," : "", g->codecs ? g->codecs : "", v->width, v->height,
                rat_double(v->fps));
-    buf_puts(out, audio ? ",AUDIO=\"" AUDIO_GROUP "\"" : "");
+    if (g->codecs)
+        buf_printf(out, ",AUDIO=\"%s\"", g->name);
     buf_puts(out, find(p, RENDITION_TEXT) ? ",SUBTITLES=\"" TEXT_GROUP "\"\n" : "\n");
     put_uri(out, r);
     buf_puts(out, "\n");
+}
+
+// The one to start with first.
+static void put_videos(struct buf *out, const struct plan *p, int start, const struct group *g)
+{
+    put_video(out, p, &p->renditions[start], g);
+    for (int i = 0; i < p->count; i++)
+        if (p->renditions[i].kind == RENDITION_VIDEO && i != start)
+            put_video(out, p, &p->renditions[i], g);
 }
 
 // RFC 8216bis 4.4.6.3: no FRAME-RATE, no groups.
@@ -153,21 +215,20 @@ static int start_variant(const struct plan *p, int64_t audio_rate)
 
 int hls_master(struct buf *out, const struct plan *p)
 {
-    const struct rendition *audio = find(p, RENDITION_AUDIO);
-    const int start = start_variant(p, audio ? audio->bandwidth : 0);
+    const struct group stereo = group_of(p, false), surround = group_of(p, true);
+    const int start = start_variant(p, stereo.bandwidth);
     buf_puts(out, "#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-INDEPENDENT-SEGMENTS\n");
     if (start < 0) {
-        assert(audio);
-        put_audio_alone(out, audio);
+        put_audio_alone(out, find(p, RENDITION_AUDIO));
         return buf_error(out);
     }
-    if (audio)
-        put_audio(out, p, audio);
+    put_group(out, p, &stereo);
+    if (surround.codecs)
+        put_group(out, p, &surround);
     put_texts(out, p);
-    put_video(out, p, &p->renditions[start]);
-    for (int i = 0; i < p->count; i++)
-        if (p->renditions[i].kind == RENDITION_VIDEO && i != start)
-            put_video(out, p, &p->renditions[i]);
+    put_videos(out, p, start, &stereo);
+    if (surround.codecs)
+        put_videos(out, p, start, &surround);
     put_stills(out, p);
     return buf_error(out);
 }

@@ -56,17 +56,24 @@ struct media *media_create(void)
     return xcalloc(1, sizeof(struct media));
 }
 
+static void audio_finish(struct audio_track *a)
+{
+    carriage_finish(&a->carriage);
+    free(a->extradata);
+    free(a->samples);
+}
+
 void media_destroy(struct media *m)
 {
     if (!m)
         return;
     carriage_finish(&m->video.carriage);
-    carriage_finish(&m->audio.carriage);
     free(m->video.extradata);
     free(m->video.samples);
     free(m->video.shown);
-    free(m->audio.extradata);
-    free(m->audio.samples);
+    audio_finish(&m->audio);
+    for (int i = 0; i < m->more_audio_count; i++)
+        audio_finish(&m->more_audio[i]);
     for (int i = 0; i < m->text_count; i++)
         free(m->texts[i].samples);
     free(m);
@@ -77,15 +84,17 @@ static uint8_t *copy_bytes(const uint8_t *p, int n)
     return n > 0 ? memcpy(xmalloc((size_t)n), p, (size_t)n) : NULL;
 }
 
-struct media *media_copy_head(const struct media *m)
+struct media *media_copy_head(const struct media *m, int audio)
 {
     struct media *copy = media_create();
     *copy = *m;
+    if (audio > 0)
+        copy->audio = *media_audio(m, audio);
     copy->video.extradata = copy_bytes(m->video.extradata, m->video.extradata_size);
-    copy->audio.extradata = copy_bytes(m->audio.extradata, m->audio.extradata_size);
+    copy->audio.extradata = copy_bytes(copy->audio.extradata, copy->audio.extradata_size);
     copy->video.samples = copy->audio.samples = NULL;
     copy->video.shown = NULL;
-    copy->text_count = 0;
+    copy->text_count = copy->more_audio_count = 0;
     copy->video.carriage.pieces = copy->audio.carriage.pieces = NULL;
     return copy;
 }
@@ -133,6 +142,15 @@ static bool audio_ok(const struct audio_track *a)
            coded_ok(a->extradata, a->extradata_size, &a->strip, a->sample_count);
 }
 
+static bool more_audio_ok(const struct media *m)
+{
+    const bool allowed = media_has_video(m) && media_has_audio(m);
+    bool ok = in(m->more_audio_count, 0, allowed ? MEDIA_AUDIOS - 1 : 0);
+    for (int i = 0; ok && i < m->more_audio_count; i++)
+        ok = m->more_audio[i].codec != CODEC_NONE && audio_ok(&m->more_audio[i]);
+    return ok;
+}
+
 static bool texts_ok(const struct media *m)
 {
     bool ok = in(m->text_count, 0, media_has_video(m) ? MEDIA_TEXTS : 0);
@@ -162,7 +180,7 @@ static bool tracks_ok(const struct media *m)
     const bool video = media_has_video(m), audio = media_has_audio(m);
     return in(m->container, CONTAINER_MP4, CONTAINER_COUNT - 1) && in(m->size, 1, MEDIA_SIZE_MAX) &&
            (video || audio) && (!video || video_ok(&m->video)) && (!audio || audio_ok(&m->audio)) &&
-           texts_ok(m);
+           more_audio_ok(m) && texts_ok(m);
 }
 
 int media_check_head(const struct media *m)
@@ -179,9 +197,8 @@ static bool sample_ok(int64_t size, const struct sample *s, int64_t timescale)
            in(s->pts, -limit, limit) && in(s->duration, 0, limit);
 }
 
-static int check_audio(struct media *m)
+static int check_audio(const struct media *m, struct audio_track *a)
 {
-    struct audio_track *a = &m->audio;
     const int64_t size = carriage_size(&a->carriage, m->size);
     int64_t end = INT64_MIN;
     a->bytes = 0;
@@ -321,11 +338,15 @@ int media_finish(struct media *m)
 {
     m->video.shown_count = m->video.sample_count; // not known yet; in range for tracks_ok
     m->video.bytes = m->audio.bytes = 0;
+    for (int i = 0; i < m->more_audio_count; i++)
+        m->more_audio[i].bytes = 0;
     if (!tracks_ok(m))
         return -E_CORRUPT;
     int rc = check_texts(m);
     if (rc == 0 && media_has_audio(m))
-        rc = check_audio(m);
+        rc = check_audio(m, &m->audio);
+    for (int i = 0; i < m->more_audio_count && rc == 0; i++)
+        rc = check_audio(m, &m->more_audio[i]);
     if (rc == 0 && media_has_video(m)) {
         rc = check_video(m);
         if (rc == 0)
@@ -367,9 +388,9 @@ int64_t media_video_rate(const struct media *m)
     return rate(m->video.bytes, (struct rational){ m->video.end, m->video.timescale });
 }
 
-int64_t media_audio_rate(const struct media *m)
+int64_t media_audio_rate(const struct media *m, int i)
 {
-    return rate(m->audio.bytes, (struct rational){ m->frames * m->fps.den, m->fps.num });
+    return rate(media_audio(m, i)->bytes, (struct rational){ m->frames * m->fps.den, m->fps.num });
 }
 
 // Bytes that no attribute of a playlist may hold are left out, as is what is no UTF-8.
@@ -397,20 +418,28 @@ void media_title(const void *text, size_t n, char out[MEDIA_TITLE])
     out[used] = '\0';
 }
 
+static size_t audio_memory(const struct audio_track *a)
+{
+    size_t n = (size_t)a->extradata_size;
+    if (a->samples)
+        n += (size_t)a->sample_count * sizeof(struct sample);
+    if (a->carriage.pieces)
+        n += (size_t)a->carriage.piece_count * sizeof(struct piece);
+    return n;
+}
+
 size_t media_memory(const struct media *m)
 {
-    size_t n = sizeof *m + (size_t)m->video.extradata_size + (size_t)m->audio.extradata_size;
+    size_t n = sizeof *m + (size_t)m->video.extradata_size;
     if (m->video.samples)
         n += (size_t)m->video.sample_count * sizeof(struct sample);
     if (m->video.shown)
         n += (size_t)m->video.shown_count * sizeof(int);
-    if (m->audio.samples)
-        n += (size_t)m->audio.sample_count * sizeof(struct sample);
+    for (int i = 0; i < media_audio_count(m); i++)
+        n += audio_memory(media_audio(m, i));
     for (int i = 0; i < m->text_count; i++)
         n += !m->texts[i].samples ? 0 : (size_t)m->texts[i].sample_count * sizeof(struct sample);
     if (m->video.carriage.pieces)
         n += (size_t)m->video.carriage.piece_count * sizeof(struct piece);
-    if (m->audio.carriage.pieces)
-        n += (size_t)m->audio.carriage.piece_count * sizeof(struct piece);
     return n;
 }

@@ -29,6 +29,7 @@
 #define MEDIA_EXTRADATA_MAX (64 * 1024)
 #define MEDIA_STRIP_MAX 64
 #define MEDIA_SIZE_MAX ((int64_t)1 << 50) // bytes of a source
+#define MEDIA_AUDIOS 16                   // tracks of sound
 #define MEDIA_TEXTS 32                    // tracks of subtitles
 #define MEDIA_TEXT_SAMPLES (100 * 1000)   // of one of them
 #define MEDIA_TEXT_RATE 1000              // ticks a second of their samples
@@ -184,6 +185,10 @@ struct media {
     bool constant_rate;  // each presented source frame is exactly one grid frame
     struct video_track video;
     struct audio_track audio;
+    // The other tracks of sound, only beside both of these.  They change nothing of the grid,
+    // which goes on with the first only.
+    struct audio_track more_audio[MEDIA_AUDIOS - 1];
+    int more_audio_count;
     struct text_track texts[MEDIA_TEXTS]; // only beside video
     int text_count;
 };
@@ -215,8 +220,20 @@ bool codec_is_video(enum codec_id id);
 struct media *media_create(void);
 void media_destroy(struct media *m); // NULL is fine
 
-// A copy without tables, and without the texts: what a job carries.
-struct media *media_copy_head(const struct media *m);
+// All tracks of sound, the first included, by their number.
+static inline int media_audio_count(const struct media *m)
+{
+    return media_has_audio(m) ? 1 + m->more_audio_count : 0;
+}
+
+static inline const struct audio_track *media_audio(const struct media *m, int i)
+{
+    return i == 0 ? &m->audio : &m->more_audio[i - 1];
+}
+
+// A copy without tables, without the texts, and of the tracks of sound with this one only, as
+// the first: what a job carries.
+struct media *media_copy_head(const struct media *m, int audio);
 
 // Whether the head obeys the rules above: 0 or -E_CORRUPT.
 int media_check_head(const struct media *m);
@@ -247,9 +264,9 @@ void media_display_size(const struct media *m, int *width, int *height);
 // all others become 48000.
 int media_output_rate(int sample_rate);
 
-// Mean bits per second of the video (audio) track over its duration.
+// Mean bits per second of the video (audio, by its number) track over its duration.
 int64_t media_video_rate(const struct media *m);
-int64_t media_audio_rate(const struct media *m);
+int64_t media_audio_rate(const struct media *m, int i);
 
 // Makes a title of n bytes: what of it is UTF-8 and may stand in one, cut where it is full.
 void media_title(const void *text, size_t n, char out[MEDIA_TITLE]);

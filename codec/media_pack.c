@@ -123,9 +123,11 @@ int media_pack_head(const struct media *m, struct buf *out)
     put_text(out, codec_name(m->video.codec));
     if (media_has_video(m))
         put_video(out, &m->video);
-    put_text(out, codec_name(m->audio.codec));
-    if (media_has_audio(m))
-        put_audio(out, &m->audio);
+    put_v(out, (uint64_t)media_audio_count(m));
+    for (int i = 0; i < media_audio_count(m); i++) {
+        put_text(out, codec_name(media_audio(m, i)->codec));
+        put_audio(out, media_audio(m, i));
+    }
     put_texts(out, m);
     return buf_error(out);
 }
@@ -193,9 +195,10 @@ int media_pack(const struct media *m, struct buf *out)
     if (media_has_video(m))
         put_table(out, &m->video.carriage, m->video.samples, m->video.sample_count,
                   m->video.timescale);
-    if (media_has_audio(m))
-        put_table(out, &m->audio.carriage, m->audio.samples, m->audio.sample_count,
-                  m->audio.sample_rate);
+    for (int i = 0; i < media_audio_count(m); i++) {
+        const struct audio_track *a = media_audio(m, i);
+        put_table(out, &a->carriage, a->samples, a->sample_count, a->sample_rate);
+    }
     const struct carriage whole = { 0 };
     for (int i = 0; i < m->text_count; i++)
         put_table(out, &whole, m->texts[i].samples, m->texts[i].sample_count, MEDIA_TEXT_RATE);
@@ -311,6 +314,18 @@ static void get_audio(struct reader *r, struct audio_track *a)
     carriage_unpack(r, &a->carriage);
 }
 
+static void get_audios(struct reader *r, struct media *m)
+{
+    const int count = (int)get_up_to(r, MEDIA_AUDIOS);
+    for (int i = 0; i < count && !r->bad; i++) {
+        struct audio_track *a = i == 0 ? &m->audio : &m->more_audio[m->more_audio_count++];
+        a->codec = get_codec(r);
+        get_audio(r, a);
+        if (a->codec == CODEC_NONE)
+            r->bad = true;
+    }
+}
+
 static void get_texts(struct reader *r, struct media *m)
 {
     m->text_count = (int)get_up_to(r, MEDIA_TEXTS);
@@ -339,9 +354,7 @@ static void get_head(struct reader *r, struct media *m)
     m->video.codec = get_codec(r);
     if (media_has_video(m))
         get_video(r, &m->video);
-    m->audio.codec = get_codec(r);
-    if (media_has_audio(m))
-        get_audio(r, &m->audio);
+    get_audios(r, m);
     get_texts(r, m);
 }
 
@@ -426,6 +439,9 @@ static int get_table(struct reader *r, struct carriage *c, int64_t source_size, 
 // Both were computed from the same tables, or somebody lies.
 static bool same_result(const struct media *a, const struct media *b)
 {
+    for (int i = 0; i < a->more_audio_count; i++)
+        if (a->more_audio[i].bytes != b->more_audio[i].bytes)
+            return false;
     return rat_cmp(a->fps, b->fps) == 0 && a->fps.den == b->fps.den && a->frames == b->frames &&
            a->constant_rate == b->constant_rate && a->video.bytes == b->video.bytes &&
            a->video.shown_count == b->video.shown_count && a->audio.bytes == b->audio.bytes;
@@ -437,8 +453,10 @@ static int get_tables(struct reader *r, struct media *m)
     int rc = 0;
     if (media_has_video(m))
         rc = get_table(r, &m->video.carriage, m->size, &m->video.samples, m->video.sample_count);
-    if (rc == 0 && media_has_audio(m))
-        rc = get_table(r, &m->audio.carriage, m->size, &m->audio.samples, m->audio.sample_count);
+    for (int i = 0; rc == 0 && i < media_audio_count(m); i++) {
+        struct audio_track *a = i == 0 ? &m->audio : &m->more_audio[i - 1];
+        rc = get_table(r, &a->carriage, m->size, &a->samples, a->sample_count);
+    }
     struct carriage whole = { 0 };
     for (int i = 0; rc == 0 && i < m->text_count; i++)
         rc = get_table(r, &whole, m->size, &m->texts[i].samples, m->texts[i].sample_count);

@@ -120,17 +120,19 @@ static int make_recipe(const struct plan *p, struct rendition *r, const char *as
 
 // ---- the plan
 
-static void add_audio(struct plan *p, const struct conf *conf, const struct media *m)
+static void add_audio(struct plan *p, const struct conf *conf, const struct media *m, int track)
 {
+    const struct audio_track *const a = media_audio(m, track);
     assert(p->count < PLAN_RENDITIONS);
     struct rendition *r = &p->renditions[p->count++];
     r->kind = RENDITION_AUDIO;
-    copy_string(r->name, sizeof r->name, "audio-0");
+    r->track = track;
+    snprintf(r->name, sizeof r->name, "audio-%d", track);
     copy_string(r->codecs, sizeof r->codecs, "mp4a.40.2");
-    r->tags = m->audio.tags;
+    r->tags = a->tags;
     r->a = (struct audio_settings){
-        .sample_rate = media_output_rate(m->audio.sample_rate),
-        .channels = m->audio.channels > 1 ? 2 : 1,
+        .sample_rate = media_output_rate(a->sample_rate),
+        .channels = a->channels > 1 ? 2 : 1,
         .quality = conf->media_audio_quality,
     };
 }
@@ -149,6 +151,18 @@ static void add_stills(struct plan *p, const struct conf *conf, const struct med
     stills_add_poster(p, m);
 }
 
+// For pictures, and for sound of each rate that there is.
+static int longest_duration(const struct plan *p, const struct media *m)
+{
+    int longest = segtab_target_duration(&p->table, 0);
+    for (int i = 0; i < media_audio_count(m); i++) {
+        const int rate = media_output_rate(media_audio(m, i)->sample_rate);
+        const int seconds = segtab_target_duration(&p->table, rate);
+        longest = seconds > longest ? seconds : longest;
+    }
+    return longest;
+}
+
 int plan_make(struct plan *p, const struct conf *conf, const struct media *m, const char *asset,
               const char *version, const char *headers)
 {
@@ -156,12 +170,11 @@ int plan_make(struct plan *p, const struct conf *conf, const struct media *m, co
     if (!video && !audio)
         return -E_UNSUPPORTED;
     *p = (struct plan){ .table = segtab_make(m->fps, m->frames, conf->media_segment) };
-    const int rate = audio ? media_output_rate(m->audio.sample_rate) : 0;
-    p->target_duration = segtab_target_duration(&p->table, rate);
+    p->target_duration = longest_duration(p, m);
     if (video)
         ladder_make(p, conf, m);
-    if (audio)
-        add_audio(p, conf, m);
+    for (int i = 0; i < media_audio_count(m); i++)
+        add_audio(p, conf, m, i);
     if (video)
         add_stills(p, conf, m);
     texts_add(p, m);
@@ -197,7 +210,7 @@ static bool has_track(const struct media *m, const struct rendition *r)
 {
     switch (r->kind) {
     case RENDITION_AUDIO:
-        return media_has_audio(m);
+        return r->track < media_audio_count(m);
     case RENDITION_TEXT:
         if (r->t.file)
             return media_has_video(m);
@@ -328,7 +341,9 @@ void plan_label(const struct plan *p, const struct rendition *r, char out[PLAN_L
     for (const struct rendition *x = p->renditions; x < r; x++) {
         char other[PLAN_LABEL];
         base_label(x, other);
-        same += x->kind == r->kind && strcmp(other, out) == 0;
+        // The same track with more channels stands in a list of its own.
+        const bool beside = x->kind == r->kind && (x->a.channels > 2) == (r->a.channels > 2);
+        same += beside && strcmp(other, out) == 0;
     }
     if (same > 1)
         snprintf(out + strlen(out), PLAN_LABEL - strlen(out), " %d", same);

@@ -19,7 +19,7 @@
 #define PLAN_LABEL (LANGUAGE_NAME + 48) // bytes of a label, its end included
 #define PLAN_FILES 16                   // of subtitles beside the source
 #define PLAN_SUFFIX 48                  // bytes of a suffix, its end included
-#define PLAN_RENDITIONS (PLAN_VIDEOS + 1 + MEDIA_TEXTS + PLAN_FILES)
+#define PLAN_RENDITIONS (PLAN_VIDEOS + MEDIA_AUDIOS + MEDIA_TEXTS + PLAN_FILES)
 
 struct conf;
 
@@ -51,7 +51,7 @@ struct rendition {
     int64_t every;           // of trick and storyboard: grid frames from a picture to the next
     struct sheet_settings s; // of the kinds storyboard and poster
     struct text_settings t;  // of the kind text
-    int track;               // of the kind text: its number in the index, if it is no file
+    int track;               // of audio and text: its number in the index, if it is no file
     struct plan_file file;   // of the kind text, if it is one
     struct tags tags;        // of the kinds audio and text; for playlists, not in the recipe
     char codecs[32];         // RFC 6381; "jpeg"

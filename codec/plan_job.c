@@ -33,7 +33,7 @@
 static void common(struct job *job, const struct media *m, const struct rendition *r)
 {
     *job = (struct job){ .source_size = m->size,
-                         .media = media_copy_head(m),
+                         .media = media_copy_head(m, r->kind == RENDITION_AUDIO ? r->track : 0),
                          .video = r->kind != RENDITION_AUDIO };
     if (job->video)
         job->v = r->v;
@@ -329,7 +329,7 @@ static bool sounds(const struct audio_track *a, int64_t t, int end)
 static int fill_audio(struct job *job, const struct plan *p, const struct rendition *r,
                       const struct media *m, int k, int back)
 {
-    const struct audio_track *a = &m->audio;
+    const struct audio_track *a = media_audio(m, r->track);
     const int64_t out = job->a.sample_rate, in = a->sample_rate;
     job->first = segtab_audio_frame(&p->table, k, (int)out);
     job->frames = segtab_audio_frame(&p->table, k + 1, (int)out) - job->first;
@@ -386,7 +386,7 @@ int plan_segment_job(const struct plan *p, const struct rendition *r, const stru
     common(job, m, r);
     job->kind = kinds[r->kind];
     job->sequence = (int64_t)k * SEQUENCES_PER_SEGMENT + 1;
-    assert(job->video ? m->video.samples != NULL : m->audio.samples != NULL);
+    assert(job->video ? m->video.samples != NULL : media_audio(m, r->track)->samples != NULL);
     switch (r->kind) {
     case RENDITION_AUDIO:
         return fill_audio(job, p, r, m, k, back);

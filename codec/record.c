@@ -80,6 +80,8 @@ static void put_sheet(struct buf *b, const struct sheet_settings *s)
 // What most renditions have not stands at the end, if at all.
 static void put_special(struct buf *b, const struct rendition *r)
 {
+    if (r->kind == RENDITION_AUDIO && r->track > 0)
+        put_z(b, r->track);
     if (r->v.deinterlace == DEINTERLACE_NOT && r->v.codec == VIDEO_H264)
         return;
     put_z(b, r->v.deinterlace);
@@ -239,6 +241,8 @@ static void get_sheet(struct reader *r, struct rendition *x)
 // The codec decides what its level and factor may be.
 static void get_special(struct reader *r, struct rendition *x)
 {
+    if (x->kind == RENDITION_AUDIO && reader_left(r) > 0)
+        x->track = (int)get_within(r, 1, MEDIA_AUDIOS - 1);
     if (x->kind != RENDITION_VIDEO && x->kind != RENDITION_TRICK)
         return;
     if (reader_left(r) > 0) {

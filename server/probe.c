@@ -77,12 +77,12 @@ static void print_video(const struct media *m)
     printf("  rate        %.0f kb/s\n", (double)media_video_rate(m) / 1000);
 }
 
-static void print_audio(const struct media *m)
+static void print_audio(const struct media *m, int i)
 {
-    const struct audio_track *const a = &m->audio;
+    const struct audio_track *const a = media_audio(m, i);
     printf("audio         %s, %d Hz, %d channel%s, language %s, %d packets, %.0f kb/s\n",
            codec_name(a->codec), a->sample_rate, a->channels, a->channels > 1 ? "s" : "",
-           a->tags.language, a->sample_count, (double)media_audio_rate(m) / 1000);
+           a->tags.language, a->sample_count, (double)media_audio_rate(m, i) / 1000);
 }
 
 static void print_text(const struct text_track *t)
@@ -103,8 +103,8 @@ static void print_media(const struct media *m, size_t index_bytes)
            m->size, index_bytes);
     if (media_has_video(m))
         print_video(m);
-    if (media_has_audio(m))
-        print_audio(m);
+    for (int i = 0; i < media_audio_count(m); i++)
+        print_audio(m, i);
     for (int i = 0; i < m->text_count; i++)
         print_text(&m->texts[i]);
     printf("grid          %" PRId64 "/%" PRId64 " frames per second, %" PRId64

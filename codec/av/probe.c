@@ -688,6 +688,15 @@ static int try_audio(struct probe *p, AVFrame *frame)
     return rc < 0 ? rc : set_audio(p, &s);
 }
 
+static void forget_audio(struct probe *p)
+{
+    struct audio_track *a = &p->media->audio;
+    free(a->extradata);
+    free(a->samples);
+    carriage_finish(&a->carriage);
+    *a = (struct audio_track){ .codec = CODEC_NONE };
+}
+
 // Pictures whose sound is of no use play silently; only then is a fault of the
 // sound no fault of the source.
 static int probe_audio(struct probe *p, AVFrame *frame)
@@ -698,12 +707,58 @@ static int probe_audio(struct probe *p, AVFrame *frame)
     if (!p->video.track || (rc != -E_CORRUPT && rc != -E_UNSUPPORTED))
         return rc;
     log_info("probe", "the sound is left out: %s", p->why->cap ? p->why->line : "unusable");
-    struct audio_track *a = &p->media->audio;
-    free(a->extradata);
-    free(a->samples);
-    carriage_finish(&a->carriage);
-    *a = (struct audio_track){ .codec = CODEC_NONE };
+    forget_audio(p);
     return 0;
+}
+
+// Makes t the track that all of the above is about.
+static int try_another(struct probe *p, struct index_track *t, AVFrame *frame)
+{
+    AVStream *const st = stream_of(p, t);
+    int rc = check_track(t, st, p->why);
+    if (rc < 0)
+        return rc;
+    p->audio = (struct chosen){ t, st, codec_of(st->codecpar->codec_id) };
+    rc = compare(p, &p->audio);
+    return rc < 0 ? rc : try_audio(p, frame);
+}
+
+// A track too many, or of no use, is left out and is no fault of the source.
+static int add_another(struct probe *p, struct index_track *t, AVFrame *frame)
+{
+    struct media *const m = p->media;
+    m->audio = (struct audio_track){ .codec = CODEC_NONE };
+    const bool room = m->more_audio_count < MEDIA_AUDIOS - 1;
+    const int rc = room ? try_another(p, t, frame)
+                        : fail_with(p->why, -E_LIMITS, "there are more than %d", MEDIA_AUDIOS);
+    if (rc == 0) {
+        m->more_audio[m->more_audio_count++] = m->audio;
+        return 0;
+    }
+    forget_audio(p);
+    if (rc != -E_CORRUPT && rc != -E_UNSUPPORTED && rc != -E_LIMITS)
+        return rc;
+    log_info("probe", "the sound of track %d is left out: %s", t->number,
+             p->why->cap ? p->why->line : "unusable");
+    return 0;
+}
+
+// The tracks of sound beside the one that was chosen.
+static int probe_more_audio(struct probe *p, AVFrame *frame)
+{
+    const struct chosen chosen = p->audio;
+    const struct audio_track first = p->media->audio;
+    int rc = 0;
+    if (!p->video.track || first.codec == CODEC_NONE)
+        return 0;
+    for (int i = 0; rc == 0 && i < p->index.track_count; i++) {
+        struct index_track *t = &p->index.tracks[i];
+        if (t->audio && t != chosen.track)
+            rc = add_another(p, t, frame);
+    }
+    p->audio = chosen;
+    p->media->audio = first;
+    return rc;
 }
 
 // ---- subtitles
@@ -756,6 +811,8 @@ static int fill_media(struct probe *p)
     int rc = probe_video(p, frame);
     if (rc == 0)
         rc = probe_audio(p, frame);
+    if (rc == 0)
+        rc = probe_more_audio(p, frame);
     if (rc == 0)
         rc = probe_texts(p);
     av_frame_free(&frame);

@@ -65,6 +65,19 @@ static inline void make_audio(struct media *m, int packets, int64_t first, int64
     }
 }
 
+// Another track of as many packets, without extradata.
+static inline void make_more_audio(struct media *m, const char *language, int rate, int64_t *offset)
+{
+    const struct audio_track first = m->audio;
+    m->audio = (struct audio_track){ .codec = CODEC_NONE };
+    make_audio(m, first.sample_count, -1024, offset);
+    struct audio_track *a = &m->more_audio[m->more_audio_count++];
+    *a = m->audio;
+    a->sample_rate = rate;
+    copy_string(a->tags.language, sizeof a->tags.language, language);
+    m->audio = first;
+}
+
 // Subtitles of a second and a half, one a second: each reaches into the next.
 static inline void make_text(struct media *m, int count, const char *language, int64_t *offset)
 {

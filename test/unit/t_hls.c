@@ -112,6 +112,47 @@ static void unknown_language(void **state)
     media_destroy(m);
 }
 
+static void several_tracks_of_sound(void **state)
+{
+    (void)state;
+    const struct conf conf = short_ladder();
+    struct media *m = make_media(20, 400);
+    struct plan p;
+    make_more_audio(m, "de", 44100, &m->size);
+    make_more_audio(m, "en", 44100, &m->size);
+    make_more_audio(m, "en", 44100, &m->size);
+    m->more_audio[1].tags.flags = TAG_COMMENTARY;
+    m->more_audio[2].tags.flags = TAG_DESCRIPTION;
+    assert_int_equal(media_finish(m), 0);
+    assert_int_equal(plan_make(&p, &conf, m, "a", "v", "s"), 0);
+    struct buf b;
+    buf_init(&b, MIB);
+    assert_int_equal(hls_master(&b, &p), 0);
+    const char *const text = text_of(&b);
+    static const char *const lines[] = {
+        "NAME=\"English\",LANGUAGE=\"en\",DEFAULT=YES,AUTOSELECT=YES,CHANNELS=\"2\"",
+        "NAME=\"Deutsch\",LANGUAGE=\"de\",DEFAULT=NO,AUTOSELECT=YES,CHANNELS=\"2\"",
+        "NAME=\"English (commentary)\",LANGUAGE=\"en\",DEFAULT=NO,AUTOSELECT=NO,CHANNELS=\"2\"",
+        "NAME=\"English (description)\",LANGUAGE=\"en\",DEFAULT=NO,AUTOSELECT=YES,"
+        "CHARACTERISTICS=\"public.accessibility.describes-video\",CHANNELS=\"2\"",
+    };
+    const char *at = text;
+    for (size_t i = 0; i < countof(lines); i++) {
+        char hex[KEY_HEX], name[24];
+        snprintf(name, sizeof name, "audio-%zu", i);
+        const struct rendition *const r = plan_find(&p, name);
+        char *line = xasprintf("#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"audio\",%s,URI=\"%s/%s/"
+                               "index.m3u8\"\n",
+                               lines[i], key_hex(&r->recipe, hex), name);
+        at = strstr(at, line); // in this order
+        assert_non_null(at);
+        free(line);
+    }
+    assert_null(strstr(text, "surround"));
+    buf_finish(&b);
+    media_destroy(m);
+}
+
 // In the master playlist as players show it, and that playlist's own.
 static void subtitles(void **state)
 {
@@ -423,6 +464,7 @@ int main(void)
         cmocka_unit_test(master),
         cmocka_unit_test(unknown_language),
         cmocka_unit_test(subtitles),
+        cmocka_unit_test(several_tracks_of_sound),
         cmocka_unit_test(master_without_audio),
         cmocka_unit_test(master_of_sound),
         cmocka_unit_test(starts),

@@ -40,6 +40,14 @@ static void same_media(const struct media *a, const struct media *b)
     assert_int_equal(a->audio.sample_count, b->audio.sample_count);
     assert_string_equal(a->audio.tags.language, b->audio.tags.language);
     assert_memory_equal(&a->audio.strip, &b->audio.strip, sizeof a->audio.strip);
+    assert_int_equal(a->more_audio_count, b->more_audio_count);
+    for (int i = 0; i < a->more_audio_count; i++) {
+        const struct audio_track *const x = &a->more_audio[i], *const y = &b->more_audio[i];
+        assert_true(x->codec == y->codec && x->sample_rate == y->sample_rate);
+        assert_true(x->bytes == y->bytes && x->extradata_size == y->extradata_size);
+        assert_memory_equal(&x->tags, &y->tags, sizeof x->tags);
+        same_samples(x->samples, y->samples, x->sample_count);
+    }
     assert_int_equal(a->text_count, b->text_count);
     for (int i = 0; i < a->text_count; i++) {
         assert_int_equal(a->texts[i].format, b->texts[i].format);
@@ -83,6 +91,8 @@ static void there_and_back(void **state)
         struct media *m = make_media(cases[i].groups, cases[i].packets);
         if (i == 2)
             add_texts(m);
+        for (int k = 1; i > 1 && cases[i].groups && k < MEDIA_AUDIOS; k++)
+            make_more_audio(m, k % 2 ? "de" : "en", 8000 * k, &m->size);
         assert_int_equal(media_finish(m), 0);
         struct buf b = pack(m, media_pack);
         struct media *back = NULL;
@@ -108,7 +118,7 @@ static void heads(void **state)
     (void)state;
     struct media *m = make_media(5, 30);
     assert_int_equal(media_finish(m), 0);
-    struct media *copy = media_copy_head(m), *back = NULL;
+    struct media *copy = media_copy_head(m, 0), *back = NULL;
     same_media(m, copy);
     assert_null(copy->video.samples);
     assert_true(media_memory(copy) < media_memory(m));
@@ -349,6 +359,18 @@ static void break_it(struct media *m, int how)
     case 50:
         v->codec = CODEC_NONE; // texts alone
         break;
+    case 51:
+        m->more_audio[1].channels = 0;
+        break;
+    case 52:
+        m->more_audio[1].samples[3].pts = m->more_audio[1].samples[4].pts;
+        break;
+    case 53:
+        m->more_audio[0].codec = CODEC_NONE;
+        break;
+    case 54:
+        a->codec = CODEC_NONE; // others without a first
+        break;
     default:
         fail();
     }
@@ -357,9 +379,11 @@ static void break_it(struct media *m, int how)
 static void broken_rules(void **state)
 {
     (void)state;
-    for (int how = 0; how <= 50; how++) {
+    for (int how = 0; how <= 54; how++) {
         struct media *m = make_media(2, 30);
         make_text(m, 5, "en", &m->size);
+        make_more_audio(m, "de", 48000, &m->size);
+        make_more_audio(m, "fr", 48000, &m->size);
         break_it(m, how);
         if (media_finish(m) != -E_CORRUPT)
             fail_msg("rule %d", how);
@@ -380,7 +404,7 @@ static void inspect(const struct media *m)
     int w, h;
     media_display_size(m, &w, &h);
     assert_true(w >= 1 && h >= 1);
-    assert_true(media_video_rate(m) >= 0 && media_audio_rate(m) >= 0);
+    assert_true(media_video_rate(m) >= 0 && media_audio_rate(m, 0) >= 0);
 }
 
 static void try_unpack(const uint8_t *bytes, size_t n)
@@ -575,7 +599,7 @@ static void rates(void **state)
     struct media *m = make_media(10, 100);
     assert_int_equal(media_finish(m), 0);
     assert_int_equal(media_video_rate(m), m->video.bytes * 8 * 25 / 118);
-    assert_int_equal(media_audio_rate(m), 100 * 300 * 8 * 25 / 118);
+    assert_int_equal(media_audio_rate(m, 0), 100 * 300 * 8 * 25 / 118);
     media_destroy(m);
 }
 

@@ -525,6 +525,51 @@ static void texts_of_segments(void **state)
     media_destroy(m);
 }
 
+// Each track is a rendition: its own packets, its own rate, its own head in the job.
+static void tracks_of_sound(void **state)
+{
+    (void)state;
+    struct conf conf = settings();
+    struct media *m = make_media(20, 400);
+    struct plan p;
+    struct job job;
+    make_more_audio(m, "de", 32000, &m->size);
+    make_more_audio(m, "en", 16000, &m->size);
+    m->more_audio[1].tags.flags = TAG_COMMENTARY;
+    assert_int_equal(media_finish(m), 0);
+    assert_int_equal(plan_of(&p, &conf, m), 0);
+    static const struct {
+        const char *name, *label;
+        int in, out;
+    } want[] = { { "audio-0", "English", 44100, 44100 },
+                 { "audio-1", "Deutsch", 32000, 32000 },
+                 { "audio-2", "English (commentary)", 16000, 48000 } };
+    for (int i = 0; i < 3; i++) {
+        const struct rendition *const r = plan_find(&p, want[i].name);
+        char label[PLAN_LABEL];
+        assert_non_null(r);
+        plan_label(&p, r, label);
+        assert_string_equal(label, want[i].label);
+        assert_true(r->track == i && r->a.sample_rate == want[i].out);
+        assert_int_equal(plan_segment_job(&p, r, m, 1, 0, &job), 0);
+        assert_int_equal(job.media->audio.sample_rate, want[i].in);
+        assert_int_equal(job.media->more_audio_count, 0);
+        const struct audio_track *const a = media_audio(m, i);
+        assert_true(job.samples[0].offset >= a->samples[0].offset);
+        assert_true(job.samples[0].offset <= a->samples[a->sample_count - 1].offset);
+        job_finish(&job);
+        assert_int_equal(plan_init_job(&p, r, m, &job), 0);
+        assert_int_equal(job.media->audio.sample_rate, want[i].in);
+        job_finish(&job);
+    }
+    // With fewer tracks the plan is another asset's.
+    m->more_audio_count = 1;
+    assert_false(plan_fits(&p, m));
+    m->more_audio_count = 2;
+    assert_true(plan_fits(&p, m));
+    media_destroy(m);
+}
+
 // Of a file a job says which times count; what it is read from is the server's business.
 static void files_of_subtitles(void **state)
 {
@@ -875,6 +920,7 @@ int main(void)
         cmocka_unit_test(audio_qualities),
         cmocka_unit_test(every_field_counts),
         cmocka_unit_test(texts_of_segments),
+        cmocka_unit_test(tracks_of_sound),
         cmocka_unit_test(files_of_subtitles),
         cmocka_unit_test(open_gops),
         cmocka_unit_test(further_back),

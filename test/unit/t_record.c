@@ -33,6 +33,8 @@ static struct media *asset(struct plan *p, int groups, int packets)
         make_text(m, 9, "en", &m->size);
         make_text(m, 9, "de", &m->size);
     }
+    if (groups && packets)
+        make_more_audio(m, "de", 48000, &m->size);
     assert_int_equal(media_finish(m), 0);
     assert_int_equal(plan_make(p, &conf, m, ASSET, VERSION, HEADERS), 0);
     return m;
@@ -236,8 +238,9 @@ static void any_byte(void **state)
     struct plan p, out;
     struct media *m = asset(&p, 30, 600);
     int taken = 0;
-    const char *const names[] = { p.renditions[0].name, "audio-0", "trick",
-                                  "storyboard",         "poster",  "subs-de" };
+    const char *const names[] = {
+        p.renditions[0].name, "audio-0", "trick", "storyboard", "poster", "subs-de", "audio-1"
+    };
     for (size_t k = 0; k < countof(names); k++) {
         struct buf b = packed(&p, plan_find(&p, names[k]));
         for (size_t i = 0; i < b.len; i++) {

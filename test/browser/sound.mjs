@@ -1,0 +1,29 @@
+// Chooses tracks of sound in turn while it plays in Chromium, and prints what is heard as JSON.
+//
+//   node sound.mjs '{"player": "hls", "url": ..., "languages": ["en", "de", "en"]}'
+//
+// player: as for play.mjs.  heard: of each, the loudest frequency in Hz, once it has come.
+import { withBrowser } from './browser.mjs';
+import { serve } from './serve.mjs';
+
+const order = JSON.parse(process.argv[2]);
+const port = await serve();
+
+await withBrowser(async (browser, result) => {
+  const page = await browser.newPage();
+  page.on('pageerror', (e) => { (result.pageErrors ??= []).push(String(e)); });
+  await page.goto(`http://127.0.0.1:${port}/`);
+  await page.evaluate(([p, u]) => players[p](u), [order.player, order.url]);
+  await page.evaluate(() => settled);
+  result.tracks = await page.evaluate(() => soundTracks());
+  await page.evaluate(async () => { listen(); video.loop = true; video.muted = false; await video.play(); });
+  result.heard = [];
+  let before = 0;
+  for (const language of order.languages) {
+    await page.evaluate((l) => chooseSound(l), language);
+    // What is in the buffer may be heard for a while.
+    await page.waitForFunction((hz) => Math.abs(loudest() - hz) > 50 && loudest() > 50, before, { timeout: 30000 }).catch(() => {});
+    result.heard.push(before = await page.evaluate(() => loudest()));
+  }
+  result.errors = await page.evaluate(() => seen.errors);
+});
