@@ -5,6 +5,10 @@
 // Pictures: a sample whose picture the job does not show is decoded only if others
 // refer to it (AVDISCARD_NONREF); that changes no other picture.  Two frame
 // threads decode beside the encoder and change no pixel either.
+//
+// But for damage: what a decoder makes up for it depends on how far its other threads are
+// just then.  So pictures are held back until all that they may lean on have come sound;
+// at the first that has not, all starts anew with one thread, behind what was given out.
 
 #include "codec/av/decode.h"
 
@@ -70,6 +74,7 @@ static int feed(struct decoder *d)
     const int rc = avcodec_send_packet(d->ctx, d->packet);
     if (rc != AVERROR(EAGAIN))
         av_packet_unref(d->packet);
+    d->damaged |= rc < 0 && rc != AVERROR(EAGAIN);
     return rc == AVERROR(ENOMEM) ? fail_with(d->why, -E_NO_MEMORY, "no memory to decode") : 0;
 }
 
@@ -85,6 +90,7 @@ static int next_frame(struct decoder *d, AVFrame *frame)
             return 0;
         if (rc == AVERROR(ENOMEM))
             return fail_with(d->why, -E_NO_MEMORY, "no memory to decode");
+        d->damaged |= rc != AVERROR(EAGAIN);
         if (d->drained && ++d->drain_errors > DRAIN_ERRORS_MAX)
             return 0;
         if (!d->drained) {
@@ -109,7 +115,7 @@ static int set_extradata(AVCodecContext *ctx, const uint8_t *bytes, int n)
     return 0;
 }
 
-static int configure_video(AVCodecContext *ctx, const struct job *job)
+static int configure_video(AVCodecContext *ctx, const struct job *job, int threads)
 {
     const struct video_track *t = &job->media->video;
     ctx->width = t->coded_width;
@@ -118,7 +124,7 @@ static int configure_video(AVCodecContext *ctx, const struct job *job)
     ctx->has_b_frames = t->reorder < 16 ? t->reorder : 16;
     ctx->pkt_timebase = (AVRational){ 1, (int)t->timescale };
     ctx->codec_tag = t->tag;
-    ctx->thread_count = DECODE_THREADS;
+    ctx->thread_count = threads;
     ctx->thread_type = FF_THREAD_FRAME;
     return set_extradata(ctx, t->extradata, t->extradata_size);
 }
@@ -137,32 +143,101 @@ static int configure_audio(AVCodecContext *ctx, const struct job *job)
     return set_extradata(ctx, t->extradata, t->extradata_size);
 }
 
+static int open_context(struct decoder *d, int threads)
+{
+    const struct media *m = d->job->media;
+    const char *name = codec_decoder(d->video ? m->video.codec : m->audio.codec);
+    const AVCodec *codec = avcodec_find_decoder_by_name(name);
+    if (!codec)
+        return fail_with(d->why, -E_CONFIG, "libavcodec has no decoder %s", name);
+    d->ctx = avcodec_alloc_context3(codec);
+    if (!d->ctx)
+        return fail_with(d->why, -E_NO_MEMORY, "no memory for a decoder");
+    int rc = d->video ? configure_video(d->ctx, d->job, threads) : configure_audio(d->ctx, d->job);
+    if (rc == 0)
+        rc = avcodec_open2(d->ctx, codec, NULL);
+    return rc < 0 ? fail_libav(d->why, -E_CORRUPT, rc, "opening the decoder") : 0;
+}
+
 int decoder_open(struct decoder *d, const struct job *job, struct io *io, bool video,
                  const struct why *why)
 {
     const struct media *m = job->media;
-    *d = (struct decoder){ .job = job, .io = io, .why = why, .video = video };
+    *d = (struct decoder){ .job = job, .io = io, .why = why, .video = video, .steady = !video };
     d->strip = video ? &m->video.strip : &m->audio.strip;
     payload_init(&d->payload, io, &job->carriage, job->samples, job->sample_count, why);
-
-    const char *name = codec_decoder(video ? m->video.codec : m->audio.codec);
-    const AVCodec *codec = avcodec_find_decoder_by_name(name);
-    if (!codec)
-        return fail_with(why, -E_CONFIG, "libavcodec has no decoder %s", name);
     d->packet = av_packet_alloc();
-    d->ctx = avcodec_alloc_context3(codec);
-    if (!d->packet || !d->ctx)
+    if (!d->packet)
         return fail_with(why, -E_NO_MEMORY, "no memory for a decoder");
-    int rc = video ? configure_video(d->ctx, job) : configure_audio(d->ctx, job);
+    return open_context(d, DECODE_THREADS);
+}
+
+// ---- pictures held back
+
+static void drop_held(struct decoder *d)
+{
+    for (int i = 0; i < d->held_count; i++)
+        av_frame_free(&d->held[i]);
+    d->held_count = 0;
+}
+
+// From the first sample on, with one thread; stands behind the pictures that were given out.
+// As next_frame.
+static int start_anew(struct decoder *d, AVFrame *frame)
+{
+    drop_held(d);
+    av_packet_unref(d->packet);
+    avcodec_free_context(&d->ctx);
+    d->next = d->drain_errors = 0;
+    d->drained = false;
+    d->steady = true;
+    int rc = open_context(d, 1);
     if (rc == 0)
-        rc = avcodec_open2(d->ctx, codec, NULL);
-    return rc < 0 ? fail_libav(why, -E_CORRUPT, rc, "opening the decoder") : 0;
+        rc = next_frame(d, frame);
+    while (rc > 0 && d->given > 0 && frame->pts <= d->given_pts) {
+        av_frame_unref(frame);
+        rc = next_frame(d, frame);
+    }
+    return rc;
+}
+
+// One more picture: 1; 0 when there are no more or it is not sound (d->damaged); or an error.
+static int hold_next(struct decoder *d)
+{
+    AVFrame *const frame = av_frame_alloc();
+    if (!frame)
+        return fail_with(d->why, -E_NO_MEMORY, "no memory for a frame");
+    d->held[d->held_count++] = frame;
+    const int rc = next_frame(d, frame);
+    d->damaged |= rc > 0 && decoder_damaged(frame);
+    if (rc <= 0)
+        av_frame_free(&d->held[--d->held_count]);
+    return d->damaged && rc >= 0 ? 0 : rc;
+}
+
+static int next_held(struct decoder *d, AVFrame *frame)
+{
+    const int reorder = d->job->media->video.reorder;
+    const int most = reorder < DECODER_HELD ? reorder + 1 : DECODER_HELD;
+    int rc = 1;
+    while (rc > 0 && d->held_count < most)
+        rc = hold_next(d);
+    if (d->damaged)
+        return start_anew(d, frame);
+    if (rc < 0 || d->held_count == 0)
+        return rc;
+    av_frame_move_ref(frame, d->held[0]);
+    av_frame_free(&d->held[0]);
+    memmove(d->held, d->held + 1, (size_t)--d->held_count * sizeof(AVFrame *));
+    d->given++;
+    d->given_pts = frame->pts;
+    return 1;
 }
 
 int decoder_next(struct decoder *d, AVFrame *frame)
 {
     const int64_t start = clock_us();
-    const int rc = next_frame(d, frame);
+    const int rc = d->steady ? next_frame(d, frame) : next_held(d, frame);
     d->frames += rc > 0;
     d->us += clock_us() - start;
     return rc;
@@ -175,6 +250,7 @@ bool decoder_damaged(const AVFrame *frame)
 
 void decoder_close(struct decoder *d)
 {
+    drop_held(d);
     avcodec_free_context(&d->ctx);
     av_packet_free(&d->packet);
     payload_finish(&d->payload);

@@ -12,6 +12,8 @@
 #include "codec/io.h"
 #include "codec/job.h"
 
+#define DECODER_HELD 17 // H.264 and HEVC reorder by 16 pictures at most
+
 struct decoder {
     // constant after decoder_open; borrowed
     const struct job *job;
@@ -26,6 +28,12 @@ struct decoder {
     bool drained;     // the decoder knows that no more comes
     int drain_errors; // a broken decoder must not keep us for ever
     struct payload payload;
+
+    bool steady;  // with one thread; else pictures are held back
+    bool damaged; // something was not sound
+    AVFrame *held[DECODER_HELD];
+    int held_count;
+    int64_t given, given_pts; // pictures given out, and the last one's time
 
     // for struct job_stats
     int64_t samples, frames, us;
