@@ -183,15 +183,33 @@ static void clip_texts(struct media *m, int64_t t0)
 }
 
 // Sound of which nothing is in the clip is no track of it.
-static void drop_silence(struct media *m)
+static void drop_silence(struct audio_track *a)
 {
-    struct audio_track *const a = &m->audio;
     if (a->sample_count)
         return;
     free(a->extradata);
     free(a->samples);
     carriage_finish(&a->carriage);
     *a = (struct audio_track){ .codec = CODEC_NONE };
+}
+
+// The other tracks; the first of which something is left takes the place of one that is gone.
+static void clip_more_sound(struct media *m, int64_t t0)
+{
+    int kept = 0;
+    for (int i = 0; i < m->more_audio_count; i++) {
+        struct audio_track a = m->more_audio[i];
+        const struct bounds b = bounds_of(m, t0, a.sample_rate);
+        clip_sound(&a, b.from, b.to);
+        drop_silence(&a);
+        if (a.codec == CODEC_NONE)
+            continue;
+        if (media_has_audio(m))
+            m->more_audio[kept++] = a;
+        else
+            m->audio = a;
+    }
+    m->more_audio_count = kept;
 }
 
 int clip_media(struct media *m, const struct clip *c)
@@ -207,8 +225,9 @@ int clip_media(struct media *m, const struct clip *c)
                                       : (struct bounds){ muldiv_ceil(c->from, rate, 1000),
                                                          muldiv_ceil(c->to, rate, 1000) };
         clip_sound(&m->audio, b.from, b.to);
-        drop_silence(m);
+        drop_silence(&m->audio);
     }
+    clip_more_sound(m, t0);
     clip_texts(m, t0);
     if (!video && !media_has_audio(m))
         return -E_NOT_FOUND;

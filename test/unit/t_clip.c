@@ -171,12 +171,51 @@ static void sound(void **state)
     media_destroy(m);
 }
 
+// All tracks at the same instants; one that is silent there is gone, be it the first.
+static void several_sounds(void **state)
+{
+    (void)state;
+    static const struct {
+        int lengths[3]; // packets that each track has
+        int left, first;
+    } cases[] = {
+        { { 900, 900, 900 }, 3, 0 }, { { 900, 100, 900 }, 2, 0 }, { { 100, 900, 900 }, 2, 1 },
+        { { 100, 100, 900 }, 1, 2 }, { { 100, 100, 100 }, 0, 0 },
+    };
+    for (size_t i = 0; i < countof(cases); i++) {
+        struct media *m = make(true, true);
+        for (int k = 1; k < 3; k++) {
+            struct media *const other = make(false, true);
+            m->more_audio[m->more_audio_count++] = other->audio;
+            other->audio = (struct audio_track){ .codec = CODEC_NONE };
+            media_destroy(other);
+        }
+        m->audio.sample_count = cases[i].lengths[0];
+        for (int k = 1; k < 3; k++) {
+            m->more_audio[k - 1].sample_count = cases[i].lengths[k];
+            m->more_audio[k - 1].channels = k;
+        }
+        m->audio.channels = 8;
+        assert_int_equal(clip_media(m, &(struct clip){ 10010, 15000 }), 0);
+        assert_int_equal(media_audio_count(m), cases[i].left);
+        for (int k = 0; k < cases[i].left; k++) {
+            const struct audio_track *const a = media_audio(m, k);
+            assert_int_equal((a->samples[0].pts + 251 * 48000 / 25) % 1024, 0);
+            assert_true(a->samples[0].pts <= 0 && a->bytes == (int64_t)a->sample_count * 10);
+        }
+        if (cases[i].left)
+            assert_int_equal(m->audio.channels, cases[i].first ? cases[i].first : 8);
+        media_destroy(m);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(read_and_written),
         cmocka_unit_test(pictures),
         cmocka_unit_test(sound),
+        cmocka_unit_test(several_sounds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
