@@ -298,23 +298,26 @@ static void print_player(const struct pages *p, const char *asset, struct buf *o
     put_head(out, asset);
     buf_puts(out, "<body><main class=\"player\"><header><a href=\"/\">Tidemill</a><h1>");
     put_html(out, asset);
-    buf_puts(out,
-             "</h1></header>\n"
-             "<div id=\"stage\"><video id=\"video\" controls muted playsinline></video></div>\n"
-             "<p id=\"problem\" role=\"alert\" hidden></p>\n"
-             "<section id=\"about\" hidden><h2>Renditions</h2>"
-             "<div id=\"rungs\" class=\"rungs\"></div>\n"
-             "<p class=\"note\">For any other player: <a id=\"entry\" href=\"master.m3u8\">"
-             "master.m3u8</a> (HLS) or <a id=\"manifest\" href=\"manifest.mpd\">manifest.mpd</a> "
-             "(DASH)</p></section>\n"
-             "<section id=\"loads\" hidden><h2>Where segments came from</h2>"
-             "<div class=\"wide\"><table><thead><tr><th>Segment</th><th>From</th><th>Size</th>"
-             "<th>First byte</th><th>Whole</th></tr></thead><tbody id=\"log\"></tbody></table>"
-             "</div>\n"
-             "<p class=\"note\"><b class=\"miss\">Made now</b>: encoded because you asked. "
-             "<b class=\"miss\">Joined</b>: somebody else had just asked. "
-             "<b class=\"hit\">Memory, disk, Redis</b>: kept by the server. "
-             "<b class=\"hit\">Browser</b>: kept by your browser.</p></section></main>\n");
+    buf_puts(
+        out,
+        "</h1></header>\n"
+        "<div id=\"stage\"><video id=\"video\" controls muted playsinline></video></div>\n"
+        "<div id=\"strip\" hidden><div id=\"tile\" hidden></div><input id=\"bar\" type=\"range\" "
+        "min=\"0\" step=\"any\" value=\"0\" aria-label=\"Time\"></div>\n"
+        "<p id=\"problem\" role=\"alert\" hidden></p>\n"
+        "<section id=\"about\" hidden><h2>Renditions</h2>"
+        "<div id=\"rungs\" class=\"rungs\"></div>\n"
+        "<p class=\"note\">For any other player: <a id=\"entry\" href=\"master.m3u8\">"
+        "master.m3u8</a> (HLS) or <a id=\"manifest\" href=\"manifest.mpd\">manifest.mpd</a> "
+        "(DASH)</p></section>\n"
+        "<section id=\"loads\" hidden><h2>Where segments came from</h2>"
+        "<div class=\"wide\"><table><thead><tr><th>Segment</th><th>From</th><th>Size</th>"
+        "<th>First byte</th><th>Whole</th></tr></thead><tbody id=\"log\"></tbody></table>"
+        "</div>\n"
+        "<p class=\"note\"><b class=\"miss\">Made now</b>: encoded because you asked. "
+        "<b class=\"miss\">Joined</b>: somebody else had just asked. "
+        "<b class=\"hit\">Memory, disk, Redis</b>: kept by the server. "
+        "<b class=\"hit\">Browser</b>: kept by your browser.</p></section></main>\n");
     if (pages_have_hls(p))
         buf_puts(out, "<script src=\"/-/hls.min.js\"></script>\n");
     buf_puts(out, "<script src=\"/-/player.js\"></script></body></html>\n");

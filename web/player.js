@@ -143,7 +143,57 @@ function showRungs(hls) {
   byId('about').hidden = false;
 }
 
+// ---- the strip: a bar to search in, with the storyboard's picture of the time under the pointer
+
+const strip = byId('strip'), bar = byId('bar'), tile = byId('tile');
+let board = null; // promised when it is first wanted
+
+const seconds = (text) => text.split(':').reduce((sum, part) => sum * 60 + Number(part), 0);
+
+async function loadBoard() {
+  const answer = await fetch('storyboard.vtt');
+  const text = answer.ok ? await answer.text() : '';
+  return [...text.matchAll(/^(\S+) --> (\S+)\n(\S+)#xywh=(\d+),(\d+),(\d+),(\d+)$/gm)].map((m) =>
+    ({ begin: seconds(m[1]), end: seconds(m[2]), sheet: m[3], area: m.slice(4).map(Number) }));
+}
+
+async function showTile(time) {
+  tile.dataset.time = time;
+  const cues = await (board ??= loadBoard().catch(() => []));
+  const cue = cues.find((c) => time < c.end) || cues.at(-1);
+  if (!cue || tile.dataset.time !== String(time)) return; // none, or the pointer went on or away
+  const [x, y, w, h] = cue.area;
+  tile.style.width = w + 'px';
+  tile.style.height = h + 'px';
+  tile.style.backgroundImage = `url("${cue.sheet}")`;
+  tile.style.backgroundPosition = `-${x}px -${y}px`;
+  const middle = bar.clientWidth * time / video.duration;
+  tile.style.left = Math.max(0, Math.min(middle - w / 2, bar.clientWidth - w)) + 'px';
+  tile.hidden = false;
+}
+
+function hideTile() {
+  delete tile.dataset.time;
+  tile.hidden = true;
+}
+
+// Only what has pictures gets one.
+video.addEventListener('loadedmetadata', () => {
+  bar.max = video.duration;
+  strip.hidden = video.videoWidth === 0;
+});
+video.addEventListener('timeupdate', () => { if (tile.hidden) bar.value = video.currentTime; });
+bar.onpointermove = (e) => showTile(Math.max(0, Math.min(1, e.offsetX / bar.clientWidth)) * video.duration);
+bar.oninput = () => showTile(Number(bar.value));
+bar.onchange = () => { video.currentTime = Number(bar.value); };
+bar.onpointerleave = bar.onblur = hideTile;
+
 // ---- playing
+
+// Where the page may not start by itself there are controls, and a poster behind them.
+function begin() {
+  video.play().catch((e) => { if (e.name === 'NotAllowedError') video.poster = 'poster.jpg'; });
+}
 
 function onError(hls, data) {
   const network = data.type === Hls.ErrorTypes.NETWORK_ERROR;
@@ -163,7 +213,7 @@ function playWithHls() {
   const hls = new Hls({ enableWorker: false });
   hls.on(Hls.Events.MANIFEST_PARSED, () => {
     showRungs(hls);
-    video.play().catch(() => {}); // not allowed to start by itself: there are controls
+    begin();
   });
   hls.on(Hls.Events.FRAG_LOADED, (_, data) => {
     const xhr = data.networkDetails;
@@ -180,7 +230,7 @@ function playNative() {
     rungs.textContent = 'The browser chooses, because hls.js is not installed on this server.';
     byId('about').hidden = false;
   };
-  const start = () => { video.src = src; video.play().catch(() => {}); };
+  const start = () => { video.src = src; begin(); };
   video.onerror = () => explain(src, start);
   start();
 }

@@ -3,12 +3,16 @@
 //   node look.mjs '[{"url": ..., "width": 360, "dark": false, "do": ["play", "rung:240p"]}, ...]'
 //
 // Each of them is another visitor, who has nothing in the browser's cache.
+// no_autoplay: as a browser that starts nothing by itself.
 // no_hls: as a browser that has no HLS of its own.
 // do: what the visitor does, in order; after "NAME.png" there is a picture of it.
 //   play      wait until the video plays, or the page says why not
 //   ended     wait until it has played to its end
 //   seek:T    go to T seconds and wait for the picture there
 //   rung:TEXT click the rung of that name and wait until it is the one that plays
+//   hover:P   point at P per cent of the bar below the video and wait for the picture there
+//   press:P   the same, and click
+//   poster    wait until the video has one
 //   visit     load the page again
 //   kill:PID  end the server
 //   told:TEXT wait until the page says something with TEXT in it about what is wrong
@@ -40,6 +44,25 @@ const acts = {
     await page.waitForFunction((b) => b.classList.contains('playing'), await button.elementHandle(), patience);
   },
 
+  async hover(page, percent) {
+    const box = await page.locator('#bar').boundingBox();
+    await page.mouse.move(box.x + box.width * percent / 100, box.y + box.height / 2);
+    await page.waitForFunction(() => !document.getElementById('tile').hidden, null, patience);
+    await page.evaluate(() => {
+      const image = new Image();
+      image.src = document.getElementById('tile').style.backgroundImage.slice(5, -2);
+      return image.decode();
+    });
+  },
+
+  async press(page, percent) {
+    await acts.hover(page, percent);
+    await page.mouse.down();
+    await page.mouse.up();
+  },
+
+  poster: (page) => page.waitForFunction(() => document.getElementById('video').poster, null, patience),
+
   visit: (page) => page.reload(),
   kill: (page, pid) => process.kill(Number(pid), 'SIGKILL'),
 
@@ -53,6 +76,7 @@ function see(page) {
   return page.evaluate(() => {
     const text = (e) => (e ? e.innerText.trim() : '');
     const video = document.getElementById('video'), problem = document.getElementById('problem');
+    const tile = document.getElementById('tile');
     return {
       title: document.title,
       overflow: document.documentElement.scrollWidth - window.innerWidth,
@@ -61,7 +85,8 @@ function see(page) {
       problem: problem && !problem.hidden ? text(problem) : '',
       rungs: [...document.querySelectorAll('#rungs button')].map((b) => [b.firstChild.textContent, b.className]),
       rows: [...document.querySelectorAll('#log tr')].map((r) => [...r.cells].map(text)),
-      video: video && { time: video.currentTime, width: video.videoWidth, height: video.videoHeight, paused: video.paused },
+      video: video && { time: video.currentTime, width: video.videoWidth, height: video.videoHeight, paused: video.paused, poster: video.getAttribute('poster') },
+      tile: tile && !tile.hidden ? [tile.style.backgroundImage.split('/').pop(), tile.style.backgroundPosition] : null,
     };
   });
 }
@@ -73,6 +98,10 @@ async function visit(browser, order) {
   });
   const result = { console: [], seen: [] };
   if (order.no_hls) await page.addInitScript(() => { HTMLMediaElement.prototype.canPlayType = () => ''; });
+  if (order.no_autoplay)
+    await page.addInitScript(() => {
+      HTMLMediaElement.prototype.play = () => Promise.reject(new DOMException('', 'NotAllowedError'));
+    });
   page.on('console', (m) => { if (['error', 'warning'].includes(m.type())) result.console.push(m.text()); });
   page.on('pageerror', (e) => result.console.push(String(e)));
   try {

@@ -73,6 +73,29 @@ def test_player(start, shelf):
         assert "" not in loads.values(), loads
 
 
+def test_strip(start, clip, media_dir, tmp_path):
+    """Pointing at the bar shows the storyboard's picture, of one sheet; a click goes there."""
+    edge, page = start(media_dir), f"/{clip('gop10.mp4')}/play"
+    at = lambda width, *do: look(edge, visit(edge, page, "play", *do, width=width))[0]
+    assert at(1440)["tile"] is None and edge.metrics()["encodes_sheets_total"] == 0
+    for width in WIDTHS:
+        assert at(width, "hover:10")["tile"] == ['0.jpg")', "-512px 0px"]  # 2.4 of 24 s
+    assert at(1440, "hover:1", "hover:36")["tile"] == ['0.jpg")', "0px -288px"]  # 8.64 s
+    assert edge.metrics()["encodes_sheets_total"] == 1
+    seen = at(360, "press:80")
+    assert seen["tile"] == ['1.jpg")', "-768px 0px"] and abs(seen["video"]["time"] - 19.2) < 1.5
+
+
+def test_poster(start, clip, media_dir):
+    """Only where the browser does not let the page start."""
+    edge, page = start(media_dir), f"/{clip('gop10.mp4')}/play"
+    [free] = look(edge, visit(edge, page, "play"))
+    assert free["video"]["poster"] is None and edge.metrics()["encodes_sheets_total"] == 0
+    [held] = look(edge, visit(edge, page, "poster", no_autoplay=True))
+    assert held["video"]["poster"] == "poster.jpg"
+    edge.wait_metric("encodes_sheets_total", lambda n: n == 1)
+
+
 def test_second_visit(start, clip, media_dir, tmp_path):
     """Whoever comes later is told that the server, or the own browser, had it already."""
     page, cache = f"/{clip('brief.mp4')}/play", tmp_path / "cache"
