@@ -189,8 +189,8 @@ static void put_choices(struct buf *out, const struct plan *p, enum rendition_ki
     }
 }
 
-// DASH-IF IOP 3.2.9: for which set these pictures are.  One each can be had while so many
-// pass, so no faster play than that has them all.
+// DASH-IF IOP 3.2.9: for which set these pictures are.  At that many times the speed they
+// come as fast as frames do otherwise.
 static void put_trick(struct buf *out, const struct plan *p, const struct rendition *r)
 {
     buf_printf(out,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // The small readers of hostile bytes, chosen by the first byte: jobs and their
-// results, segments and their headers, parameter sets, records, paths.
+// results, segments and their headers, parameter sets, records, paths, pictures.
 
 #include <stdio.h>
 #include <string.h>
@@ -11,6 +11,7 @@
 #include "codec/avc.h"
 #include "codec/fmp4.h"
 #include "codec/job.h"
+#include "codec/jpeg.h"
 #include "codec/record.h"
 #include "server/route.h"
 
@@ -58,6 +59,13 @@ static void record(const uint8_t *data, size_t size)
         assert(segtab_frame(&p.table, p.table.count) == p.table.frames);
 }
 
+static void picture(const uint8_t *data, size_t size)
+{
+    int width, height;
+    if (jpeg_check(data, size, &width, &height) == 0)
+        assert(width > 0 && height > 0);
+}
+
 static void path(const uint8_t *data, size_t size)
 {
     struct route r;
@@ -71,8 +79,9 @@ static void path(const uint8_t *data, size_t size)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static void (*const readers[])(
-        const uint8_t *, size_t) = { job, stats, segment, parameter_sets, record, path, init };
+    static void (*const readers[])(const uint8_t *,
+                                   size_t) = { job,    stats, segment, parameter_sets,
+                                               record, path,  init,    picture };
     if (size > 0)
         readers[data[0] % countof(readers)](data + 1, size - 1);
     return 0;
