@@ -11,6 +11,7 @@
 
 #define RATE_MIN 100000
 #define LONG_SIDE_MAX 8192 // of an output picture
+#define SHORT_SIDE_MIN 64  // of one that is not H.264: SVT-AV1 takes no less
 // Less starves the first picture of a part (which is most of a still scene), more is spent
 // on top of maxrate in a busy one: docs/quality.md has the measurement.
 #define VBV_INIT_PERMILLE 680
@@ -247,13 +248,16 @@ static const char *why_not(const struct conf_rung *rung, struct shape source, in
 static void add_own_size(struct plan *p, const struct conf *conf, const struct media *m,
                          struct shape source)
 {
-    const struct conf_rung *low = &conf->rungs[conf->rung_count - 1];
+    const struct conf_rung *const low = &conf->rungs[conf->rung_count - 1];
     const struct shape s = own_size(source);
+    struct conf_rung own = *low;
+    if (s.short_side < SHORT_SIDE_MIN)
+        own = (struct conf_rung){ .crf = 23, .codec = CONF_H264 };
     const int64_t like = scaled(source, low->short_side).long_side * (int64_t)low->short_side;
     const int64_t pixels = (int64_t)s.long_side * s.short_side;
     const int64_t maxrate = muldiv_round(low->maxrate, pixels < like ? pixels : like, like);
     const struct rational fps = fps_of(conf, m, s.short_side);
-    add(p, conf, m, s, limited_rate(maxrate, fps, codec_of(low), m), low);
+    add(p, conf, m, s, limited_rate(maxrate, fps, codec_of(&own), m), &own);
 }
 
 void ladder_make(struct plan *p, const struct conf *conf, const struct media *m)

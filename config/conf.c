@@ -43,7 +43,7 @@ static const char *const codec_names[CONF_CODECS] = { "h264", "hevc", "av1" };
 
 static const char ladder_doc[] =
     "Steps of the ladder: [{\"short_side\": 720, \"maxrate\": 2800000, \"crf\": 23}]; with "
-    "\"codec\": \"hevc\" in that instead of H.264";
+    "\"codec\": \"hevc\" or \"av1\" in that instead of H.264";
 static const char origins_doc[] = "Where sources live: [{\"prefix\": \"/\", \"base\": "
                                   "\"/srv/video\"}]; base is a folder or an http(s):// URL";
 
@@ -145,12 +145,12 @@ static int get_codec(const json_t *element, const struct from *from, enum conf_c
 {
     const json_t *const v = json_object_get(element, "codec");
     *out = CONF_H264;
-    for (int i = 0; i < CONF_AV1 && json_is_string(v); i++)
+    for (int i = 0; i < CONF_CODECS && json_is_string(v); i++)
         if (strcmp(json_string_value(v), codec_names[i]) == 0) {
             *out = (enum conf_codec)i;
             return 0;
         }
-    return v ? complain(from, "codec is \"h264\" or \"hevc\"") : 0;
+    return v ? complain(from, "codec is \"h264\", \"hevc\" or \"av1\"") : 0;
 }
 
 static int add_rung(struct conf *c, const json_t *element, const struct from *from)

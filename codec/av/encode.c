@@ -281,6 +281,47 @@ int encode_track(const AVCodecContext *encoder, const struct job *job, bool vide
     return 0;
 }
 
+AVFrame *encode_grey(const AVCodecContext *encoder)
+{
+    AVFrame *frame = av_frame_alloc();
+    if (!frame)
+        return NULL;
+    frame->format = AV_PIX_FMT_YUV420P;
+    frame->width = encoder->width;
+    frame->height = encoder->height;
+    frame->pts = 0;
+    if (av_frame_get_buffer(frame, 0) < 0)
+        av_frame_free(&frame);
+    for (int i = 0; frame && i < 3; i++)
+        memset(frame->data[i], 128,
+               (size_t)frame->linesize[i] * (size_t)frame->height / (i ? 2 : 1));
+    return frame;
+}
+
+// SVT-AV1 1.4 waits for ever when it is closed before it has seen a picture and the end.
+static void run_out(AVCodecContext *encoder)
+{
+    AVFrame *frame = encode_grey(encoder);
+    AVPacket *packet = av_packet_alloc();
+    if (frame)
+        avcodec_send_frame(encoder, frame);
+    int rc;
+    do {
+        rc = avcodec_send_frame(encoder, NULL);
+        while (packet && avcodec_receive_packet(encoder, packet) == 0)
+            av_packet_unref(packet);
+    } while (packet && rc == AVERROR(EAGAIN));
+    av_frame_free(&frame);
+    av_packet_free(&packet);
+}
+
+void encode_close(AVCodecContext **encoder)
+{
+    if (*encoder && (*encoder)->codec_id == AV_CODEC_ID_AV1)
+        run_out(*encoder);
+    avcodec_free_context(encoder);
+}
+
 int encode_sample(struct buf *out, enum video_codec codec, const uint8_t *p, size_t n)
 {
     return codec == VIDEO_AV1 ? av1_copy_sample(out, p, n) : put_nal_units(out, codec, p, n);

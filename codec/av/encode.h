@@ -13,7 +13,7 @@
 #include "codec/fmp4.h"
 #include "codec/job.h"
 
-// Opens an encoder for one part of a video; to be freed with avcodec_free_context.
+// Opens an encoder for one part of a video; to be freed with encode_close.
 int encode_open_video(AVCodecContext **out, const struct video_settings *v, const struct why *why);
 
 // Opens an encoder for a stretch of audio; the same.  quality: that of the settings, or
@@ -29,6 +29,13 @@ int encode_open_jpeg(AVCodecContext **out, const AVFrame *like, int quality, con
 // bytes that t borrows.
 int encode_track(const AVCodecContext *encoder, const struct job *job, bool video,
                  struct fmp4_track *t, struct buf *config, const struct why *why);
+
+// Frees an encoder of video, whatever it still has to code, and nulls *encoder; NULL is
+// fine.  May take as long as a few pictures.
+void encode_close(AVCodecContext **encoder);
+
+// A grey picture that it takes, as its first; to be freed with av_frame_free.  NULL: no memory.
+AVFrame *encode_grey(const AVCodecContext *encoder);
 
 // Appends the coded picture in [p, p + n) as MP4 holds it: NAL units with their length in
 // front, without an encoder's note about itself; or OBUs.

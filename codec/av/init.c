@@ -37,6 +37,6 @@ int av_init_segment(const struct job *job, struct io *io, char *detail, size_t c
                         : encode_open_audio(&encoder, &job->a, job->a.quality, &why);
     if (rc == 0)
         rc = write_init(encoder, job, io, &why);
-    avcodec_free_context(&encoder);
+    encode_close(&encoder);
     return rc;
 }

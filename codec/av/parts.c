@@ -7,6 +7,10 @@
 // cores only, and what is sent is the first one's.  They run at a time because we decode far
 // ahead of them; but not before the first bytes are out: until then that would only take time
 // from the encoder that somebody waits for.
+//
+// An encoder that does not keep the maxrate by itself (SVT-AV1) is watched: its segment is
+// kept back until it is whole, and made again more coarsely when it has more bits than the
+// same maxrate and buffer would have let pass.
 
 #include "codec/av/av.h"
 
@@ -20,6 +24,8 @@
 #define BYTES_MAX (128 * MIB) // of a part, on their way out
 #define AHEAD 8               // pictures
 #define AHEAD_BYTES (96 * MIB)
+#define COARSEST 63 // CRF of AV1
+#define COARSER 6   // a step towards it
 
 struct segment {
     struct sink sink;
@@ -34,10 +40,12 @@ struct segment {
     // Parts [sending, begun) run; the bytes of the first of them go out, the others wait.
     struct part *parts[JOB_PARTS_MAX];
     int sending, begun;
-    int64_t first;    // frame of the next part
-    int64_t sequence; // of its first fragment
-    struct buf bytes; // on their way out
-    uint8_t *headers; // of the first part: all others must have the same
+    int64_t first;           // frame of the next part
+    int64_t sequence;        // of its first fragment
+    struct video_settings v; // the job's, perhaps coarser
+    struct buf kept;         // of an encoder that is watched
+    struct buf bytes;        // on their way out
+    uint8_t *headers;        // of the first part: all others must have the same
     size_t headers_size;
 };
 
@@ -60,6 +68,26 @@ static int check_headers(struct segment *s, const struct part *p)
     return 0;
 }
 
+static bool is_watched(const struct segment *s)
+{
+    return s->v.codec == VIDEO_AV1;
+}
+
+static int hand_over(struct segment *s, struct buf *bytes)
+{
+    const int rc = s->io->append(s->io, bytes->data, bytes->len);
+    s->stats->bytes += (int64_t)bytes->len;
+    buf_clear(bytes);
+    return rc < 0 ? fail_with(s->why, rc, "handing over: %s", err_sentence(rc)) : 0;
+}
+
+static int keep(struct segment *s)
+{
+    const int rc = buf_append(&s->kept, s->bytes.data, s->bytes.len);
+    buf_clear(&s->bytes);
+    return rc < 0 ? fail_with(s->why, rc, "a segment too large to be kept") : 0;
+}
+
 // Sends what the first running part has ready; waits for its end when told to.
 static int send(struct segment *s, bool wait)
 {
@@ -68,11 +96,9 @@ static int send(struct segment *s, bool wait)
     do {
         rc = part_take(*p, &s->bytes, wait ? CANCEL_POLL_MS : 0, s->why);
         if (rc >= 0 && s->bytes.len > 0) {
-            const int sent = s->io->append(s->io, s->bytes.data, s->bytes.len);
-            s->stats->bytes += (int64_t)s->bytes.len;
-            buf_clear(&s->bytes);
+            const int sent = is_watched(s) ? keep(s) : hand_over(s, &s->bytes);
             if (sent < 0)
-                return fail_with(s->why, sent, "handing over: %s", err_sentence(sent));
+                return sent;
         }
         if (rc == 0 && wait && cancelled(s))
             return fail_with(s->why, -E_CANCELLED, "cancelled");
@@ -88,7 +114,7 @@ static int begin_part(struct segment *s)
 {
     const int64_t frames = s->job->part_frames[s->begun];
     const struct part_order order = {
-        .v = &s->job->v,
+        .v = &s->v,
         .frames = frames,
         .first = s->first,
         .sequence = s->sequence,
@@ -179,11 +205,52 @@ static int fragment_of(struct rational fps)
     return half < 1 ? 1 : half > OUT_SAMPLES ? OUT_SAMPLES : (int)half;
 }
 
-static void finish(struct segment *s)
+static void stop_parts(struct segment *s)
 {
     for (int i = s->sending; i < s->begun; i++)
         part_stop(&s->parts[i], &s->stats->encode_us);
+    s->sending = s->begun = 0;
+    s->first = s->job->first;
+    s->sequence = s->job->sequence;
+}
+
+static int make(struct segment *s)
+{
+    stop_parts(s);
+    buf_clear(&s->kept);
+    const int rc = video_show(s->job, s->io, &s->sink, s->stats, s->why);
+    return rc < 0 ? rc : finish_parts(s);
+}
+
+// The bits that a VBV of these settings lets pass: codec/plan.h has the rule.
+static int64_t bits_allowed(const struct job *job)
+{
+    const struct video_settings *const v = &job->v;
+    int64_t pictures = 0;
+    for (int i = 0; i < job->part_count; i++)
+        pictures += job->part_frames[i];
+    const int64_t ticks = pictures * v->fps.den;
+    const int init = v->vbv_init_permille;
+    const int spent = ticks < v->fps.num ? init : init > 500 ? init - 500 : 0;
+    return muldiv_floor(v->maxrate, ticks, v->fps.num) + v->bufsize * spent / 1000;
+}
+
+// In steps that depend on nothing but what came: any worker ends at the same.
+static int make_watched(struct segment *s)
+{
+    int rc = make(s);
+    while (rc == 0 && (int64_t)s->kept.len * 8 > bits_allowed(s->job) && s->v.crf < COARSEST) {
+        s->v.crf = s->v.crf + COARSER < COARSEST ? s->v.crf + COARSER : COARSEST;
+        rc = make(s);
+    }
+    return rc < 0 ? rc : hand_over(s, &s->kept);
+}
+
+static void finish(struct segment *s)
+{
+    stop_parts(s);
     free(s->headers);
+    buf_finish(&s->kept);
     buf_finish(&s->bytes);
 }
 
@@ -198,15 +265,13 @@ int av_video(const struct job *job, struct io *io, struct job_stats *stats, char
         .why = &why,
         .stats = stats,
         .cut_every = fragment_of(job->v.fps),
-        .first = job->first,
-        .sequence = job->sequence,
+        .v = job->v,
     };
+    buf_init(&s.kept, BYTES_MAX);
     buf_init(&s.bytes, BYTES_MAX);
     int rc = check_parts(job, &why);
     if (rc == 0)
-        rc = video_show(job, io, &s.sink, stats, &why);
-    if (rc == 0)
-        rc = finish_parts(&s);
+        rc = is_watched(&s) ? make_watched(&s) : make(&s);
     finish(&s);
     return rc;
 }

@@ -101,22 +101,17 @@ static const char *x265_version(void)
     return text ? *text : "none";
 }
 
-static int encode_grey(AVCodecContext *encoder, AVPacket *packet)
+static const char *svt_version(void)
 {
-    AVFrame *frame = av_frame_alloc();
-    if (!frame)
-        return AVERROR(ENOMEM);
-    frame->format = AV_PIX_FMT_YUV420P;
-    frame->width = encoder->width;
-    frame->height = encoder->height;
-    int rc = av_frame_get_buffer(frame, 0);
-    if (rc == 0) {
-        for (int i = 0; i < 3; i++)
-            memset(frame->data[i], 128,
-                   (size_t)frame->linesize[i] * (size_t)frame->height / (i ? 2 : 1));
-        frame->pts = 0;
-        rc = avcodec_send_frame(encoder, frame);
-    }
+    const char *(*const text)(void) =
+        (const char *(*)(void))dlsym(RTLD_DEFAULT, "svt_av1_get_version");
+    return text ? text() : "none";
+}
+
+static int encode_one(AVCodecContext *encoder, AVPacket *packet)
+{
+    AVFrame *frame = encode_grey(encoder);
+    int rc = frame ? avcodec_send_frame(encoder, frame) : AVERROR(ENOMEM);
     av_frame_free(&frame);
     if (rc == 0)
         rc = avcodec_send_frame(encoder, NULL);
@@ -130,7 +125,7 @@ static int sign_video(struct buf *headers, int *build, const struct why *why)
     if (rc < 0)
         return rc;
     AVPacket *packet = av_packet_alloc();
-    rc = packet ? encode_grey(encoder, packet) : AVERROR(ENOMEM);
+    rc = packet ? encode_one(encoder, packet) : AVERROR(ENOMEM);
     if (rc == 0) {
         buf_append(headers, encoder->extradata, (size_t)encoder->extradata_size);
         *build = x264_build(packet->data, (size_t)packet->size);
@@ -140,19 +135,21 @@ static int sign_video(struct buf *headers, int *build, const struct why *why)
     return rc < 0 ? fail_libav(why, -E_CONFIG, rc, "trying libx264") : 0;
 }
 
-// What the others write into headers; a build of libavcodec may lack them.
-static int sign_hevc(struct buf *headers, const struct why *why)
+// What x265 writes into headers, if this libavcodec has it.  SVT-AV1 would start some
+// twenty threads only to be asked: its version stands for what it writes.
+static int sign_others(struct buf *headers, const struct why *why)
 {
     struct video_settings v = VIDEO;
     AVCodecContext *encoder = NULL;
     v.codec = VIDEO_HEVC;
     v.level = 93;
+    buf_puts(headers, svt_version());
     if (!avcodec_find_encoder_by_name("libx265"))
         return 0;
     const int rc = encode_open_video(&encoder, &v, why);
     if (rc == 0)
         buf_append(headers, encoder->extradata, (size_t)encoder->extradata_size);
-    avcodec_free_context(&encoder);
+    encode_close(&encoder);
     return rc;
 }
 
@@ -173,7 +170,7 @@ static int sign(const struct why *why)
     buf_init(&headers, 65536);
     int rc = sign_video(&headers, &build, why);
     if (rc == 0)
-        rc = sign_hevc(&headers, why);
+        rc = sign_others(&headers, why);
     if (rc == 0)
         rc = sign_audio(&headers, why);
     if (rc == 0) {
@@ -182,10 +179,11 @@ static int sign(const struct why *why)
         const unsigned c = avcodec_version(), s = swscale_version(), r = swresample_version();
         snprintf(signature, sizeof signature,
                  "own %d lavc %u.%u.%u swscale %u.%u.%u swresample %u.%u.%u x264 %d x265 %.40s "
-                 "headers %.16s",
+                 "svtav1 %.40s headers %.16s",
                  OWN_VERSION, AV_VERSION_MAJOR(c), AV_VERSION_MINOR(c), AV_VERSION_MICRO(c),
                  AV_VERSION_MAJOR(s), AV_VERSION_MINOR(s), AV_VERSION_MICRO(s), AV_VERSION_MAJOR(r),
-                 AV_VERSION_MINOR(r), AV_VERSION_MICRO(r), build, x265_version(), key_hex(&k, hex));
+                 AV_VERSION_MINOR(r), AV_VERSION_MICRO(r), build, x265_version(), svt_version(),
+                 key_hex(&k, hex));
     }
     buf_finish(&headers);
     return rc;
@@ -197,6 +195,7 @@ int av_setup(char *detail, size_t cap)
 {
     const struct why why = { detail, cap };
     av_log_set_callback(log_libav);
+    setenv("SVT_LOG", "0", 0); // or it writes to stderr at every part
     av_max_alloc((size_t)ALLOC_MAX);
     int rc = check_names(&why);
     if (rc == 0)

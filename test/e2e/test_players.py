@@ -6,6 +6,7 @@ import pytest
 
 import browser
 from edge import Playlist, quote
+from test_codecs import LADDERS
 
 # (player, with "-ts" on master-ts.m3u8, clip, frames per second, frames, degrees clockwise that stand the picture upright)
 SHORT = [
@@ -45,7 +46,19 @@ AUDIO_FRAME = 1024 / 44100  # the sound of a clip may end so much later than its
 @pytest.mark.parametrize("player,name,fps,frames,turn", CASES)
 def test_chromium(player, name, fps, frames, turn, start, clip, media_dir):
     clip(name)
-    edge, cold = start(media_dir), start(media_dir)
+    play(start(media_dir), start(media_dir), player, name, fps, frames, turn)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("player", ["hls", "dash"])
+def test_av1_in_chromium(player, start, clip, media_dir):
+    """It decodes AV1 by itself, on any machine."""
+    config = {"ui": True, "ladder": LADDERS["av1"]}
+    clip("base.mp4")
+    play(start(media_dir, config=config), start(media_dir, config=config), player, "base.mp4", 25, 325, 0)
+
+
+def play(edge, cold, player, name, fps, frames, turn):
     player, _, ts = player.partition("-")
     entry = "manifest.mpd" if player == "dash" else "master-ts.m3u8" if ts else "master.m3u8"
     url, cold_url = (f"{e.url}/{quote(name)}/{entry}" for e in (edge, cold))

@@ -114,6 +114,29 @@ static void test_hvcc(void **state)
     buf_finish(&other);
 }
 
+static void test_av1c(void **state)
+{
+    (void)state;
+    struct video_settings v = VIDEO;
+    v.codec = VIDEO_AV1;
+    v.level = 1;
+    struct buf b, other;
+    make_video_init(&v, &b);
+    const uint8_t *const entry = find(&b, "av01", 4), *const av1c = find(&b, "av1C", 4);
+    assert_true(entry && av1c);
+    assert_int_equal(av1c[4], 0x81);
+    assert_int_equal(av1c[5], 1);    // Main, level 2.1, as the ladder says
+    assert_int_equal(av1c[6], 0xc);  // Main tier, 4:2:0, 8 bits
+    assert_int_equal(av1c[8], 0x0a); // a sequence header
+    v.crf = 50;
+    v.maxrate = v.bufsize = 300000;
+    make_video_init(&v, &other);
+    assert_int_equal(b.len, other.len);
+    assert_memory_equal(b.data, other.data, b.len);
+    buf_finish(&b);
+    buf_finish(&other);
+}
+
 static void test_audio(void **state)
 {
     (void)state;
@@ -237,6 +260,7 @@ int main(void)
         cmocka_unit_test(test_depends_on_settings_alone),
         cmocka_unit_test(test_avcc),
         cmocka_unit_test(test_hvcc),
+        cmocka_unit_test(test_av1c),
         cmocka_unit_test(test_audio),
         cmocka_unit_test(test_bad_settings),
         cmocka_unit_test(test_signature),

@@ -548,6 +548,12 @@ static void test_same_bytes_in_any_order(void **state)
     check_same_bytes(VIDEO_H264, 30);
 }
 
+static void test_same_bytes_of_av1(void **state)
+{
+    (void)state;
+    check_same_bytes(VIDEO_AV1, 0);
+}
+
 static void test_same_bytes_of_hevc(void **state)
 {
     (void)state;
@@ -995,6 +1001,7 @@ int main(void)
         cmocka_unit_test(test_quick_parts),
         cmocka_unit_test(test_encoder_fails),
         cmocka_unit_test(test_same_bytes_of_hevc),
+        cmocka_unit_test(test_same_bytes_of_av1),
     };
     if (av_setup(detail, sizeof detail) < 0) {
         print_error("%s\n", detail);
