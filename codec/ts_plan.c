@@ -101,6 +101,19 @@ int64_t ts_average(const struct plan *p, const struct rendition *video,
     return rate_of(p, video, audio, video ? video->average : 0, audio ? audio->average : 0);
 }
 
+int64_t ts_find(const struct plan *p, const struct key *recipe, struct ts_rendition *out)
+{
+    struct ts_rendition list[PLAN_RENDITIONS];
+    const int count = ts_plan(p, list);
+    int i = 0;
+    while (i < count && !key_equal(&list[i].recipe, recipe))
+        i++;
+    if (i == count)
+        return 0;
+    *out = list[i];
+    return ts_bandwidth(p, plan_find(p, out->video.name), plan_find(p, out->audio.name));
+}
+
 // ---- records
 
 static void put_source(struct buf *out, const struct ts_source *s)

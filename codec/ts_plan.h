@@ -35,6 +35,9 @@ int64_t ts_bandwidth(const struct plan *p, const struct rendition *video,
 int64_t ts_average(const struct plan *p, const struct rendition *video,
                    const struct rendition *audio);
 
+// The one of p with this recipe: its bandwidth, and *out; 0 when there is none.
+int64_t ts_find(const struct plan *p, const struct key *recipe, struct ts_rendition *out);
+
 // Appends the record.  0 or the buffer's error.
 int ts_record_pack(const struct ts_rendition *t, struct buf *out);
 

@@ -44,6 +44,13 @@ int ingredients_next(const struct ingredients *i)
     return k;
 }
 
+bool ingredients_marks(const struct ingredients *i, int64_t marks[4])
+{
+    if (i->made)
+        object_marks(i->list[i->count - 1], marks);
+    return i->made;
+}
+
 bool ingredients_view(const struct ingredients *i, int k, struct buf *spare, const uint8_t **bytes,
                       size_t *n)
 {

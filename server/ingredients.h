@@ -39,6 +39,9 @@ void ingredients_close(struct edge *e, struct ingredients **i);
 // The number of the first that is not whole (yet, or failed); count for none.
 int ingredients_next(const struct ingredients *i);
 
+// True when any was made: marks are those of the last one then, else they stay.
+bool ingredients_marks(const struct ingredients *i, int64_t marks[4]);
+
 // What there is of number k: true, and the bytes stand still, when it is whole; else a copy
 // of its beginning in spare (inited).
 bool ingredients_view(const struct ingredients *i, int k, struct buf *spare, const uint8_t **bytes,

@@ -32,11 +32,8 @@
 #include "cache/store.h"
 #include "cache/tier.h"
 #include "codec/clip.h"
-#include "codec/cues.h"
 #include "codec/dash.h"
-#include "codec/fmp4.h"
 #include "codec/hls.h"
-#include "codec/jpeg.h"
 #include "codec/stills.h"
 #include "codec/ts.h"
 #include "server/assets.h"
@@ -261,22 +258,10 @@ static void end_made(struct making *m)
 
 // ---- the lower tiers
 
-// A segment's place is not known yet.
 static bool acceptable(const struct making *m, const struct buf *body)
 {
-    struct fmp4_summary summary;
-    int width, height;
-    if (m->probe)
-        return verify_index(body->data, body->len, source_version(m->source)->size);
-    if (m->route.kind == ROUTE_SEGMENT && m->route.format == FORMAT_VTT)
-        return cues_check(body->data, body->len);
-    if (m->route.kind == ROUTE_SEGMENT && m->route.format == FORMAT_JPG)
-        return jpeg_check(body->data, body->len, &width, &height) == 0;
-    if (m->route.kind == ROUTE_SEGMENT && m->route.format == FORMAT_TS)
-        return ts_check(body->data, body->len, m->route.n);
-    if (m->route.kind == ROUTE_SEGMENT)
-        return fmp4_check(body->data, body->len, &summary) == 0;
-    return body->len > 0;
+    return m->probe ? verify_index(body->data, body->len, source_version(m->source)->size)
+                    : verify_stored(&m->route, body->data, body->len);
 }
 
 static bool ask_tier(struct making *m, struct tier *t, const struct key *key, struct buf *body)
@@ -408,6 +393,14 @@ static int take_index(struct making *m)
     return err;
 }
 
+// What it waited for did, and so does it.
+static enum step_end other_failed(struct making *m, const struct object *o)
+{
+    object_marks(o, m->marks);
+    m->marks[MARK_ORIGIN_US] += m->locate_us;
+    return done(m, -object_error(o), object_error_detail(o));
+}
+
 static enum step_end step_index(struct making *m)
 {
     struct edge *const e = m->edge;
@@ -425,11 +418,8 @@ static enum step_end step_index(struct making *m)
         if (park_on(m, m->index, object_size(m->index)))
             return STEP_PARK;
     }
-    if (object_state(m->index) == OBJECT_FAILED) {
-        object_marks(m->index, m->marks);
-        m->marks[MARK_ORIGIN_US] += m->locate_us;
-        return done(m, -object_error(m->index), object_error_detail(m->index));
-    }
+    if (object_state(m->index) == OBJECT_FAILED)
+        return other_failed(m, m->index);
     const int err = take_index(m);
     store_close(e->store, &m->index);
     if (err == -E_BUSY || err == -E_LIMITS)
@@ -765,10 +755,8 @@ static enum step_end order_muxing(struct making *m)
 // Tells the readers, before the first bytes, how long the last ingredient took.
 static void tell_ingredients(struct making *m)
 {
-    const struct ingredients *const i = m->ingredients;
-    if (i->made)
-        object_marks(i->list[i->count - 1], m->marks);
-    m->marks[MARK_ORIGIN_US] += i->made ? m->locate_us : 0;
+    if (ingredients_marks(m->ingredients, m->marks))
+        m->marks[MARK_ORIGIN_US] += m->locate_us;
     mark(m, FROM_MAKE);
 }
 
@@ -799,13 +787,6 @@ static enum step_end end_muxed(struct making *m)
         check_bandwidth(m, m->ts_bandwidth);
     end_made(m);
     return STEP_DONE;
-}
-
-static enum step_end ingredient_failed(struct making *m, const struct object *o)
-{
-    object_marks(o, m->marks);
-    m->marks[MARK_ORIGIN_US] += m->locate_us;
-    return done(m, -object_error(o), object_error_detail(o));
 }
 
 static int copy_more(struct making *m)
@@ -839,7 +820,7 @@ static enum step_end step_combine(struct making *m)
         const int next = ingredients_next(i);
         struct object *const o = next < i->count ? i->list[next] : NULL;
         if (o && object_state(o) == OBJECT_FAILED)
-            return ingredient_failed(m, o);
+            return other_failed(m, o);
         const size_t have = o ? object_size(o) : 0;
         const int err = next >= i->count - 1 ? put_more(m) : 0;
         if (err < 0)
@@ -891,27 +872,11 @@ static bool resolve(struct making *m, const struct key *recipe)
     return m->rendition != NULL;
 }
 
-// Whether the present settings make the MPEG-TS rendition of this recipe: sets ts.
-static bool find_ts(struct making *m)
-{
-    const struct plan *const p = &m->asset->plan;
-    struct ts_rendition list[PLAN_RENDITIONS];
-    const int n = ts_plan(p, list);
-    for (int i = 0; i < n; i++) {
-        if (!key_equal(&list[i].recipe, &m->route.recipe))
-            continue;
-        m->ts = list[i];
-        m->ts_bandwidth =
-            ts_bandwidth(p, plan_find(p, m->ts.video.name), plan_find(p, m->ts.audio.name));
-        return true;
-    }
-    return false;
-}
-
 // As resolve, of the two that it is muxed from, the lead.
 static bool resolve_ts(struct making *m)
 {
-    if (!find_ts(m) && records_find_ts(m->edge, &m->route.recipe, &m->ts) < 0)
+    m->ts_bandwidth = ts_find(&m->asset->plan, &m->route.recipe, &m->ts);
+    if (m->ts_bandwidth == 0 && records_find_ts(m->edge, &m->route.recipe, &m->ts) < 0)
         return false;
     const struct ts_source *const lead = ts_lead(&m->ts);
     return strcmp(lead->name, m->route.rendition) == 0 && resolve(m, &lead->recipe);

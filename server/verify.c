@@ -6,6 +6,8 @@
 #include "codec/fmp4.h"
 #include "codec/jpeg.h"
 #include "codec/plan.h"
+#include "codec/ts.h"
+#include "server/route.h"
 
 bool verify_index(const uint8_t *bytes, size_t n, int64_t source_size)
 {
@@ -13,6 +15,24 @@ bool verify_index(const uint8_t *bytes, size_t n, int64_t source_size)
     const bool ok = media_unpack(bytes, n, &media) == 0 && media->size == source_size;
     media_destroy(media);
     return ok;
+}
+
+bool verify_stored(const struct route *r, const uint8_t *bytes, size_t n)
+{
+    struct fmp4_summary summary;
+    int width, height;
+    if (r->kind != ROUTE_SEGMENT)
+        return n > 0;
+    switch (r->format) {
+    case FORMAT_VTT:
+        return cues_check(bytes, n);
+    case FORMAT_JPG:
+        return jpeg_check(bytes, n, &width, &height) == 0;
+    case FORMAT_TS:
+        return ts_check(bytes, n, r->n);
+    default:
+        return fmp4_check(bytes, n, &summary) == 0;
+    }
 }
 
 static bool verify_sheet(const struct rendition *r, const uint8_t *bytes, size_t n)

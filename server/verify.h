@@ -13,9 +13,13 @@
 
 struct plan;
 struct rendition;
+struct route;
 
 // An index of a source of so many bytes.
 bool verify_index(const uint8_t *bytes, size_t n, int64_t source_size);
+
+// A body of this route, of which only the route is known.
+bool verify_stored(const struct route *r, const uint8_t *bytes, size_t n);
 
 // Segment k of r, a rendition in p: begins with a sync sample, and at its time, and has
 // its number of samples.  Sheet k: a JPEG of its size.

@@ -59,6 +59,10 @@ static void each_video_with_the_sound(void **state)
             assert_false(key_equal(&t[k].recipe, &lead->recipe));
             assert_true(ts_bandwidth(&p, video, audio) >
                         (video ? video->bandwidth : 0) + (audio ? audio->bandwidth : 0));
+            struct ts_rendition found;
+            assert_int_equal(ts_find(&p, &t[k].recipe, &found), ts_bandwidth(&p, video, audio));
+            assert_memory_equal(&found, &t[k], sizeof found);
+            assert_int_equal(ts_find(&p, &lead->recipe, &found), 0);
             assert_true(ts_average(&p, video, audio) < ts_bandwidth(&p, video, audio));
         }
         media_destroy(m);
