@@ -2,6 +2,7 @@
 """Every rung of every kind of source, fetched out of order from a cold server."""
 import math
 import os
+import subprocess
 from fractions import Fraction
 
 import pytest
@@ -67,3 +68,24 @@ def test_noise_stays_below_bandwidth(start, clip, media_dir):
     exact.check_promises(video, sound)
     assert min(exact.rates(video)) >= 0.95 * maxrate
     assert edge.metrics()["bandwidth_exceeded_total"] == 0
+
+
+@pytest.mark.parametrize("woven", [False, True])
+def test_pictures_change_in_mid_stream(woven, start, tmp_path):
+    """Of another size and kind from the middle of a segment on: the rungs keep theirs, and show each picture."""
+    folder = tmp_path / "clips"
+    folder.mkdir()
+    flags = "-flags +ildct+ilme -x264-params tff=1" if woven else ""
+    with open(tmp_path / "both.ts", "wb") as whole:
+        for w, h, kind, first in (640, 352, "yuv420p", 0), (320, 176, "yuv422p", 64):
+            whole.write(subprocess.run(
+                f"ffmpeg -v error -f lavfi -i testsrc2=size={w}x{h}:rate=25 -frames:v 64 -pix_fmt yuv420p -f rawvideo - | "
+                f"'{exact.BARCODE}' stamp {w} {h} {first} | ffmpeg -v error -f rawvideo -s {w}x{h} -pix_fmt yuv420p -r 25 "
+                f"-i - -pix_fmt {kind} -c:v libx264 -preset veryfast -g 16 -bf 0 {flags} "
+                f"-output_ts_offset {first / 25} -f mpegts -",
+                shell=True, capture_output=True, check=True).stdout)
+    subprocess.run(["ffmpeg", "-v", "error", "-i", tmp_path / "both.ts", "-c", "copy", folder / "both.mkv"], check=True)
+    edge = start(folder, config={"media": {"every_field": 0}})
+    videos, _ = check_asset(edge, "both.mkv", tmp_path)
+    for r in videos:
+        assert exact.barcodes(r, tmp_path) == list(range(128)), r.name
