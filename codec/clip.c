@@ -182,34 +182,36 @@ static void clip_texts(struct media *m, int64_t t0)
     m->text_count = kept;
 }
 
-// Sound of which nothing is in the clip is no track of it.
-static void drop_silence(struct audio_track *a)
+static void forget_audio(struct audio_track *a)
 {
-    if (a->sample_count)
-        return;
     free(a->extradata);
     free(a->samples);
     carriage_finish(&a->carriage);
     *a = (struct audio_track){ .codec = CODEC_NONE };
 }
 
-// The other tracks; the first of which something is left takes the place of one that is gone.
-static void clip_more_sound(struct media *m, int64_t t0)
+// All tracks; one of which nothing is in the clip is no track of it.
+static void clip_audio(struct media *m, const struct clip *c, int64_t t0)
 {
+    const int count = media_audio_count(m);
     int kept = 0;
-    for (int i = 0; i < m->more_audio_count; i++) {
-        struct audio_track a = m->more_audio[i];
-        const struct bounds b = bounds_of(m, t0, a.sample_rate);
-        clip_sound(&a, b.from, b.to);
-        drop_silence(&a);
-        if (a.codec == CODEC_NONE)
-            continue;
-        if (media_has_audio(m))
-            m->more_audio[kept++] = a;
-        else
-            m->audio = a;
+    for (int i = 0; i < count; i++) {
+        struct audio_track *const a = i == 0 ? &m->audio : &m->more_audio[i - 1];
+        const int64_t rate = a->sample_rate;
+        const struct bounds b = media_has_video(m)
+                                    ? bounds_of(m, t0, rate)
+                                    : (struct bounds){ muldiv_ceil(c->from, rate, 1000),
+                                                       muldiv_ceil(c->to, rate, 1000) };
+        clip_sound(a, b.from, b.to);
+        struct audio_track *const to = kept == 0 ? &m->audio : &m->more_audio[kept - 1];
+        if (!a->sample_count) {
+            forget_audio(a);
+        } else if (kept++ != i) {
+            *to = *a;
+            *a = (struct audio_track){ .codec = CODEC_NONE };
+        }
     }
-    m->more_audio_count = kept;
+    m->more_audio_count = kept > 1 ? kept - 1 : 0;
 }
 
 int clip_media(struct media *m, const struct clip *c)
@@ -219,15 +221,7 @@ int clip_media(struct media *m, const struct clip *c)
     const int err = video ? clip_video(&m->video, c, &t0) : 0;
     if (err < 0)
         return err;
-    if (media_has_audio(m)) {
-        const int64_t rate = m->audio.sample_rate;
-        const struct bounds b = video ? bounds_of(m, t0, rate)
-                                      : (struct bounds){ muldiv_ceil(c->from, rate, 1000),
-                                                         muldiv_ceil(c->to, rate, 1000) };
-        clip_sound(&m->audio, b.from, b.to);
-        drop_silence(&m->audio);
-    }
-    clip_more_sound(m, t0);
+    clip_audio(m, c, t0);
     clip_texts(m, t0);
     if (!video && !media_has_audio(m))
         return -E_NOT_FOUND;
