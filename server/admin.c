@@ -13,6 +13,8 @@
 #include "server/edge.h"
 #include "server/sched.h"
 
+#define PROBES_MAX 64 // workers.probes is no more
+
 static int print_live(struct edge *e, struct buf *out)
 {
     (void)e;
@@ -41,6 +43,20 @@ static void print_memory(struct edge *e, struct buf *out)
     buf_puts(out, "\n  },\n");
 }
 
+static void print_probes(struct edge *e, struct buf *out)
+{
+    struct sched_probe probes[PROBES_MAX];
+    const int n = sched_probes(e->sched, probes, PROBES_MAX);
+    buf_puts(out, "  \"probes\": [");
+    for (int i = 0; i < n; i++) {
+        buf_printf(out, "%s\n    { \"source\": \"", i ? "," : "");
+        reply_put_json(out, probes[i].source);
+        buf_printf(out, "\", \"read\": %" PRId64 ", \"size\": %" PRId64 ", \"seconds\": %.1f }",
+                   probes[i].reached, probes[i].size, (double)probes[i].us / 1e6);
+    }
+    buf_puts(out, n ? "\n  ],\n" : "],\n");
+}
+
 // Redis and origins that fail make us slower, not unready.
 static int print_ready(struct edge *e, struct buf *out)
 {
@@ -55,6 +71,7 @@ static int print_status(struct edge *e, struct buf *out)
     buf_printf(out, "{\n  \"version\": \"%s\",\n  \"workers\": %d,\n  \"queued\": %d,\n",
                TIDEMILL_VERSION, sched_workers(e->sched), sched_queued(e->sched));
     print_memory(e, out);
+    print_probes(e, out);
     buf_puts(out, "  \"signature\": \"");
     reply_put_json(out, e->signature);
     buf_puts(out, "\",\n  \"tiers\": [\"memory\"");

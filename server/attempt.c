@@ -23,6 +23,8 @@ static int64_t read_source(void *arg, int64_t offset, void *out, int64_t n)
     const int64_t before = clock_us();
     const int64_t got = source_read(w->source, offset, out, n, w->cancel);
     w->origin_us += clock_us() - before;
+    if (got > 0 && offset + got > w->reached)
+        w->reached = offset + got;
     return got;
 }
 

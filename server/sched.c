@@ -37,6 +37,8 @@ struct slot {
 
     // protected by sched.lock; the worker itself is run by the driver alone
     struct worker *worker;
+    const struct work *work; // that it runs; NULL while it has none
+    int64_t since_us;        // of that
 };
 
 struct queue {
@@ -277,6 +279,8 @@ static struct work *take(struct slot *slot)
         unqueue(s, w);
         s->turn = w->turn > s->turn ? w->turn : s->turn;
         w->slot = slot;
+        slot->work = w;
+        slot->since_us = clock_us();
         count_running(s, w, 1);
     }
     unlock(&s->lock);
@@ -425,6 +429,7 @@ static void drive_one(struct slot *slot, struct work *w)
     lock(&s->lock);
     count_running(s, w, -1);
     w->slot = NULL;
+    slot->work = NULL;
     if (slot->probes)
         pthread_cond_broadcast(&s->more); // for what may_probe kept waiting
     unlock(&s->lock);
@@ -695,6 +700,24 @@ int sched_idle(struct sched *s)
     const int n = s->conf->workers_count - s->running - s->media.count;
     unlock(&s->lock);
     return n > 0 ? n : 0;
+}
+
+int sched_probes(struct sched *s, struct sched_probe *out, int max)
+{
+    int n = 0;
+    lock(&s->lock);
+    for (int i = 0; i < s->slot_count && n < max; i++) {
+        const struct work *const w = s->slots[i].work;
+        if (!s->slots[i].probes || !w)
+            continue;
+        struct sched_probe *const p = &out[n++];
+        copy_string(p->source, sizeof p->source, source_path(w->source));
+        p->reached = w->reached;
+        p->size = source_version(w->source)->size;
+        p->us = clock_us() - s->slots[i].since_us;
+    }
+    unlock(&s->lock);
+    return n;
 }
 
 int sched_queued(struct sched *s)

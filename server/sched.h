@@ -70,6 +70,7 @@ struct work {
     int64_t queued_us, started_us; // monotonic; started_us is 0 if it never ran
     int64_t bring_us;              // of that time, spent waiting for the source
     int64_t origin_us;             // and since it started
+    _Atomic int64_t reached;       // offset behind the furthest byte of the source that was read
 
     // private
     struct list link;
@@ -111,6 +112,16 @@ void sched_refuse(struct sched *s, struct work *w);
 // Refuses what has waited too long at the monotonic time now_us, as the scheduler's own
 // thread does with its clock; returns when to look again.
 int64_t sched_expire(struct sched *s, int64_t now_us);
+
+// A probe that runs now.
+struct sched_probe {
+    char source[256];      // its path, cut off where it is longer
+    int64_t reached, size; // how far the source was read; a scan goes through all of it
+    int64_t us;            // since it started
+};
+
+// For status: at most max of the probes that run; how many.
+int sched_probes(struct sched *s, struct sched_probe *out, int max);
 
 // For status.
 int sched_workers(struct sched *s);

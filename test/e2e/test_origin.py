@@ -337,6 +337,26 @@ def test_a_stalled_origin_keeps_no_worker(start, origin, shelf, media_dir, clip,
     edge.wait_metric("jobs_queued", lambda n: n == 0)
 
 
+def test_a_scan_tells_how_far_it_is(start, origin, shelf, media_dir, clip):
+    """A container without an index is read to its end first: /status says how much of it has come."""
+    name = clip("base.ts")
+    size = os.path.getsize(os.path.join(media_dir, name))
+    shutil.copy(os.path.join(media_dir, name), os.path.join(shelf.folder, "scan.ts"))
+    edge = start(origin.url)
+    origin.fault("drip", n=32768, ms=50, count=0)
+    with Raw(edge) as client:
+        client.get("/scan.ts/master.m3u8")
+
+        def told():
+            probes = json.loads(edge.get("/status", port=edge.admin_port).body)["probes"]
+            return probes if probes and probes[0]["read"] > 0 else None
+        [probe] = until(told, "a probe that has read something")
+        assert b" 200 " in client.input.readline()
+    assert probe["source"] == "scan.ts" and probe["size"] == size and 0 < probe["read"] <= size
+    assert edge.get("/scan.ts/master.m3u8").status == 200
+    assert json.loads(edge.get("/status", port=edge.admin_port).body)["probes"] == []
+
+
 def test_retries_have_a_budget(start, origin, shelf):
     """A broken origin sees little more than one request for each of ours."""
     edge = start(origin.url, env=EAGER)

@@ -927,7 +927,8 @@ static void the_scheduler_looks_at_its_clock(void **state)
     struct errand t;
     start_reading(&t, 'a', 1, "|D", 1);
     wait_until_done(&t);
-    assert_int_equal(t.code, -E_ORIGIN_TIMEOUT);
+    // On a busy machine the millisecond goes by before its bytes are asked for.
+    assert_true(t.code == -E_ORIGIN_TIMEOUT || t.code == -E_BUSY);
     finish(&t);
     close_sched();
 }
