@@ -7,8 +7,9 @@
 // threads decode beside the encoder and change no pixel either.
 //
 // But for damage: what a decoder makes up for it depends on how far its other threads are
-// just then.  So pictures are held back until all that they may lean on have come sound;
-// at the first that has not, all starts anew with one thread, behind what was given out.
+// just then.  So it is told to give up at the first damage (AV_EF_EXPLODE), which it says of a
+// packet before it gives any picture that leans on that; then all starts anew with one
+// thread, behind what was given out, and damage is concealed.
 
 #include "codec/av/decode.h"
 
@@ -64,7 +65,7 @@ static int feed(struct decoder *d)
     }
     if (!d->packet->data) {
         d->drained = true;
-        avcodec_send_packet(d->ctx, NULL);
+        d->damaged |= avcodec_send_packet(d->ctx, NULL) < 0; // decodes what it still has
         return 0;
     }
     // What is unseen goes with the packet before it, whose second field it may be.
@@ -91,6 +92,8 @@ static int next_frame(struct decoder *d, AVFrame *frame)
         if (rc == AVERROR(ENOMEM))
             return fail_with(d->why, -E_NO_MEMORY, "no memory to decode");
         d->damaged |= rc != AVERROR(EAGAIN);
+        if (d->damaged && !d->steady)
+            return 0;
         if (d->drained && ++d->drain_errors > DRAIN_ERRORS_MAX)
             return 0;
         if (!d->drained) {
@@ -115,7 +118,7 @@ static int set_extradata(AVCodecContext *ctx, const uint8_t *bytes, int n)
     return 0;
 }
 
-static int configure_video(AVCodecContext *ctx, const struct job *job, int threads)
+static int configure_video(AVCodecContext *ctx, const struct job *job, bool steady)
 {
     const struct video_track *t = &job->media->video;
     ctx->width = t->coded_width;
@@ -124,7 +127,8 @@ static int configure_video(AVCodecContext *ctx, const struct job *job, int threa
     ctx->has_b_frames = t->reorder < 16 ? t->reorder : 16;
     ctx->pkt_timebase = (AVRational){ 1, (int)t->timescale };
     ctx->codec_tag = t->tag;
-    ctx->thread_count = threads;
+    ctx->thread_count = steady ? 1 : DECODE_THREADS;
+    ctx->err_recognition |= steady ? 0 : AV_EF_EXPLODE;
     ctx->thread_type = FF_THREAD_FRAME;
     return set_extradata(ctx, t->extradata, t->extradata_size);
 }
@@ -143,7 +147,7 @@ static int configure_audio(AVCodecContext *ctx, const struct job *job)
     return set_extradata(ctx, t->extradata, t->extradata_size);
 }
 
-static int open_context(struct decoder *d, int threads)
+static int open_context(struct decoder *d)
 {
     const struct media *m = d->job->media;
     const char *name = codec_decoder(d->video ? m->video.codec : m->audio.codec);
@@ -153,7 +157,8 @@ static int open_context(struct decoder *d, int threads)
     d->ctx = avcodec_alloc_context3(codec);
     if (!d->ctx)
         return fail_with(d->why, -E_NO_MEMORY, "no memory for a decoder");
-    int rc = d->video ? configure_video(d->ctx, d->job, threads) : configure_audio(d->ctx, d->job);
+    int rc =
+        d->video ? configure_video(d->ctx, d->job, d->steady) : configure_audio(d->ctx, d->job);
     if (rc == 0)
         rc = avcodec_open2(d->ctx, codec, NULL);
     return rc < 0 ? fail_libav(d->why, -E_CORRUPT, rc, "opening the decoder") : 0;
@@ -169,75 +174,36 @@ int decoder_open(struct decoder *d, const struct job *job, struct io *io, bool v
     d->packet = av_packet_alloc();
     if (!d->packet)
         return fail_with(why, -E_NO_MEMORY, "no memory for a decoder");
-    return open_context(d, DECODE_THREADS);
-}
-
-// ---- pictures held back
-
-static void drop_held(struct decoder *d)
-{
-    for (int i = 0; i < d->held_count; i++)
-        av_frame_free(&d->held[i]);
-    d->held_count = 0;
+    return open_context(d);
 }
 
 // From the first sample on, with one thread; stands behind the pictures that were given out.
 // As next_frame.
 static int start_anew(struct decoder *d, AVFrame *frame)
 {
-    drop_held(d);
     av_packet_unref(d->packet);
     avcodec_free_context(&d->ctx);
     d->next = d->drain_errors = 0;
     d->drained = false;
     d->steady = true;
-    int rc = open_context(d, 1);
-    if (rc == 0)
-        rc = next_frame(d, frame);
-    while (rc > 0 && d->given > 0 && frame->pts <= d->given_pts) {
+    int rc = open_context(d);
+    do {
         av_frame_unref(frame);
-        rc = next_frame(d, frame);
-    }
+        rc = rc < 0 ? rc : next_frame(d, frame);
+    } while (rc > 0 && d->given > 0 && frame->pts <= d->given_pts);
     return rc;
-}
-
-// One more picture: 1; 0 when there are no more or it is not sound (d->damaged); or an error.
-static int hold_next(struct decoder *d)
-{
-    AVFrame *const frame = av_frame_alloc();
-    if (!frame)
-        return fail_with(d->why, -E_NO_MEMORY, "no memory for a frame");
-    d->held[d->held_count++] = frame;
-    const int rc = next_frame(d, frame);
-    d->damaged |= rc > 0 && decoder_damaged(frame);
-    if (rc <= 0)
-        av_frame_free(&d->held[--d->held_count]);
-    return d->damaged && rc >= 0 ? 0 : rc;
-}
-
-static int next_held(struct decoder *d, AVFrame *frame)
-{
-    const int reorder = d->job->media->video.reorder;
-    const int most = reorder < DECODER_HELD ? reorder + 1 : DECODER_HELD;
-    int rc = 1;
-    while (rc > 0 && d->held_count < most)
-        rc = hold_next(d);
-    if (d->damaged)
-        return start_anew(d, frame);
-    if (rc < 0 || d->held_count == 0)
-        return rc;
-    av_frame_move_ref(frame, d->held[0]);
-    av_frame_free(&d->held[0]);
-    memmove(d->held, d->held + 1, (size_t)--d->held_count * sizeof(AVFrame *));
-    d->given++;
-    d->given_pts = frame->pts;
-    return 1;
 }
 
 int decoder_next(struct decoder *d, AVFrame *frame)
 {
     const int64_t start = clock_us();
-    const int rc = d->steady ? next_frame(d, frame) : next_held(d, frame);
+    int rc = next_frame(d, frame);
+    if (!d->steady && rc >= 0 && (d->damaged || (rc > 0 && decoder_damaged(frame))))
+        rc = start_anew(d, frame);
+    if (rc > 0) {
+        d->given++;
+        d->given_pts = frame->pts;
+    }
     d->frames += rc > 0;
     d->us += clock_us() - start;
     return rc;
@@ -250,7 +216,6 @@ bool decoder_damaged(const AVFrame *frame)
 
 void decoder_close(struct decoder *d)
 {
-    drop_held(d);
     avcodec_free_context(&d->ctx);
     av_packet_free(&d->packet);
     payload_finish(&d->payload);

@@ -12,8 +12,6 @@
 #include "codec/io.h"
 #include "codec/job.h"
 
-#define DECODER_HELD 17 // H.264 and HEVC reorder by 16 pictures at most
-
 struct decoder {
     // constant after decoder_open; borrowed
     const struct job *job;
@@ -29,10 +27,8 @@ struct decoder {
     int drain_errors; // a broken decoder must not keep us for ever
     struct payload payload;
 
-    bool steady;  // with one thread; else pictures are held back
-    bool damaged; // something was not sound
-    AVFrame *held[DECODER_HELD];
-    int held_count;
+    bool steady;              // with one thread: damage is concealed
+    bool damaged;             // something could not be decoded
     int64_t given, given_pts; // pictures given out, and the last one's time
 
     // for struct job_stats

@@ -26,10 +26,11 @@ def hashes(edge, asset):
 def packet(path, seconds, stream="v"):
     """Offset and size of the first packet presented at or after so many seconds."""
     rows = subprocess.run(["ffprobe", "-v", "error", "-select_streams", stream, "-show_entries",
-                           "packet=pts_time,pos,size", "-of", "csv=p=0", path],
+                           "packet=pts_time,dts_time,pos,size", "-of", "csv=p=0", path],
                           capture_output=True, text=True, check=True).stdout.split()
     base, found = None, None
-    for time, size, pos in (row.split(",")[:3] for row in rows):
+    for pts, dts, size, pos in (row.split(",")[:4] for row in rows):
+        time = dts if pts == "N/A" else pts
         base = float(time) if base is None else base
         if found is None and float(time) - base >= seconds:
             found = int(pos), int(size)
