@@ -20,6 +20,8 @@
 #define TILE_SHORT 144
 #define TILES_MAX 720 // of an asset
 #define SHEET_SIDE 4  // tiles
+// That a sheet's job may decode: 30 s of a core that is slow and not alone.
+#define SHEET_PIXELS INT64_C(2000000000)
 #define POSTER_LONG 1280
 #define POSTER_SHORT 720
 #define TILE_QUALITY 5
@@ -87,17 +89,42 @@ static int step_seconds(const struct segtab *t)
     return steps[i];
 }
 
+// Source pictures from a sync sample to the next, on the average; without tables, all.
+static int64_t sync_distance(const struct video_track *v)
+{
+    int syncs = 0;
+    for (int i = 0; v->samples && i < v->sample_count; i++)
+        syncs += v->samples[i].sync;
+    return v->sample_count / (syncs > 0 ? syncs : 1);
+}
+
+// How many tiles a sheet may have: each costs what lies between two of them, or between two
+// sync samples.
+static int affordable(const struct plan *p, const struct media *m, int64_t every)
+{
+    const struct video_track *const v = &m->video;
+    const int64_t step = muldiv_ceil(v->sample_count, every, p->table.frames);
+    const int64_t distance = sync_distance(v);
+    const int64_t decoded = step < distance ? step : distance;
+    const int64_t tile = (decoded > 1 ? decoded : 1) * v->coded_width * v->coded_height;
+    const int64_t n = SHEET_PIXELS / tile;
+    return n < 1 ? 1 : n < SHEET_SIDE * SHEET_SIDE ? (int)n : SHEET_SIDE * SHEET_SIDE;
+}
+
+static int min(int a, int b)
+{
+    return a < b ? a : b;
+}
+
 void stills_add_storyboard(struct plan *p, const struct media *m)
 {
     struct rendition *const r = add(p, RENDITION_STORYBOARD, "storyboard", "jpeg");
     r->every = frames_of(p, step_seconds(&p->table));
     r->s = sheet_of(m, TILE_LONG, TILE_SHORT);
     r->s.quality = TILE_QUALITY;
-    const int count = stills_count(&p->table, r);
-    r->s.columns = count < SHEET_SIDE ? count : SHEET_SIDE;
-    r->s.rows = (count + r->s.columns - 1) / r->s.columns;
-    if (r->s.rows > SHEET_SIDE)
-        r->s.rows = SHEET_SIDE;
+    const int count = stills_count(&p->table, r), most = affordable(p, m, r->every);
+    r->s.columns = min(min(count, most), SHEET_SIDE);
+    r->s.rows = min((count + r->s.columns - 1) / r->s.columns, most / r->s.columns);
 }
 
 void stills_add_poster(struct plan *p, const struct media *m)

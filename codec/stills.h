@@ -7,7 +7,7 @@
 //   half a step has none of its own.
 // - storyboard: the same at 1, 2, 5, 10, 20, 30, 60 ... s, the shortest that makes no more
 //   than 720 pictures of the asset; small ones, on sheets of up to 4 x 4 that are filled row
-//   by row.
+//   by row; of fewer where each takes much decoding, for a sheet is one job.
 // - poster: one for each whole second, the frame that is on screen then; large.
 
 #ifndef CODEC_STILLS_H

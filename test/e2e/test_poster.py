@@ -95,6 +95,9 @@ def test_what_has_none(sound, start):
     assert answer.status == 404 and answer.json["detail"] == "the asset has no pictures"
     assert edge.request("HEAD", "/sound.mp4/poster.jpg").status == 404
     assert edge.get("/nothing.mp4/poster.jpg").status == 404
+    (sound / "text.mp4").write_text("no video at all\n" * 100)
+    for entry in "poster.jpg", "storyboard.vtt":
+        assert edge.get(f"/text.mp4/{entry}").status == 415
 
 
 def test_many_at_once_are_one(start, clip, media_dir):

@@ -53,15 +53,11 @@ def test_any_order_gives_the_same_bytes(start, clip, media_dir, tmp_path):
     assert forward.text == backward.text and forward.sheets == backward.sheets
 
 
-@pytest.mark.parametrize("name", ["base.mp4", pytest.param("hd.mp4", marks=pytest.mark.long),
-                                  pytest.param("mjpeg.mov", marks=pytest.mark.long)])
-def test_colours_are_those_of_the_film(name, start, clip, media_dir, tmp_path):
-    """Of the rung beside it, by the tags of both: the mean of each of 8 x 8 fields."""
-    clip(name)
-    edge = start(media_dir)
+def check_colours(edge, name, tmp_path, tiles):
+    """Those of the trick rendition, by the tags of both: the mean of each of 8 x 8 fields."""
     board = sheets.Storyboard(edge, name, tmp_path)
     r = exact.Rendition(Playlist(edge, name), *Playlist(edge, name).tricks()[0])
-    for k in (0, 3):
+    for k in tiles:
         path = os.path.join(str(tmp_path), f"{k}.mp4")
         with open(path, "wb") as f:
             f.write(r.init_bytes + r.segments[k])
@@ -71,6 +67,20 @@ def test_colours_are_those_of_the_film(name, start, clip, media_dir, tmp_path):
         tile = sheets.pixels(board.paths[sheet], area, small, "rgb24")
         off = [abs(a - b) for a, b in zip(film, tile)]
         assert len(off) == 192 and max(off) <= 10 and sum(off) / 192 < 1.5, (k, max(off), sum(off) / 192)
+
+
+@pytest.mark.parametrize("name", ["base.mp4", pytest.param("hd.mp4", marks=pytest.mark.long),
+                                  pytest.param("mjpeg.mov", marks=pytest.mark.long)])
+def test_colours_are_those_of_the_film(name, start, clip, media_dir, tmp_path):
+    check_colours(start(media_dir), clip(name), tmp_path, (0, 3))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", ["iphone-hevc10-hlg-dovi-rot90-elst.mp4", "phone-av1-hdr10-portrait.mp4",
+                                  "android-2160p60-portrait-rot90.mp4", "bbb-800x640-sar64_45-bpyramid.mp4"])
+def test_of_phones(name, start, real_clips, tmp_path):
+    """HDR, turned pictures, full range, pixels that are no squares."""
+    check_colours(start(real_clips), name, tmp_path, (0,))
 
 
 def test_contract(start, clip, media_dir):

@@ -145,6 +145,40 @@ static void storyboards(void **state)
     }
 }
 
+// A sheet is one job, and a job has little time.
+static void sheets_of_slow_sources(void **state)
+{
+    (void)state;
+    static const struct {
+        int w, h;
+        bool few_syncs;
+        int columns, rows;
+    } cases[] = {
+        { 1920, 1080, false, 4, 4 },   { 1920, 1080, true, 4, 4 },  { 3840, 2160, false, 4, 4 },
+        { 3840, 2160, true, 4, 2 },    { 8192, 4320, false, 4, 1 }, { 8192, 4320, true, 2, 1 },
+        { 32768, 32768, false, 1, 1 },
+    };
+    for (size_t i = 0; i < countof(cases); i++) {
+        const struct conf conf = settings();
+        struct media *m = make_media(60, 0); // 29 s, a sync sample every 12 pictures
+        for (int n = 1; n < m->video.sample_count && cases[i].few_syncs; n++)
+            m->video.samples[n].sync = n % 240 == 0;
+        m->video.coded_width = cases[i].w;
+        m->video.coded_height = cases[i].h;
+        assert_int_equal(media_finish(m), 0);
+        struct plan p;
+        assert_int_equal(plan_make(&p, &conf, m, "a", "v", "h"), 0);
+        const struct rendition *const r = plan_find(&p, "storyboard");
+        assert_int_equal(r->s.columns, cases[i].columns);
+        assert_int_equal(r->s.rows, cases[i].rows);
+        int tiles = 0;
+        for (int k = 0; k < plan_segments(&p, r); k++)
+            tiles += (int)plan_segment_samples(&p, r, k);
+        assert_int_equal(tiles, stills_count(&p.table, r));
+        media_destroy(m);
+    }
+}
+
 // The frame that is on screen at each whole second.
 static void posters(void **state)
 {
@@ -360,13 +394,10 @@ static void sound_has_none(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(trick),
-        cmocka_unit_test(shapes),
-        cmocka_unit_test(storyboards),
-        cmocka_unit_test(posters),
-        cmocka_unit_test(the_map),
-        cmocka_unit_test(sheet_jobs),
-        cmocka_unit_test(one_picture_for_many),
+        cmocka_unit_test(trick),          cmocka_unit_test(shapes),
+        cmocka_unit_test(storyboards),    cmocka_unit_test(sheets_of_slow_sources),
+        cmocka_unit_test(posters),        cmocka_unit_test(the_map),
+        cmocka_unit_test(sheet_jobs),     cmocka_unit_test(one_picture_for_many),
         cmocka_unit_test(sound_has_none),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
