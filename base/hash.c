@@ -128,3 +128,33 @@ bool mac_equal(const uint8_t a[MAC_SIZE], const uint8_t b[MAC_SIZE])
 {
     return CRYPTO_memcmp(a, b, MAC_SIZE) == 0;
 }
+
+struct cipher *cipher_begin(const uint8_t key[16])
+{
+    EVP_CIPHER_CTX *const c = EVP_CIPHER_CTX_new();
+    assert(c);
+    const int ok = EVP_EncryptInit_ex(c, EVP_aes_128_cbc(), NULL, key, NULL);
+    assert(ok);
+    EVP_CIPHER_CTX_set_padding(c, 0);
+    return (struct cipher *)c;
+}
+
+void cipher_restart(struct cipher *c, const uint8_t iv[CIPHER_BLOCK])
+{
+    const int ok = EVP_EncryptInit_ex((EVP_CIPHER_CTX *)c, NULL, NULL, NULL, iv);
+    assert(ok);
+}
+
+void cipher_add(struct cipher *c, const uint8_t *in, size_t n, uint8_t *out)
+{
+    // libcrypto counts in int.
+    assert(n % CIPHER_BLOCK == 0 && n <= INT32_MAX);
+    int done = 0;
+    const int ok = EVP_EncryptUpdate((EVP_CIPHER_CTX *)c, out, &done, in, (int)n);
+    assert(ok && (size_t)done == n);
+}
+
+void cipher_end(struct cipher *c)
+{
+    EVP_CIPHER_CTX_free((EVP_CIPHER_CTX *)c);
+}

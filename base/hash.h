@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// hash - names, checksums and MACs.  The only door to libcrypto and xxhash.
+// hash - names, checksums, MACs and the one cipher.  The only door to libcrypto and xxhash.
 //
 // A key names things that outsiders can ask for, so it must be collision
 // resistant: SHA-256 cut to 128 bits.  A checksum guards against accidents on
@@ -57,5 +57,14 @@ void mac_of(const char *secret, const void *a, size_t na, const void *b, size_t 
 
 // In a time that does not tell where they differ.
 bool mac_equal(const uint8_t a[MAC_SIZE], const uint8_t b[MAC_SIZE]);
+
+#define CIPHER_BLOCK 16
+
+// AES-128 in cipher block chaining (NIST SP 800-38A), without padding: cipher_restart, then
+// cipher_add as often as wanted, each of whole blocks; out may be in.  cipher_end frees c.
+struct cipher *cipher_begin(const uint8_t key[16]);
+void cipher_restart(struct cipher *c, const uint8_t iv[CIPHER_BLOCK]);
+void cipher_add(struct cipher *c, const uint8_t *in, size_t n, uint8_t *out);
+void cipher_end(struct cipher *c);
 
 #endif

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "base/base.h"
-#include "codec/ts_plan.h"
 
 #define TEXT_GROUP "subs"
 
@@ -292,7 +291,8 @@ static void put_head(struct buf *out, const struct plan *p, int version)
                version, p->target_duration);
 }
 
-int hls_media(struct buf *out, const struct plan *p, const struct rendition *r)
+int hls_media(struct buf *out, const struct plan *p, const struct rendition *r,
+              const struct encryption *e)
 {
     if (plan_is_sheets(r))
         return hls_sheets(out, p, r);
@@ -302,6 +302,8 @@ int hls_media(struct buf *out, const struct plan *p, const struct rendition *r)
     if (r->kind == RENDITION_TEXT)
         return put_segments(out, p, r, ".vtt");
     buf_puts(out, "#EXT-X-MAP:URI=\"init.mp4\"\n");
+    if (e)
+        encryption_put_key(e, out);
     return put_segments(out, p, r, ".m4s");
 }
 
@@ -334,18 +336,20 @@ static int start_muxed(const struct plan *p, const struct ts_rendition *list, in
     return 0;
 }
 
-int hls_master_ts(struct buf *out, const struct plan *p)
+int hls_master_ts(struct buf *out, const struct plan *p, const struct ts_rendition *list, int count)
 {
-    struct ts_rendition list[PLAN_RENDITIONS];
-    const int count = ts_plan(p, list), start = start_muxed(p, list, count);
+    const int start = start_muxed(p, list, count);
     buf_puts(out, "#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-INDEPENDENT-SEGMENTS\n");
     for (int i = 0; i < count; i++)
         put_muxed(out, p, &list[i == 0 ? start : i <= start ? i - 1 : i]);
     return buf_error(out);
 }
 
-int hls_media_ts(struct buf *out, const struct plan *p, const struct rendition *r)
+int hls_media_ts(struct buf *out, const struct plan *p, const struct rendition *r,
+                 const struct encryption *e)
 {
     put_head(out, p, 3);
+    if (e)
+        encryption_put_key(e, out);
     return put_segments(out, p, r, ".ts");
 }

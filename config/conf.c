@@ -540,6 +540,14 @@ static int resolve_folder(struct conf *c, char *const environment[], const struc
     return 0;
 }
 
+static int check_encryption(const struct conf *c, const struct complaint *to)
+{
+    const struct from from = { .to = to, .name = "encryption.secret" };
+    if (strcmp(c->encryption_method, "none") == 0 || *c->encryption_secret)
+        return 0;
+    return complain(&from, "missing; encryption.method \"%s\" needs one", c->encryption_method);
+}
+
 static int clamp(int64_t v, int64_t least, int64_t most)
 {
     return (int)(v < least ? least : v > most ? most : v);
@@ -550,7 +558,9 @@ static int resolve(struct conf *c, char *const environment[], const struct compl
     const int cores = machine_cores("");
     if (c->http_threads == 0)
         c->http_threads = clamp(cores / 2, 2, param_of("http.threads")->max);
-    const int rc = memory_share_out(c, cores, machine_memory(""), to);
+    int rc = check_encryption(c, to);
+    if (rc == 0)
+        rc = memory_share_out(c, cores, machine_memory(""), to);
     return rc < 0 ? rc : resolve_folder(c, environment, to);
 }
 

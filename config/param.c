@@ -169,6 +169,19 @@ static bool is_redis(const char *s)
     return !*s || (strncmp(s, "redis://", 8) == 0 && s[8] && s[8] != '/' && text_is_printable(s));
 }
 
+static bool is_method(const char *s)
+{
+    static const char *const names[] = { "none", "aes-128", NULL };
+    return text_is_one_of(s, names);
+}
+
+// What may stand between the quotes of a playlist and of an MPD.
+static bool is_key_url(const char *s)
+{
+    const bool web = strncmp(s, "http://", 7) == 0 || strncmp(s, "https://", 8) == 0;
+    return !*s || (web && text_is_printable(s) && !strpbrk(s, "\"<>&\\ '"));
+}
+
 static const struct form {
     size_t offset;
     bool (*is_good)(const char *s);
@@ -181,6 +194,9 @@ static const struct form {
     { offsetof(struct conf, media_preset), is_preset,
       "ultrafast, superfast, veryfast, faster, fast, medium, slow, slower or veryslow" },
     { offsetof(struct conf, redis_url), is_redis, "redis://HOST:PORT/DB or nothing" },
+    { offsetof(struct conf, encryption_method), is_method, "none or aes-128" },
+    { offsetof(struct conf, encryption_key_url), is_key_url,
+      "an http:// or https:// URL without quotes, blanks and &, or nothing" },
 };
 
 static const struct form *form_of(const struct param *p)

@@ -11,6 +11,7 @@
 #include "cache/spill.h"
 #include "cache/store.h"
 #include "cache/tier.h"
+#include "codec/encryption.h"
 #include "config/memory.h"
 #include "server/assets.h"
 #include "server/deadlines.h"
@@ -89,6 +90,7 @@ struct edge *edge_create(const struct conf *conf, char *why, size_t cap)
 {
     struct edge *e = xcalloc(1, sizeof *e);
     e->conf = conf;
+    e->encrypts = encryption_method_of(conf) != ENCRYPTION_NONE;
     if (build(e, why, cap))
         return e;
     edge_destroy(e);

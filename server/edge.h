@@ -8,6 +8,7 @@
 #define SERVER_EDGE_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -35,6 +36,7 @@ struct edge {
     struct tasks *plan;          // threads that plan and print
     struct deadlines *deadlines; // of makings
     struct pages *pages;         // scripts and styles; NULL without ui
+    bool encrypts;               // players get audio and video only encrypted
     atomic_bool stopping;        // set before the viewers' listener is stopped
 };
 

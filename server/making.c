@@ -39,6 +39,7 @@
 #include "server/assets.h"
 #include "server/deadlines.h"
 #include "server/edge.h"
+#include "server/encrypting.h"
 #include "server/gzip.h"
 #include "server/muxing.h"
 #include "server/page.h"
@@ -106,6 +107,8 @@ struct making {
     const struct rendition *rendition; // in plan
     struct ts_rendition ts;            // of MPEG-TS: rendition is its lead
     int64_t ts_bandwidth;              // that it promises, if the present settings made it
+    struct encrypted encrypted;        // what it is a view of; of the method NONE: of nothing
+    struct encryption encryption;      // of the asset, then
     struct ingredients *ingredients;
     int back;
     int64_t locate_us; // spent on finding the source
@@ -192,6 +195,12 @@ static int64_t expiry(const struct making *m)
     return clock_ms() + (m->route.kind == ROUTE_ROOT ? 1000 : m->edge->conf->http_entry_age);
 }
 
+// Not what is encrypted: the lower tiers have what it is made of.
+static bool is_for_tiers(const struct making *m)
+{
+    return expiry(m) == STORE_FOREVER && (m->probe || !encrypting_covers(m->edge, &m->route));
+}
+
 static void end(struct making *m, int code, const char *detail)
 {
     struct edge *const e = m->edge;
@@ -249,7 +258,7 @@ static void end_checked(struct making *m)
 static void end_made(struct making *m)
 {
     struct object *o = object_ref(m->object);
-    struct spill *const spill = expiry(m) == STORE_FOREVER ? m->edge->spill : NULL;
+    struct spill *const spill = is_for_tiers(m) ? m->edge->spill : NULL;
     end(m, 0, NULL);
     if (spill)
         spill_offer(spill, o);
@@ -303,7 +312,7 @@ static void take_body(struct making *m, const struct buf *body, enum reply_sourc
 static enum step_end step_lower(struct making *m)
 {
     const bool check = m->want == WANT_CHECK;
-    if (m->edge->tier_count == 0 || (expiry(m) != STORE_FOREVER && !check))
+    if (m->edge->tier_count == 0 || (!is_for_tiers(m) && !check))
         return STEP_NEXT;
     struct buf body;
     buf_init(&body, (size_t)m->edge->conf->cache_object);
@@ -456,32 +465,93 @@ static enum step_end finish_text(struct making *m, struct buf *text)
     return STEP_DONE;
 }
 
+// shown: what players see of the asset's plan.
+static void print_master_ts(struct making *m, const struct plan *shown, struct buf *text)
+{
+    struct ts_rendition list[PLAN_RENDITIONS];
+    const int n = ts_plan(&m->asset->plan, list);
+    if (m->edge->encrypts)
+        encryption_show_ts(&m->encryption, list, n);
+    hls_master_ts(text, shown, list, n);
+}
+
+static void print_entry(struct making *m, const struct plan *shown, struct buf *text)
+{
+    if (m->route.kind == ROUTE_STORYBOARD)
+        stills_webvtt(text, shown, plan_find(shown, "storyboard"));
+    else if (m->route.kind == ROUTE_MANIFEST)
+        dash_manifest(text, shown);
+    else if (m->route.format == FORMAT_TS)
+        print_master_ts(m, shown, text);
+    else
+        hls_master(text, shown);
+}
+
+static void print_media(const struct making *m, struct buf *text)
+{
+    const struct encryption *const by =
+        m->encrypted.method == ENCRYPTION_NONE ? NULL : &m->encryption;
+    if (ts_lead(&m->ts)->name[0])
+        hls_media_ts(text, m->plan, m->rendition, by);
+    else
+        hls_media(text, m->plan, m->rendition, by);
+}
+
+// Turns the plan, all of whose records are kept, into what players see of it.  NULL, or why
+// they see nothing.
+static const char *show(struct making *m, struct plan *shown)
+{
+    if (m->route.kind == ROUTE_STORYBOARD && !plan_find(shown, "storyboard"))
+        return "the asset has no pictures";
+    const bool ts = m->route.kind == ROUTE_MASTER && m->route.format == FORMAT_TS;
+    if (ts && records_keep_ts(m->edge, shown) == 0)
+        return "the asset has no rendition in H.264, or AAC alone";
+    if (!m->edge->encrypts)
+        return NULL;
+    m->encryption = encryption_of(m->edge->conf, m->route.asset);
+    records_keep_encrypted(m->edge, &m->encryption, shown);
+    if (m->encryption.method == ENCRYPTION_CBCS && ts)
+        return "MPEG-TS is not to be had with the encryption cbcs";
+    if (m->encryption.method == ENCRYPTION_AES_128 && m->route.kind == ROUTE_MANIFEST)
+        return "DASH is not to be had with the encryption aes-128";
+    return encryption_show(&m->encryption, shown) < 0
+               ? "the asset has nothing that can be encrypted so"
+               : NULL;
+}
+
 static enum step_end print_playlist(struct making *m)
 {
     struct buf text;
-    const struct plan *const whole = m->old ? m->old : &m->asset->plan; // of an entry
-    const struct rendition *const storyboard = plan_find(whole, "storyboard");
-    if (m->route.kind == ROUTE_STORYBOARD && !storyboard)
-        return done(m, -E_NOT_FOUND, "the asset has no pictures");
-    const bool ts = m->route.format == FORMAT_TS || ts_lead(&m->ts)->name[0];
     buf_init(&text, (size_t)m->edge->conf->cache_object);
-    if (route_is_entry(&m->route))
-        records_keep(m->edge, whole, m->route.asset, source_version(m->source)->validator);
-    if (m->route.kind == ROUTE_MASTER && ts && records_keep_ts(m->edge, whole) == 0)
-        return done(m, -E_NOT_FOUND, "the asset has no rendition in H.264, or AAC alone");
-    if (m->route.kind == ROUTE_MASTER && ts)
-        hls_master_ts(&text, whole);
-    else if (m->route.kind == ROUTE_MASTER)
-        hls_master(&text, whole);
-    else if (m->route.kind == ROUTE_MANIFEST)
-        dash_manifest(&text, whole);
-    else if (m->route.kind == ROUTE_STORYBOARD)
-        stills_webvtt(&text, whole, storyboard);
-    else if (ts)
-        hls_media_ts(&text, m->plan, m->rendition);
-    else
-        hls_media(&text, m->plan, m->rendition);
+    print_media(m, &text);
     return finish_text(m, &text);
+}
+
+static enum step_end print_entry_point(struct making *m)
+{
+    struct buf text;
+    struct plan *const shown = xmalloc(sizeof *shown);
+    *shown = m->old ? *m->old : m->asset->plan;
+    records_keep(m->edge, shown, m->route.asset, source_version(m->source)->validator);
+    const char *const nothing = show(m, shown);
+    if (!nothing) {
+        buf_init(&text, (size_t)m->edge->conf->cache_object);
+        print_entry(m, shown, &text);
+    }
+    free(shown);
+    return nothing ? done(m, -E_NOT_FOUND, nothing) : finish_text(m, &text);
+}
+
+// The key is a secret: it is kept where it was derived, and only as long as an entry point.
+static enum step_end give_key(struct making *m)
+{
+    if (m->encrypted.method == ENCRYPTION_NONE || *m->edge->conf->encryption_key_url)
+        return done(m, -E_NOT_FOUND, "its key is not to be had here");
+    mark(m, FROM_MAKE);
+    const struct key *const key = &m->encryption.key;
+    const int err = object_append(m->object, key->b, sizeof key->b);
+    end(m, err, NULL);
+    return STEP_DONE;
 }
 
 static enum step_end step_list(struct making *m)
@@ -732,12 +802,14 @@ static enum step_end order_poster(struct making *m)
     sheet.kind = ROUTE_SEGMENT;
     sheet.recipe = m->rendition->recipe;
     copy_string(sheet.rendition, sizeof sheet.rendition, m->rendition->name);
+    sheet.inside = true;
     sheet.n = stills_poster(&m->plan->table, m->rendition, m->route.n);
     m->ingredients = ingredients_open(m->edge, &sheet, 1, m->client);
     return await_ingredients(m);
 }
 
-static enum step_end order_muxing(struct making *m)
+// Of other segments: as many bytes, or a little more.
+static enum step_end order_ingredients(struct making *m)
 {
     if (m->route.n >= plan_segments(m->plan, m->rendition))
         return done(m, -E_NOT_FOUND, NULL);
@@ -748,7 +820,9 @@ static enum step_end order_muxing(struct making *m)
     const int err = object_expect(m->object, expected(m));
     if (err < 0)
         return done(m, err, NULL);
-    m->ingredients = muxing_open(m->edge, &m->route, &m->ts, m->client);
+    m->ingredients = m->encrypted.method != ENCRYPTION_NONE
+                         ? encrypting_open(m->edge, &m->route, &m->encrypted, m->client)
+                         : muxing_open(m->edge, &m->route, &m->ts, m->client);
     return await_ingredients(m);
 }
 
@@ -760,13 +834,15 @@ static void tell_ingredients(struct making *m)
     mark(m, FROM_MAKE);
 }
 
-// Puts out what can be muxed by now.
-static int mux_more(struct making *m)
+// Puts out what can be muxed or encrypted by now.
+static int write_more(struct making *m)
 {
     struct buf body;
     buf_init(&body, (size_t)m->edge->conf->cache_object);
     const size_t had = object_size(m->object);
-    int err = muxing_write(m->ingredients, &m->ts, m->route.n, &body);
+    int err = m->encrypted.method != ENCRYPTION_NONE
+                  ? encrypting_write(m->ingredients, &m->route, &m->encryption, &body)
+                  : muxing_write(m->ingredients, &m->ts, m->route.n, &body);
     if (err == 0 && body.len > had) {
         if (had == 0)
             tell_ingredients(m);
@@ -789,6 +865,14 @@ static enum step_end end_muxed(struct making *m)
     return STEP_DONE;
 }
 
+static enum step_end end_encrypted(struct making *m)
+{
+    if (m->route.kind == ROUTE_SEGMENT)
+        stat_add(STAT_encryptions_total, 1);
+    end_made(m);
+    return STEP_DONE;
+}
+
 static int copy_more(struct making *m)
 {
     size_t n;
@@ -801,11 +885,13 @@ static int copy_more(struct making *m)
 
 static int put_more(struct making *m)
 {
-    return m->route.kind == ROUTE_POSTER ? copy_more(m) : mux_more(m);
+    return m->route.kind == ROUTE_POSTER ? copy_more(m) : write_more(m);
 }
 
 static enum step_end end_of_ingredients(struct making *m)
 {
+    if (m->encrypted.method != ENCRYPTION_NONE)
+        return end_encrypted(m);
     if (m->route.kind != ROUTE_POSTER)
         return end_muxed(m);
     end_made(m);
@@ -873,20 +959,44 @@ static bool resolve(struct making *m, const struct key *recipe)
 }
 
 // As resolve, of the two that it is muxed from, the lead.
-static bool resolve_ts(struct making *m)
+static bool resolve_ts(struct making *m, const struct key *recipe)
 {
-    m->ts_bandwidth = ts_find(&m->asset->plan, &m->route.recipe, &m->ts);
-    if (m->ts_bandwidth == 0 && records_find_ts(m->edge, &m->route.recipe, &m->ts) < 0)
+    m->ts_bandwidth = ts_find(&m->asset->plan, recipe, &m->ts);
+    if (m->ts_bandwidth == 0 && records_find_ts(m->edge, recipe, &m->ts) < 0)
         return false;
     const struct ts_source *const lead = ts_lead(&m->ts);
     return strcmp(lead->name, m->route.rendition) == 0 && resolve(m, &lead->recipe);
 }
 
-static bool resolve_any(struct making *m)
+// As resolve, of what it is a view of.
+static bool resolve_encrypted(struct making *m)
+{
+    struct encrypted *const v = &m->encrypted;
+    if (!encrypting_find(m->edge, &m->route, &m->asset->plan, &m->encryption, v)) {
+        *v = (struct encrypted){ 0 };
+        return false;
+    }
+    if (!v->ts)
+        return m->route.format != FORMAT_TS && resolve(m, &v->clear);
+    const bool leaf = m->route.kind == ROUTE_PLAYLIST || m->route.kind == ROUTE_KEY;
+    return (leaf || m->route.format == FORMAT_TS) && resolve_ts(m, &v->clear);
+}
+
+static bool resolve_clear(struct making *m)
 {
     if (m->route.format == FORMAT_TS)
-        return resolve_ts(m);
-    return resolve(m, &m->route.recipe) || (m->route.kind == ROUTE_PLAYLIST && resolve_ts(m));
+        return resolve_ts(m, &m->route.recipe);
+    return resolve(m, &m->route.recipe) ||
+           (m->route.kind == ROUTE_PLAYLIST && resolve_ts(m, &m->route.recipe));
+}
+
+// Where encryption is on, nobody outside gets at what is clear, but for pictures and texts.
+static bool resolve_any(struct making *m)
+{
+    if (!m->edge->encrypts || m->route.inside)
+        return resolve_clear(m);
+    return resolve_encrypted(m) ||
+           (resolve(m, &m->route.recipe) && !encryption_covers(m->rendition->kind));
 }
 
 static bool is_of_text(const struct route *r)
@@ -931,6 +1041,11 @@ static enum step_end step_beside(struct making *m)
     return err < 0 ? done(m, err, "the file of subtitles") : STEP_NEXT;
 }
 
+static bool is_combined(const struct making *m)
+{
+    return m->route.format == FORMAT_TS || m->encrypted.method != ENCRYPTION_NONE;
+}
+
 static enum step_end step_produce(struct making *m)
 {
     // A second time comes after -E_SEEK: the rendition is known then.
@@ -940,14 +1055,15 @@ static enum step_end step_produce(struct making *m)
     case ROUTE_MASTER:
     case ROUTE_MANIFEST:
     case ROUTE_STORYBOARD:
+        return print_entry_point(m);
     case ROUTE_PLAYLIST:
         return print_playlist(m);
     case ROUTE_POSTER:
         return order_poster(m);
+    case ROUTE_KEY:
+        return give_key(m);
     default:
-        return m->route.format == FORMAT_TS ? order_muxing(m)
-               : m->file                    ? order_file(m)
-                                            : order_media(m);
+        return is_combined(m) ? order_ingredients(m) : m->file ? order_file(m) : order_media(m);
     }
 }
 
@@ -1100,9 +1216,11 @@ struct key making_key(const struct edge *e, const struct route *r, enum want wan
     // What of this machine changes the bytes.
     const bool media = r->kind == ROUTE_INIT || r->kind == ROUTE_SEGMENT;
     const char *const library = media ? e->signature : want == WANT_GZIP ? gzip_version() : "";
-    return key_of_text("object 2\n%d %d %d\n%s\n%s\n%s\n%s\n%d\n%s\n", (int)r->kind, (int)r->format,
-                       (int)want, library, r->asset, key_hex(&r->recipe, hex), r->rendition, r->n,
-                       after);
+    // What viewers may have is another thing where encryption is on.
+    const char *const outside = e->encrypts && !r->inside ? "encrypted\n" : "";
+    return key_of_text("object 2\n%d %d %d\n%s\n%s\n%s\n%s\n%d\n%s\n%s", (int)r->kind,
+                       (int)r->format, (int)want, library, r->asset, key_hex(&r->recipe, hex),
+                       r->rendition, r->n, after, outside);
 }
 
 static const struct step *steps_of(const struct route *r)

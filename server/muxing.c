@@ -18,6 +18,7 @@ static struct route route_to(const struct route *r, const struct ts_source *s, e
     to.kind = kind;
     to.format = FORMAT_M4S;
     to.recipe = s->recipe;
+    to.inside = true;
     copy_string(to.rendition, sizeof to.rendition, s->name);
     to.n = kind == ROUTE_SEGMENT ? r->n : 0;
     return to;

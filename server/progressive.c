@@ -32,9 +32,10 @@ static const struct route *route_of(struct progressive *p, int part)
 static int count_segments(const struct object *playlist)
 {
     static const char map[] = "#EXT-X-MAP:", segment[] = "#EXTINF:";
+    static const char each[] = "METHOD=AES-128"; // segments that are one only when decrypted
     size_t n;
     const char *const text = (const char *)object_bytes(playlist, &n), *const end = text + n;
-    if (!memmem(text, n, map, sizeof map - 1))
+    if (!memmem(text, n, map, sizeof map - 1) || memmem(text, n, each, sizeof each - 1))
         return 0;
     int count = 0;
     for (const char *s = text; count < ROUTE_SEGMENT_MAX; count++) {

@@ -64,6 +64,25 @@ int records_keep_ts(struct edge *e, const struct plan *p)
     return count;
 }
 
+static void keep_view(struct edge *e, const struct encrypted *v, struct buf *body)
+{
+    const struct key key = record_key(&v->recipe);
+    buf_clear(body);
+    if (encrypted_pack(v, body) == 0)
+        keep(e, &key, body);
+}
+
+void records_keep_encrypted(struct edge *e, const struct encryption *by, const struct plan *p)
+{
+    struct encrypted list[ENCRYPTED_MAX];
+    const int count = encryption_views(by, p, list);
+    struct buf body;
+    buf_init(&body, RECORD_MAX);
+    for (int i = 0; i < count; i++)
+        keep_view(e, &list[i], &body);
+    buf_finish(&body);
+}
+
 static int find_bytes(struct edge *e, const struct key *key, struct buf *out)
 {
     struct object *o = NULL;
@@ -102,6 +121,18 @@ int records_find_ts(struct edge *e, const struct key *recipe, struct ts_renditio
     int err = find_bytes(e, &key, &body);
     if (err == 0)
         err = ts_record_unpack(body.data, body.len, recipe, out);
+    buf_finish(&body);
+    return err < 0 ? -E_NOT_FOUND : 0;
+}
+
+int records_find_encrypted(struct edge *e, const struct key *recipe, struct encrypted *out)
+{
+    const struct key key = record_key(recipe);
+    struct buf body;
+    buf_init(&body, RECORD_MAX);
+    int err = find_bytes(e, &key, &body);
+    if (err == 0)
+        err = encrypted_unpack(body.data, body.len, recipe, out);
     buf_finish(&body);
     return err < 0 ? -E_NOT_FOUND : 0;
 }

@@ -7,6 +7,7 @@
 #define SERVER_RECORDS_H
 
 #include "base/hash.h"
+#include "codec/encryption.h"
 #include "codec/plan.h"
 #include "codec/ts_plan.h"
 
@@ -18,6 +19,9 @@ void records_keep(struct edge *e, const struct plan *p, const char *asset, const
 // And of each MPEG-TS rendition; returns how many there are.
 int records_keep_ts(struct edge *e, const struct plan *p);
 
+// And of each encrypted one.
+void records_keep_encrypted(struct edge *e, const struct encryption *by, const struct plan *p);
+
 // The plan behind a recipe of this asset and version, if it fits the index: 0, or
 // -E_NOT_FOUND.  May block on the lower tiers.
 int records_find(struct edge *e, const struct key *recipe, const char *asset, const char *version,
@@ -25,5 +29,8 @@ int records_find(struct edge *e, const struct key *recipe, const char *asset, co
 
 // The MPEG-TS rendition behind a recipe, likewise.
 int records_find_ts(struct edge *e, const struct key *recipe, struct ts_rendition *out);
+
+// The encrypted rendition behind a recipe, likewise.
+int records_find_encrypted(struct edge *e, const struct key *recipe, struct encrypted *out);
 
 #endif

@@ -327,7 +327,9 @@ static void describe(struct reply *r, const struct reply_facts *f)
 {
     if (f->etag[0])
         reply_header(r, "ETag", "%s", f->etag);
-    if (f->immutable)
+    if (f->secret)
+        reply_constant(r, "Cache-Control", "no-store");
+    else if (f->immutable)
         reply_constant(r, "Cache-Control", "public, max-age=31536000, immutable");
     else
         reply_header(r, "Cache-Control", "public, max-age=%lld, stale-while-revalidate=60",

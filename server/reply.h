@@ -36,6 +36,7 @@ struct reply_facts {
     const char *content_type;
     char etag[80];       // with its quotes; "" for none
     bool immutable;      // below a recipe
+    bool secret;         // nobody is to keep it
     bool gzip;           // the body is gzip-encoded
     bool negotiated;     // text: Vary: Accept-Encoding
     int64_t entry_age_s; // max-age of entry points

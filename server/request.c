@@ -95,7 +95,7 @@ static void etag_of(const struct request *q, const struct object *o, char *out, 
     char hex[KEY_HEX];
     if (route_is_immutable(&q->route))
         snprintf(out, cap, "\"%s\"", key_hex(&q->key, hex));
-    else if (o && object_state(o) == OBJECT_WHOLE)
+    else if (o && object_state(o) == OBJECT_WHOLE && q->route.kind != ROUTE_KEY)
         snprintf(out, cap, "\"%016" PRIx64 "\"", object_checksum(o));
 }
 
@@ -126,6 +126,7 @@ static struct reply_facts facts_of(struct edge *e, struct http_exchange *x)
     struct reply_facts f = {
         .content_type = route_content_type(&q->route),
         .immutable = route_is_immutable(&q->route),
+        .secret = q->route.kind == ROUTE_KEY,
         .gzip = q->want == WANT_GZIP,
         .negotiated = route_is_text(&q->route),
         .entry_age_s = e->conf->http_entry_age / 1000,

@@ -162,6 +162,7 @@ static bool match_leaf(struct route *r, const char *leaf)
         { "poster.jpg", ROUTE_POSTER, FORMAT_JPG },
         { "index.m3u8", ROUTE_PLAYLIST, FORMAT_M4S },
         { "init.mp4", ROUTE_INIT, FORMAT_M4S },
+        { "key", ROUTE_KEY, FORMAT_M4S },
     };
     for (size_t i = 0; i < countof(leaves); i++)
         if (strcmp(leaf, leaves[i].leaf) == 0) {
@@ -211,7 +212,8 @@ static bool match(struct route *r, char *path)
     if (strncmp(path, "/-/", 3) == 0)
         return false;
     if (match_leaf(r, leaf)) {
-        if (route_is_immutable(r) && !match_recipe(r, cut(path), path))
+        const bool below = route_is_immutable(r) || r->kind == ROUTE_KEY;
+        if (below && !match_recipe(r, cut(path), path))
             return false;
     } else {
         r->kind = ROUTE_PROGRESSIVE;
@@ -329,6 +331,8 @@ const char *route_content_type(const struct route *r)
         return "text/vtt; charset=utf-8";
     case ROUTE_POSTER:
         return "image/jpeg";
+    case ROUTE_KEY:
+        break;
     case ROUTE_INIT:
     case ROUTE_SEGMENT:
     case ROUTE_PROGRESSIVE:

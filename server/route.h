@@ -28,6 +28,7 @@ enum route_kind {
     ROUTE_STORYBOARD,  // /{asset}/storyboard.vtt
     ROUTE_PROGRESSIVE, // /{asset}/{recipe}/{rendition}.mp4
     ROUTE_POSTER,      // /{asset}/poster.jpg
+    ROUTE_KEY,         // /{asset}/{recipe}/{rendition}/key
 };
 
 // What a segment is asked for in, or the playlists of such.
@@ -50,6 +51,7 @@ struct route {
     // second, ROUTE_ANY_SECOND when none is named.
     int n;
     enum route_format format; // of a segment or a master playlist
+    bool inside;              // asked for by the server itself, to make something of it
 };
 
 // path is the request target up to '?', still percent-encoded.  It is decoded

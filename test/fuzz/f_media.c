@@ -46,7 +46,7 @@ static void check_plan(const struct plan *p, const struct media *m)
         check_job(p, &p->renditions[i], m, 0);
         check_job(p, &p->renditions[i], m, p->table.count - 1);
         if (p->table.count < 10000)
-            hls_media(&text, p, &p->renditions[i]);
+            hls_media(&text, p, &p->renditions[i], NULL);
     }
     buf_finish(&text);
 }

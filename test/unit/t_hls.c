@@ -214,7 +214,7 @@ static void subtitles(void **state)
     assert_int_equal(named, variants);
     buf_finish(&b);
 
-    assert_int_equal(hls_media(&b, &p, plan_find(&p, "subs-en")), 0);
+    assert_int_equal(hls_media(&b, &p, plan_find(&p, "subs-en"), NULL), 0);
     text = text_of(&b);
     assert_null(strstr(text, "EXT-X-MAP"));
     assert_non_null(strstr(text, "#EXTINF:4.000000,\n0.vtt\n#EXTINF:"));
@@ -312,7 +312,7 @@ static void playlists(void **state)
         struct buf b, want;
         buf_init(&b, MIB);
         buf_init(&want, MIB);
-        assert_int_equal(hls_media(&b, &p, plan_find(&p, names[i])), 0);
+        assert_int_equal(hls_media(&b, &p, plan_find(&p, names[i]), NULL), 0);
         buf_printf(&want, "%s%s%s%s#EXT-X-ENDLIST\n", head, i == 2 ? "#EXT-X-I-FRAMES-ONLY\n" : "",
                    map, lines[i]);
         assert_string_equal(text_of(&b), text_of(&want));
@@ -331,7 +331,7 @@ static void sheets(void **state)
     assert_int_equal(m->frames, 646);
     struct buf b;
     buf_init(&b, MIB);
-    assert_int_equal(hls_media(&b, &p, plan_find(&p, "storyboard")), 0);
+    assert_int_equal(hls_media(&b, &p, plan_find(&p, "storyboard"), NULL), 0);
     assert_string_equal(
         text_of(&b),
         "#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-TARGETDURATION:16\n#EXT-X-MEDIA-SEQUENCE:0\n"
@@ -356,7 +356,7 @@ static void sums(void **state)
             const struct rendition *r = &p.renditions[i];
             struct buf b;
             buf_init(&b, MIB);
-            assert_int_equal(hls_media(&b, &p, r), 0);
+            assert_int_equal(hls_media(&b, &p, r, NULL), 0);
             int64_t sum = 0;
             int count = 0;
             for (char *s = text_of(&b); (s = strstr(s, "#EXTINF:")); s += 8, count++) {
@@ -415,7 +415,8 @@ static void master_of_ts(void **state)
                          sizes[cases[i].order[k]]);
             put_muxed(&want, &p, &t[cases[i].order[k]], rest);
         }
-        assert_int_equal(hls_master_ts(&b, &p), 0);
+        struct ts_rendition list[PLAN_RENDITIONS];
+        assert_int_equal(hls_master_ts(&b, &p, list, ts_plan(&p, list)), 0);
         assert_string_equal(text_of(&b), text_of(&want));
         buf_finish(&b);
         buf_finish(&want);
@@ -431,7 +432,7 @@ static void playlist_of_ts(void **state)
     struct media *m = asset(&p, 20, 400, 9000000);
     struct buf b;
     buf_init(&b, MIB);
-    assert_int_equal(hls_media_ts(&b, &p, plan_find(&p, "720p")), 0);
+    assert_int_equal(hls_media_ts(&b, &p, plan_find(&p, "720p"), NULL), 0);
     assert_string_equal(text_of(&b),
                         "#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:4\n"
                         "#EXT-X-MEDIA-SEQUENCE:0\n#EXT-X-PLAYLIST-TYPE:VOD\n"
@@ -449,7 +450,7 @@ static void too_small_a_buffer(void **state)
     for (size_t max = 0; max < 1000; max += 50) {
         struct buf b;
         buf_init(&b, max);
-        assert_int_equal(hls_media(&b, &p, &p.renditions[0]), -E_LIMITS);
+        assert_int_equal(hls_media(&b, &p, &p.renditions[0], NULL), -E_LIMITS);
         buf_finish(&b);
         buf_init(&b, max / 2);
         assert_int_equal(hls_master(&b, &p), -E_LIMITS);

@@ -211,7 +211,7 @@ static void use(const struct plan *p, const struct media *m)
         return;
     struct buf text;
     buf_init(&text, 64 << 20);
-    hls_media(&text, p, &p->renditions[0]);
+    hls_media(&text, p, &p->renditions[0], NULL);
     buf_finish(&text);
     for (int k = -1; k <= p->table.count && k < 4; k++) {
         struct job job;

@@ -394,7 +394,14 @@ static void headers(void **state)
     check_header(&r, "X-Request-Id", NULL);
     reply_finish(&r);
 
-    f.immutable = false;
+    f.secret = true;
+    reply_init(&r);
+    reply_object(&r, &(struct reply_request){ 0 }, &f);
+    cross_origin(&r);
+    check_header(&r, "Cache-Control", "no-store");
+    reply_finish(&r);
+
+    f.secret = f.immutable = false;
     f.gzip = f.negotiated = true;
     f.timing = "encode;dur=12.5";
     f.request_id = "abc-1";

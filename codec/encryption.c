@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: BSD-2-Clause
+
+#include "codec/encryption.h"
+
+#include <string.h>
+
+#include "base/base.h"
+#include "base/bytes.h"
+#include "base/err.h"
+#include "config/conf.h"
+
+// What changes when the bytes of a view do.
+#define RECORD_FORMAT "tidemill encrypted 1\n"
+#define RECORD_SIZE                                                                                \
+    (sizeof RECORD_FORMAT - 1 + 2 + sizeof((struct encrypted *)0)->name + 3 * sizeof(struct key))
+
+// ---- keys
+
+static const char *const method_names[ENCRYPTION_METHODS] = {
+    [ENCRYPTION_NONE] = "none",
+    [ENCRYPTION_AES_128] = "aes-128",
+    [ENCRYPTION_CBCS] = "cbcs",
+};
+
+enum encryption_method encryption_method_of(const struct conf *conf)
+{
+    int method = ENCRYPTION_METHODS - 1;
+    while (method > ENCRYPTION_NONE && strcmp(conf->encryption_method, method_names[method]) != 0)
+        method--;
+    return (enum encryption_method)method;
+}
+
+static struct key derive(const char *secret, const char *what, const char *asset)
+{
+    uint8_t mac[MAC_SIZE];
+    struct key k;
+    mac_of(secret, what, strlen(what), asset, strlen(asset), mac);
+    memcpy(k.b, mac, sizeof k.b);
+    return k;
+}
+
+static void print_url(struct encryption *e, const char *form)
+{
+    static const char id[] = "{key_id}";
+    const char *const at = strstr(form, id);
+    char hex[KEY_HEX];
+    if (!*form)
+        form = "key";
+    if (at)
+        snprintf(e->url, sizeof e->url, "%.*s%s%s", (int)(at - form), form,
+                 key_hex(&e->key_id, hex), at + sizeof id - 1);
+    else
+        copy_string(e->url, sizeof e->url, form);
+}
+
+struct encryption encryption_of(const struct conf *conf, const char *asset)
+{
+    const char *const secret = conf->encryption_secret;
+    struct encryption e = { .method = encryption_method_of(conf) };
+    if (e.method == ENCRYPTION_NONE)
+        return e;
+    e.key = derive(secret, "key 1\n", asset);
+    e.key_id = derive(secret, "key id 1\n", asset);
+    e.iv = derive(secret, "iv 1\n", asset);
+    print_url(&e, conf->encryption_key_url);
+    return e;
+}
+
+// ---- views
+
+bool encryption_covers(enum rendition_kind kind)
+{
+    return kind == RENDITION_AUDIO || kind == RENDITION_VIDEO || kind == RENDITION_TRICK;
+}
+
+// Which samples may be encrypted in part is a rule of their coding (ISO/IEC 23001-7, 9.5).
+static bool is_possible(enum encryption_method method, const struct rendition *r)
+{
+    return method != ENCRYPTION_CBCS || strncmp(r->codecs, "avc1.", 5) == 0 ||
+           strncmp(r->codecs, "mp4a.", 5) == 0;
+}
+
+struct encrypted encrypted_view(const struct encryption *e, const char *name,
+                                const struct key *clear, bool ts)
+{
+    struct encrypted v = { .method = e->method, .ts = ts, .clear = *clear, .key_id = e->key_id };
+    struct buf record;
+    copy_string(v.name, sizeof v.name, name);
+    v.url = key_of(e->url, strlen(e->url));
+    buf_init(&record, RECORD_SIZE);
+    if (encrypted_pack(&v, &record) == 0)
+        v.recipe = key_of(record.data, record.len);
+    buf_finish(&record);
+    return v;
+}
+
+int encryption_show(const struct encryption *e, struct plan *p)
+{
+    int kept = 0, covered = 0;
+    for (int i = 0; i < p->count; i++) {
+        struct rendition *const r = &p->renditions[kept];
+        *r = p->renditions[i];
+        const bool covers = encryption_covers(r->kind);
+        if (covers && !is_possible(e->method, r))
+            continue;
+        if (covers) {
+            const int64_t more = encryption_adds(e->method, p, r);
+            r->recipe = encrypted_view(e, r->name, &r->recipe, false).recipe;
+            r->bandwidth += more;
+            r->average += more;
+            covered += r->kind != RENDITION_TRICK;
+        }
+        kept++;
+    }
+    p->count = kept;
+    return covered > 0 ? 0 : -E_UNSUPPORTED;
+}
+
+void encryption_show_ts(const struct encryption *e, struct ts_rendition *list, int count)
+{
+    for (int i = 0; i < count; i++)
+        list[i].recipe = encrypted_view(e, ts_lead(&list[i])->name, &list[i].recipe, true).recipe;
+}
+
+int encryption_views(const struct encryption *e, const struct plan *p,
+                     struct encrypted out[ENCRYPTED_MAX])
+{
+    struct ts_rendition list[PLAN_RENDITIONS];
+    const int muxed = e->method == ENCRYPTION_AES_128 ? ts_plan(p, list) : 0;
+    int count = 0;
+    for (int i = 0; i < p->count; i++) {
+        const struct rendition *const r = &p->renditions[i];
+        if (encryption_covers(r->kind) && is_possible(e->method, r))
+            out[count++] = encrypted_view(e, r->name, &r->recipe, false);
+    }
+    for (int i = 0; i < muxed; i++)
+        out[count++] = encrypted_view(e, ts_lead(&list[i])->name, &list[i].recipe, true);
+    return count;
+}
+
+// Bytes that cbcs adds to a fragment of half a second of video, and to each of its samples
+// (codec/cenc.h).
+#define CBCS_FRAGMENT 64
+#define CBCS_SAMPLE 9
+
+int64_t encryption_adds(enum encryption_method method, const struct plan *p,
+                        const struct rendition *r)
+{
+    const struct segtab *const t = &p->table;
+    const struct rational shortest = { segtab_part_min(t) * t->fps.den, t->fps.num };
+    if (method == ENCRYPTION_AES_128) // a block of padding
+        return muldiv_ceil(8 * CIPHER_BLOCK, shortest.den, shortest.num);
+    if (r->kind == RENDITION_AUDIO)
+        return 0;
+    return 8 * 2 * CBCS_FRAGMENT + muldiv_ceil(8 * CBCS_FRAGMENT, shortest.den, shortest.num) +
+           muldiv_ceil(8 * CBCS_SAMPLE, r->v.fps.num, r->v.fps.den);
+}
+
+// ---- what players are told
+
+void encryption_put_key(const struct encryption *e, struct buf *out)
+{
+    // Without an IV it is the number of the segment.
+    buf_printf(out, "#EXT-X-KEY:METHOD=AES-128,URI=\"%s\"\n", e->url);
+}
+
+// ---- records
+
+int encrypted_pack(const struct encrypted *v, struct buf *out)
+{
+    buf_puts(out, RECORD_FORMAT);
+    put_u8(out, (uint8_t)v->method);
+    put_u8(out, v->ts);
+    buf_append(out, v->name, sizeof v->name); // zeros behind it
+    buf_append(out, v->clear.b, sizeof v->clear.b);
+    buf_append(out, v->key_id.b, sizeof v->key_id.b);
+    buf_append(out, v->url.b, sizeof v->url.b);
+    return buf_error(out);
+}
+
+static void get_key(struct reader *r, struct key *k)
+{
+    const uint8_t *const p = get_bytes(r, sizeof k->b);
+    if (p)
+        memcpy(k->b, p, sizeof k->b);
+}
+
+int encrypted_unpack(const uint8_t *bytes, size_t n, const struct key *recipe,
+                     struct encrypted *out)
+{
+    const size_t format = sizeof RECORD_FORMAT - 1;
+    const struct key hash = key_of(bytes, n);
+    struct reader r = reader_of(bytes, n);
+    *out = (struct encrypted){ .recipe = *recipe };
+    if (!key_equal(&hash, recipe) || n != RECORD_SIZE ||
+        memcmp(get_bytes(&r, format), RECORD_FORMAT, format) != 0)
+        return -E_CORRUPT;
+    const int method = get_u8(&r), ts = get_u8(&r);
+    memcpy(out->name, get_bytes(&r, sizeof out->name), sizeof out->name);
+    get_key(&r, &out->clear);
+    get_key(&r, &out->key_id);
+    get_key(&r, &out->url);
+    if (method == ENCRYPTION_NONE || method >= ENCRYPTION_METHODS || ts > 1 ||
+        !memchr(out->name, 0, sizeof out->name))
+        return -E_CORRUPT;
+    out->method = (enum encryption_method)method;
+    out->ts = ts;
+    return 0;
+}
+
+// ---- segments
+
+static void put_blocks(struct cipher *c, const uint8_t *bytes, size_t n, struct buf *out)
+{
+    uint8_t *const to = buf_extend(out, n);
+    if (to)
+        cipher_add(c, bytes, n, to);
+}
+
+// RFC 5652, 6.3: as many bytes as are missing, each their count.
+static void put_rest(struct cipher *c, const uint8_t *bytes, size_t n, struct buf *out)
+{
+    uint8_t last[CIPHER_BLOCK];
+    memset(last, (int)(CIPHER_BLOCK - n), sizeof last);
+    if (n > 0)
+        memcpy(last, bytes, n);
+    put_blocks(c, last, sizeof last, out);
+}
+
+int encryption_segment(struct buf *out, const struct encryption *e, int k, const uint8_t *bytes,
+                       size_t n, bool whole)
+{
+    const size_t blocks = n - n % CIPHER_BLOCK;
+    uint8_t iv[CIPHER_BLOCK] = { 0 };
+    for (size_t i = 0; i < sizeof k; i++)
+        iv[CIPHER_BLOCK - 1 - i] = (uint8_t)(k >> 8 * i);
+    struct cipher *const c = cipher_begin(e->key.b);
+    cipher_restart(c, iv);
+    if (blocks > 0)
+        put_blocks(c, bytes, blocks, out);
+    if (whole)
+        put_rest(c, bytes + blocks, n - blocks, out);
+    cipher_end(c);
+    return buf_error(out);
+}

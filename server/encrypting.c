@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: BSD-2-Clause
+
+#include "server/encrypting.h"
+
+#include <string.h>
+
+#include "base/base.h"
+#include "base/buf.h"
+#include "server/edge.h"
+#include "server/records.h"
+
+bool encrypting_covers(const struct edge *e, const struct route *r)
+{
+    const bool media = r->format == FORMAT_M4S || r->format == FORMAT_TS;
+    return e->encrypts && !r->inside &&
+           (r->kind == ROUTE_INIT || (r->kind == ROUTE_SEGMENT && media));
+}
+
+static bool find_view(const struct encryption *by, const struct plan *p, const struct key *recipe,
+                      struct encrypted *out)
+{
+    struct encrypted list[ENCRYPTED_MAX];
+    const int count = encryption_views(by, p, list);
+    for (int i = 0; i < count; i++) {
+        *out = list[i];
+        if (key_equal(&out->recipe, recipe))
+            return true;
+    }
+    return false;
+}
+
+bool encrypting_find(struct edge *e, const struct route *r, const struct plan *p,
+                     struct encryption *by, struct encrypted *out)
+{
+    *by = encryption_of(e->conf, r->asset);
+    if (find_view(by, p, &r->recipe, out))
+        return strcmp(out->name, r->rendition) == 0;
+    if (records_find_encrypted(e, &r->recipe, out) < 0)
+        return false;
+    by->method = out->method;
+    return key_equal(&out->key_id, &by->key_id) && strcmp(out->name, r->rendition) == 0;
+}
+
+static struct route route_to(const struct route *r, const struct encrypted *v, enum route_kind kind)
+{
+    struct route to = *r;
+    to.kind = kind;
+    to.recipe = v->clear;
+    to.inside = true;
+    to.n = kind == ROUTE_SEGMENT ? r->n : 0;
+    return to;
+}
+
+struct ingredients *encrypting_open(struct edge *e, const struct route *r,
+                                    const struct encrypted *v, uint32_t client)
+{
+    const struct route list[] = { route_to(r, v, r->kind) };
+    return ingredients_open(e, list, countof(list), client);
+}
+
+static int write_whole(const struct route *r, const struct encryption *by, const uint8_t *bytes,
+                       size_t n, bool whole, struct buf *out)
+{
+    if (r->kind == ROUTE_SEGMENT)
+        return encryption_segment(out, by, r->n, bytes, n, whole);
+    return whole ? buf_append(out, bytes, n) : 0; // players take it as it is
+}
+
+int encrypting_write(const struct ingredients *i, const struct route *r,
+                     const struct encryption *by, struct buf *out)
+{
+    struct buf spare; // of what is growing
+    const uint8_t *bytes;
+    size_t n;
+    buf_init(&spare, out->max);
+    const bool whole = ingredients_view(i, i->count - 1, &spare, &bytes, &n);
+    int rc = buf_error(&spare);
+    if (rc == 0)
+        rc = write_whole(r, by, bytes, n, whole, out);
+    buf_finish(&spare);
+    return rc;
+}
