@@ -16,11 +16,12 @@ struct ingredients *ingredients_open(struct edge *e, const struct route *routes,
 {
     assert(count > 0 && count <= INGREDIENTS_MAX);
     struct ingredients *const i = xcalloc(1, sizeof *i);
+    i->made = -1;
     for (; i->count < count; i->count++) {
         const struct key key = making_key(e, &routes[i->count], WANT_BODY, "");
         struct object **const o = &i->list[i->count];
         const enum store_verdict verdict = store_open(e->store, &key, clock_ms(), o);
-        i->made |= verdict != STORE_HIT;
+        i->made = verdict != STORE_HIT ? i->count : i->made;
         if (verdict == STORE_MAKE)
             making_start_for_other(e, &routes[i->count], client, *o);
     }
@@ -46,9 +47,9 @@ int ingredients_next(const struct ingredients *i)
 
 bool ingredients_marks(const struct ingredients *i, int64_t marks[4])
 {
-    if (i->made)
-        object_marks(i->list[i->count - 1], marks);
-    return i->made;
+    if (i->made >= 0)
+        object_marks(i->list[i->made], marks);
+    return i->made >= 0;
 }
 
 bool ingredients_view(const struct ingredients *i, int k, struct buf *spare, const uint8_t **bytes,

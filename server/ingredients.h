@@ -25,7 +25,7 @@ struct object;
 struct ingredients {
     int count;
     struct object *list[INGREDIENTS_MAX]; // open
-    bool made;                            // one of them at least, for us or beside us
+    int made;                             // the last that is made for us or beside us, -1: none
 };
 
 // Opens the bodies of these routes, all at once, and starts the making of those that are
@@ -39,7 +39,7 @@ void ingredients_close(struct edge *e, struct ingredients **i);
 // The number of the first that is not whole (yet, or failed); count for none.
 int ingredients_next(const struct ingredients *i);
 
-// True when any was made: marks are those of the last one then, else they stay.
+// True when any is made: marks are those of the last such then, else they stay.
 bool ingredients_marks(const struct ingredients *i, int64_t marks[4]);
 
 // What there is of number k: true, and the bytes stand still, when it is whole; else a copy
