@@ -218,6 +218,16 @@ def test_nothing_in_h264(start, clip, media_dir):
     assert answer.status == 404 and "H.264" in answer.json["detail"]
 
 
+def test_every_field(start, clip, media_dir):
+    """Rungs of an interlaced source have pictures at two rates; each is in MPEG-TS at its own."""
+    edge, name = start(media_dir, config={"media": {"every_field": 300}}), clip("tff.mp4")
+    _, renditions = exact.fetch(edge, name)
+    muxed = fetch(edge, name)
+    assert {m.attrs["FRAME-RATE"] for m in muxed} == {"50.000", "25.000"}
+    for m in muxed:
+        check_variant(m, renditions)
+
+
 def test_of_a_clip(start, clip, media_dir):
     """Times begin at 0 in a clip of an asset, as in its fMP4."""
     edge, name = start(media_dir), clip("tiny.mp4") + ";t=2,9"
