@@ -116,8 +116,8 @@ static void put_escaped(struct buf *out, const char *s)
     }
 }
 
-// ISO/IEC 23009-1, 5.8.5.5; first: of its kind.
-static const char *role_of(const struct rendition *r, bool first)
+// ISO/IEC 23009-1, 5.8.5.5.
+static const char *role_of(const struct rendition *r)
 {
     const unsigned flags = r->tags.flags;
     if (flags & TAG_COMMENTARY)
@@ -132,7 +132,7 @@ static const char *role_of(const struct rendition *r, bool first)
         return "subtitle";
     if (flags & TAG_DUB)
         return "dub";
-    return first ? "main" : "alternate";
+    return r->track == 0 ? "main" : "alternate";
 }
 
 // The renditions of video in one codec are one set: players switch between them by
@@ -159,7 +159,7 @@ static void put_videos(struct buf *out, const struct plan *p, enum video_codec c
 }
 
 // What people choose from is a set each.
-static void put_choice(struct buf *out, const struct plan *p, const struct rendition *r, bool first)
+static void put_choice(struct buf *out, const struct plan *p, const struct rendition *r)
 {
     const bool text = r->kind == RENDITION_TEXT;
     char label[PLAN_LABEL];
@@ -172,7 +172,7 @@ static void put_choice(struct buf *out, const struct plan *p, const struct rendi
     plan_label(p, r, label);
     put_escaped(out, label);
     buf_printf(out, "</Label>\n<Role schemeIdUri=\"urn:mpeg:dash:role:2011\" value=\"%s\"/>\n",
-               role_of(r, first));
+               role_of(r));
     put_template(out, p, r);
     (text ? put_text : put_audio)(out, r);
     buf_puts(out, "</AdaptationSet>\n");
@@ -180,13 +180,9 @@ static void put_choice(struct buf *out, const struct plan *p, const struct rendi
 
 static void put_choices(struct buf *out, const struct plan *p, enum rendition_kind kind)
 {
-    bool first = true;
-    for (int i = 0; i < p->count; i++) {
-        const struct rendition *const r = &p->renditions[i];
-        if (r->kind == kind)
-            put_choice(out, p, r, first);
-        first = first && r->kind != kind;
-    }
+    for (int i = 0; i < p->count; i++)
+        if (p->renditions[i].kind == kind)
+            put_choice(out, p, &p->renditions[i]);
 }
 
 // DASH-IF IOP 3.2.9: for which set these pictures are.  At that many times the speed they

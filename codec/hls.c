@@ -93,17 +93,15 @@ static struct group group_of(const struct plan *p, bool surround)
 
 static void put_group(struct buf *out, const struct plan *p, const struct group *g)
 {
-    bool first = true;
     for (int i = 0; i < p->count; i++) {
         const struct rendition *const r = &p->renditions[i];
         if (!is_in(g, p, r))
             continue;
-        put_media(out, p, r, g->name, first);
+        put_media(out, p, r, g->name, r->track == 0);
         if (r->tags.flags & TAG_DESCRIPTION)
             buf_puts(out, ",CHARACTERISTICS=\"public.accessibility.describes-video\"");
         buf_printf(out, ",CHANNELS=\"%d\"", r->a.channels);
         put_media_uri(out, r);
-        first = false;
     }
 }
 

@@ -85,7 +85,8 @@ bool audio_settings_ok(const struct audio_settings *a)
     bool known = false;
     for (size_t i = 0; i < countof(sample_rates); i++)
         known |= a->sample_rate == sample_rates[i];
-    return known && in(a->channels, 1, 2) && in(a->quality, 1, 10000);
+    return known && (in(a->channels, 1, 2) || a->channels == JOB_CHANNELS_MAX) &&
+           in(a->quality, 1, 10000);
 }
 
 bool text_settings_ok(const struct text_settings *t)

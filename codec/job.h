@@ -16,6 +16,7 @@
 #define JOB_SAMPLES_MAX 200000
 #define JOB_FRAMES_MAX 20000
 #define JOB_PARTS_MAX 64
+#define JOB_CHANNELS_MAX 6
 #define JOB_TEXT_MAX (4 * 1024 * 1024) // bytes of a file of subtitles
 #define JOB_TILES_MAX 64
 
@@ -66,7 +67,7 @@ struct video_settings {
 // Everything the audio encoder is told.  Enters the recipe.
 struct audio_settings {
     int sample_rate; // 32000, 44100 or 48000
-    int channels;    // 1 or 2
+    int channels;    // 1, 2, or 6: 5.1
     int quality;     // global_quality of FFmpeg's AAC encoder, constant-quality mode
 };
 

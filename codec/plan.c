@@ -52,7 +52,8 @@ static int64_t audio_container(const struct rendition *r, const struct segtab *t
 
 static void promise_audio(struct rendition *r, const struct segtab *t)
 {
-    const int64_t nominal = r->a.channels > 1 ? 128000 : 72000, container = audio_container(r, t);
+    const int64_t nominal = r->a.channels > 1 ? 64000 * r->a.channels : 72000;
+    const int64_t container = audio_container(r, t);
     // 1.6 was measured for qualities up to 118.
     const int quality = r->a.quality > 118 ? r->a.quality : 118;
     r->bandwidth = nominal * 8 / 5 * quality / 118 + container;
@@ -120,21 +121,33 @@ static int make_recipe(const struct plan *p, struct rendition *r, const char *as
 
 // ---- the plan
 
-static void add_audio(struct plan *p, const struct conf *conf, const struct media *m, int track)
+static void add_audio(struct plan *p, const struct conf *conf, const struct media *m, int track,
+                      int channels)
 {
     const struct audio_track *const a = media_audio(m, track);
     assert(p->count < PLAN_RENDITIONS);
     struct rendition *r = &p->renditions[p->count++];
     r->kind = RENDITION_AUDIO;
     r->track = track;
-    snprintf(r->name, sizeof r->name, "audio-%d", track);
+    snprintf(r->name, sizeof r->name, channels > 2 ? "audio-%d-surround" : "audio-%d",
+             track % MEDIA_AUDIOS);
     copy_string(r->codecs, sizeof r->codecs, "mp4a.40.2");
     r->tags = a->tags;
     r->a = (struct audio_settings){
         .sample_rate = media_output_rate(a->sample_rate),
-        .channels = a->channels > 1 ? 2 : 1,
+        .channels = channels,
         .quality = conf->media_audio_quality,
     };
+}
+
+// In stereo, or mono, for everybody; then what has 5.1 channels or more, with as many.
+static void add_audios(struct plan *p, const struct conf *conf, const struct media *m)
+{
+    for (int i = 0; i < media_audio_count(m); i++)
+        add_audio(p, conf, m, i, media_audio(m, i)->channels > 1 ? 2 : 1);
+    for (int i = 0; i < media_audio_count(m) && media_has_video(m); i++)
+        if (media_audio(m, i)->channels >= JOB_CHANNELS_MAX)
+            add_audio(p, conf, m, i, JOB_CHANNELS_MAX);
 }
 
 // Where segments last a second or so, the last picture may last longer.
@@ -173,8 +186,7 @@ int plan_make(struct plan *p, const struct conf *conf, const struct media *m, co
     p->target_duration = longest_duration(p, m);
     if (video)
         ladder_make(p, conf, m);
-    for (int i = 0; i < media_audio_count(m); i++)
-        add_audio(p, conf, m, i);
+    add_audios(p, conf, m);
     if (video)
         add_stills(p, conf, m);
     texts_add(p, m);

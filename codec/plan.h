@@ -19,7 +19,7 @@
 #define PLAN_LABEL (LANGUAGE_NAME + 48) // bytes of a label, its end included
 #define PLAN_FILES 16                   // of subtitles beside the source
 #define PLAN_SUFFIX 48                  // bytes of a suffix, its end included
-#define PLAN_RENDITIONS (PLAN_VIDEOS + MEDIA_AUDIOS + MEDIA_TEXTS + PLAN_FILES)
+#define PLAN_RENDITIONS (PLAN_VIDEOS + 2 * MEDIA_AUDIOS + MEDIA_TEXTS + PLAN_FILES)
 
 struct conf;
 

@@ -47,7 +47,7 @@
 // Sound on the timeline: samples [at, at + n) of each channel.
 struct canvas {
     int64_t at, n;
-    float *channel[2];
+    float *channel[JOB_CHANNELS_MAX];
 };
 
 struct audio {
@@ -73,11 +73,12 @@ struct audio {
     struct out out;
 };
 
-static int canvas_create(struct canvas *c, int64_t at, int64_t n, const struct why *why)
+static int canvas_create(struct canvas *c, int channels, int64_t at, int64_t n,
+                         const struct why *why)
 {
     c->at = at;
     c->n = n;
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < channels; i++) {
         c->channel[i] = calloc((size_t)n, sizeof(float));
         if (!c->channel[i])
             return fail_with(why, -E_NO_MEMORY, "no memory for %lld samples", (long long)n);
@@ -87,8 +88,8 @@ static int canvas_create(struct canvas *c, int64_t at, int64_t n, const struct w
 
 static void canvas_finish(struct canvas *c)
 {
-    free(c->channel[0]);
-    free(c->channel[1]);
+    for (int i = 0; i < JOB_CHANNELS_MAX; i++)
+        free(c->channel[i]);
 }
 
 // ---- decoding onto the source canvas
@@ -195,15 +196,16 @@ static int create_canvases(struct audio *a)
     const int64_t begin = feed_begin(job), end = feed_end(job);
     const struct rational step =
         rat_reduce((struct rational){ job->media->audio.sample_rate, job->a.sample_rate });
-    int rc = canvas_create(&a->sound, begin, end - begin, a->why);
+    int rc = canvas_create(&a->sound, a->job->a.channels, begin, end - begin, a->why);
     if (rc < 0 || step.num == step.den)
-        return rc < 0 ? rc : canvas_create(&a->source, begin, end - begin, a->why);
+        return rc < 0 ? rc
+                      : canvas_create(&a->source, a->job->a.channels, begin, end - begin, a->why);
 
     const int64_t margin = FILTER * (1 + step.num / step.den);
     const int64_t early = muldiv_floor(begin, step.num, step.den) - margin;
     const int64_t at = muldiv_floor(early, 1, step.num) * step.num;
     const int64_t last = muldiv_ceil(end, step.num, step.den) + margin;
-    return canvas_create(&a->source, at, last - at, a->why);
+    return canvas_create(&a->source, a->job->a.channels, at, last - at, a->why);
 }
 
 static SwrContext *create_resampler(const struct job *job)
@@ -221,8 +223,12 @@ static SwrContext *create_resampler(const struct job *job)
 
 static int convert(SwrContext *swr, struct canvas *to, const struct canvas *from)
 {
-    uint8_t *out[2] = { (uint8_t *)to->channel[0], (uint8_t *)to->channel[1] };
-    const uint8_t *in[2] = { (const uint8_t *)from->channel[0], (const uint8_t *)from->channel[1] };
+    uint8_t *out[JOB_CHANNELS_MAX];
+    const uint8_t *in[JOB_CHANNELS_MAX];
+    for (int ch = 0; ch < JOB_CHANNELS_MAX; ch++) {
+        out[ch] = (uint8_t *)to->channel[ch];
+        in[ch] = (const uint8_t *)from->channel[ch];
+    }
     return swr_convert(swr, out, (int)to->n, in, (int)from->n);
 }
 
@@ -232,7 +238,7 @@ static int resample(struct audio *a)
     const int64_t from_rate = a->job->media->audio.sample_rate, to_rate = a->job->a.sample_rate;
     struct canvas whole = { 0 }; // from where the resampler starts, which is a whole sample
     const int64_t at = muldiv_floor(a->source.at, to_rate, from_rate);
-    int rc = canvas_create(&whole, at, a->sound.at + a->sound.n - at, a->why);
+    int rc = canvas_create(&whole, a->job->a.channels, at, a->sound.at + a->sound.n - at, a->why);
     SwrContext *swr = create_resampler(a->job);
     if (rc == 0 && !swr)
         rc = fail_with(a->why, -E_NO_MEMORY, "no resampler from %d Hz", (int)from_rate);
@@ -250,7 +256,7 @@ static void silence_past_end(struct audio *a)
 {
     struct canvas *c = &a->sound;
     const int64_t keep = a->job->end > c->at ? a->job->end - c->at : 0;
-    for (int ch = 0; ch < 2 && keep < c->n; ch++)
+    for (int ch = 0; ch < a->job->a.channels && keep < c->n; ch++)
         memset(c->channel[ch] + keep, 0, (size_t)(c->n - keep) * sizeof(float));
 }
 
@@ -379,7 +385,7 @@ static int check_job(const struct job *job, const struct why *why)
     if (job->first < 0 || job->first > FRAME_INDEX_MAX || job->frames < 1)
         return fail_with(why, -E_PROTOCOL, "a frame number out of range");
     if (job->a.sample_rate < 8000 || job->a.sample_rate > 96000 || job->a.channels < 1 ||
-        job->a.channels > 2 || job->media->audio.sample_rate < 1)
+        job->a.channels > JOB_CHANNELS_MAX || job->media->audio.sample_rate < 1)
         return fail_with(why, -E_PROTOCOL, "audio settings out of range");
     if (job->frames > FRAMES_MAX)
         return fail_with(why, -E_LIMITS, "%lld frames in a segment", (long long)job->frames);

@@ -236,7 +236,7 @@ int encode_open_jpeg(AVCodecContext **out, const AVFrame *like, int quality, con
 int encode_open_audio(AVCodecContext **out, const struct audio_settings *a, int quality,
                       const struct why *why)
 {
-    if (a->channels < 1 || a->channels > 2 || quality < 1)
+    if (a->channels < 1 || a->channels > JOB_CHANNELS_MAX || quality < 1)
         return fail_with(why, -E_PROTOCOL, "audio settings out of range");
     AVCodecContext *ctx = create_encoder("aac", why);
     if (!ctx)

@@ -36,7 +36,7 @@ RULES = {
                         "height?": POSITIVE, "sar?": SHAPE, "frameRate?": RATIO, "audioSamplingRate?": POSITIVE},
                        "(AudioChannelConfiguration |EssentialProperty )?BaseURL"),
     "AudioChannelConfiguration": ({"schemeIdUri": "urn:mpeg:dash:23003:3:audio_channel_configuration:2011",
-                                   "value": "[12]"}, ""),
+                                   "value": "[126]"}, ""),
     "BaseURL": ({}, ""),
 }
 

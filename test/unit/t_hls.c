@@ -153,6 +153,53 @@ static void several_tracks_of_sound(void **state)
     media_destroy(m);
 }
 
+// Where one track has 5.1, all tracks stand in a second group at their best, and each rung
+// twice.
+static void surround(void **state)
+{
+    (void)state;
+    const struct conf conf = short_ladder();
+    struct media *m = make_media(20, 400);
+    struct plan p;
+    make_more_audio(m, "de", 44100, &m->size);
+    m->audio.channels = 8;
+    assert_int_equal(media_finish(m), 0);
+    assert_int_equal(plan_make(&p, &conf, m, "a", "v", "s"), 0);
+    const struct rendition *const six = plan_find(&p, "audio-0-surround");
+    assert_true(six && six->a.channels == 6 && !plan_find(&p, "audio-1-surround"));
+    struct buf b;
+    buf_init(&b, MIB);
+    assert_int_equal(hls_master(&b, &p), 0);
+    const char *const text = text_of(&b);
+    static const struct {
+        const char *group, *name, *channels, *rendition;
+    } lines[] = { { "audio", "English", "2", "audio-0" },
+                  { "audio", "Deutsch", "2", "audio-1" },
+                  { "surround", "Deutsch", "2", "audio-1" },
+                  { "surround", "English", "6", "audio-0-surround" } };
+    for (size_t i = 0; i < countof(lines); i++) {
+        char *start = xasprintf("GROUP-ID=\"%s\",NAME=\"%s\",", lines[i].group, lines[i].name);
+        char *end = xasprintf("CHANNELS=\"%s\",URI=\"", lines[i].channels);
+        char *uri = xasprintf("/%s/index.m3u8\"\n", lines[i].rendition);
+        const char *const at = strstr(text, start);
+        assert_non_null(at);
+        assert_true(strstr(at, end) && strstr(at, end) < strchr(at, '\n'));
+        assert_true(strstr(at, uri) && strstr(at, uri) < strchr(at, '\n'));
+        const char *const chosen = strstr(at, "DEFAULT=YES");
+        assert_int_equal(chosen && chosen < strchr(at, '\n'),
+                         strcmp(lines[i].name, "English") == 0);
+        free(start);
+        free(end);
+        free(uri);
+    }
+    int variants[2] = { 0 };
+    for (const char *s = text; (s = strstr(s, ",AUDIO=\"")); s++)
+        variants[strncmp(s, ",AUDIO=\"surround\"", 17) == 0]++;
+    assert_true(variants[0] == variants[1] && variants[0] > 0);
+    buf_finish(&b);
+    media_destroy(m);
+}
+
 // In the master playlist as players show it, and that playlist's own.
 static void subtitles(void **state)
 {
@@ -466,6 +513,7 @@ int main(void)
         cmocka_unit_test(unknown_language),
         cmocka_unit_test(subtitles),
         cmocka_unit_test(several_tracks_of_sound),
+        cmocka_unit_test(surround),
         cmocka_unit_test(master_without_audio),
         cmocka_unit_test(master_of_sound),
         cmocka_unit_test(starts),
