@@ -451,7 +451,7 @@ static void get_sheet(struct reader *r, struct job *j)
     const int64_t tiles = get_picks(r, j, j->media->video.fields != FIELDS_NONE);
     j->bits = get_in(r, 0, TIME_MAX);
     get_runs(r, j);
-    if (!media_has_video(j->media) || tiles > j->s.columns * j->s.rows)
+    if (!media_has_video(j->media) || tiles > (int64_t)j->s.columns * j->s.rows)
         r->bad = true;
 }
 
