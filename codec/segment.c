@@ -3,6 +3,11 @@
 #include "codec/segment.h"
 
 #include <assert.h>
+#include <string.h>
+
+#include "base/base.h"
+
+#define LONGEST_SECONDS 21 // of a segment: what a target of 20 makes of a rest
 
 // Seconds of n frames, to the nearest (a half up): how EXTINF meets TARGETDURATION.
 static int64_t seconds(struct rational fps, int64_t n)
@@ -10,11 +15,12 @@ static int64_t seconds(struct rational fps, int64_t n)
     return muldiv_round(n, fps.den, fps.num);
 }
 
-// Equal roundings mean that the rest is under a second, too.
-static bool joins(const struct segtab *t, int64_t rest)
+// Whether a rest belongs to the segment of so many frames before it.  Equal roundings
+// mean that it is under a second, too.
+static bool joins(struct rational fps, int64_t before, int64_t rest)
 {
-    const bool tiny = muldiv_floor(10 * rest, t->fps.den, t->fps.num) < 1;
-    return tiny || seconds(t->fps, t->per + rest) == seconds(t->fps, t->per);
+    const bool tiny = muldiv_floor(10 * rest, fps.den, fps.num) < 1;
+    return tiny || seconds(fps, before + rest) == seconds(fps, before);
 }
 
 struct segtab segtab_make(struct rational fps, int64_t frames, int64_t target_ms)
@@ -29,14 +35,121 @@ struct segtab segtab_make(struct rational fps, int64_t frames, int64_t target_ms
     const int64_t count = muldiv_ceil(frames, 1, t.per);
     assert(count <= INT32_MAX);
     t.count = (int)count;
-    if (t.count > 1 && joins(&t, frames - (count - 1) * t.per))
+    if (t.count > 1 && joins(fps, t.per, frames - (count - 1) * t.per))
         t.count--;
     return t;
 }
 
+struct segtab segtab_copy(const struct segtab *t)
+{
+    struct segtab copy = *t;
+    if (t->cuts)
+        copy.cuts = memcpy(xmalloc(segtab_memory(t)), t->cuts, segtab_memory(t));
+    return copy;
+}
+
+void segtab_finish(struct segtab *t)
+{
+    free(t->cuts);
+    t->cuts = NULL;
+}
+
+size_t segtab_memory(const struct segtab *t)
+{
+    return t->cuts ? ((size_t)t->count + 1) * sizeof *t->cuts : 0;
+}
+
+// ---- cut by the source
+
+int64_t segtab_longest(const struct segtab *t)
+{
+    const int64_t limit = muldiv_floor(LONGEST_SECONDS, t->fps.num, t->fps.den);
+    return 3 * t->per / 2 < limit ? 3 * t->per / 2 : limit;
+}
+
+static const struct cut *last_cut(const struct cutter *c)
+{
+    return &c->made.cuts[c->made.count];
+}
+
+// How far a place is from where a segment should end.
+static int64_t off(const struct cutter *c, struct cut at)
+{
+    const int64_t goal = last_cut(c)->frame + c->made.per;
+    return at.frame > goal ? at.frame - goal : goal - at.frame;
+}
+
+static void cut(struct cutter *c, struct cut at)
+{
+    const int64_t n = at.frame - last_cut(c)->frame;
+    c->longest = n > c->longest ? n : c->longest;
+    if (c->made.count == SEGTAB_CUTS_MAX) {
+        c->longest = INT64_MAX;
+        return;
+    }
+    if (c->made.count + 1 == c->cap) {
+        c->cap *= 2;
+        c->made.cuts = xrealloc(c->made.cuts, (size_t)c->cap * sizeof *c->made.cuts);
+    }
+    c->made.cuts[++c->made.count] = at;
+}
+
+void cutter_begin(struct cutter *c, const struct segtab *t, int64_t clock)
+{
+    assert(!t->cuts && clock > 0);
+    *c = (struct cutter){ .made = *t, .cap = 64 };
+    c->made.clock = clock;
+    c->made.count = 0;
+    c->made.cuts = xcalloc((size_t)c->cap, sizeof *c->made.cuts);
+}
+
+// Of two equally far the earlier.
+void cutter_offer(struct cutter *c, struct cut at)
+{
+    if (c->next.frame > last_cut(c)->frame && off(c, c->next) <= off(c, at))
+        cut(c, c->next);
+    c->next = at;
+}
+
+bool cutter_end(struct cutter *c, struct cut end, struct segtab *t, int64_t *longest)
+{
+    struct segtab *const made = &c->made;
+    assert(end.frame == made->frames);
+    cutter_offer(c, end);
+    cut(c, end);
+    *longest = c->longest;
+    if (c->longest > segtab_longest(made)) {
+        segtab_finish(made);
+        return false;
+    }
+    struct cut *const last = &made->cuts[made->count];
+    if (made->count > 1 &&
+        joins(made->fps, last[-1].frame - last[-2].frame, last->frame - last[-1].frame)) {
+        last[-1] = *last;
+        made->count--;
+    }
+    *t = *made;
+    return true;
+}
+
+int64_t segtab_tick(const struct segtab *t, int k)
+{
+    assert(t->cuts && k >= 0 && k <= t->count);
+    return t->cuts[k].tick;
+}
+
+int64_t segtab_tick_us(const struct segtab *t, int k)
+{
+    return muldiv_round(segtab_tick(t, k), 1000000, t->clock);
+}
+
+// ---- questions
+
 int64_t segtab_frame(const struct segtab *t, int k)
 {
     assert(k >= 0 && k <= t->count);
+    if (t->cuts)
+        return t->cuts[k].frame;
     return k == t->count ? t->frames : k * t->per;
 }
 
@@ -73,16 +186,16 @@ void segtab_part(const struct segtab *t, int k, int j, int64_t *first, int64_t *
     *n = start + (j + 1) * frames / parts - *first;
 }
 
-// All segments but the last are alike, so the first and the last tell.
+// All segments of a regular table but the last are alike, so the first and the last tell.
 static void part_range(const struct segtab *t, int64_t *min, int64_t *max)
 {
+    const int step = t->cuts || t->count == 1 ? 1 : t->count - 1;
     *min = INT64_MAX;
     *max = 0;
-    const int ends[] = { 0, t->count - 1 };
-    for (int i = 0; i < 2; i++) {
-        for (int j = 0; j < segtab_parts(t, ends[i]); j++) {
+    for (int k = 0; k < t->count; k += step) {
+        for (int j = 0; j < segtab_parts(t, k); j++) {
             int64_t first, n;
-            segtab_part(t, ends[i], j, &first, &n);
+            segtab_part(t, k, j, &first, &n);
             *min = n < *min ? n : *min;
             *max = n > *max ? n : *max;
         }
@@ -113,6 +226,8 @@ int segtab_target_duration(const struct segtab *t, int sample_rate)
     int64_t us = 0;
     for (int k = 0; k < t->count; k++) {
         us = longer(us, segtab_start_us(t, k), segtab_start_us(t, k + 1));
+        if (t->cuts)
+            us = longer(us, segtab_tick_us(t, k), segtab_tick_us(t, k + 1));
         if (sample_rate > 0)
             us = longer(us, segtab_audio_start_us(t, k, sample_rate),
                         segtab_audio_start_us(t, k + 1, sample_rate));

@@ -4,35 +4,82 @@
 // rationals.  Pure.  Playlists print it and encoders obey it; nothing else
 // decides a cut.
 //
-// Every segment has `per` grid frames, but for the last: it is short, or, where
-// the rest would be under a second and the sum still rounds to the same target
+// A regular table: every segment has `per` grid frames, but for the last: it is short,
+// or, where the rest would be under a second and the sum still rounds to the same target
 // duration, it is joined to its predecessor.  A rest under a tenth of a second is
 // always joined: as a segment of its own it could be left without an audio frame.
+//
+// A table cut by the source: where its own pictures are a rendition, all renditions are cut
+// where it has sync samples; after each cut at the one that comes nearest to `per` frames.
 
 #ifndef CODEC_SEGMENT_H
 #define CODEC_SEGMENT_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/rational.h"
 
 #define AUDIO_FRAME 1024 // samples of one AAC frame
 
-struct segtab {
-    struct rational fps;
-    int64_t frames; // of the whole asset
-    int64_t per;    // frames of a segment: round(target x fps), even when > 1
-    int count;      // segments, >= 1
-    int64_t part;   // frames of a part, per / 2 (about two seconds), >= 1
+#define SEGTAB_CUTS_MAX 16384
+#define SEGTAB_CLOCK_MAX 50000000 // ticks a second: 40 seconds of them fit 31 bits
+
+// Where a segment begins: on the grid, and on the clock of the source's own pictures.
+struct cut {
+    int64_t tick;
+    int64_t frame;
 };
 
+struct segtab {
+    struct rational fps;
+    int64_t frames;   // of the whole asset
+    int64_t per;      // frames of a segment: round(target x fps), even when > 1
+    int count;        // segments, >= 1
+    int64_t part;     // frames of a part, per / 2 (about two seconds), >= 1
+    int64_t clock;    // ticks a second of the source's own pictures; 0 for a regular table
+    struct cut *cuts; // owned; count + 1, both numbers rising from 0; NULL for a regular table
+};
+
+// A regular table.
 struct segtab segtab_make(struct rational fps, int64_t frames, int64_t target_ms);
+
+// A copy, to be finished too.
+struct segtab segtab_copy(const struct segtab *t);
+
+// Frees what a table owns; one that is regular owns nothing.
+void segtab_finish(struct segtab *t);
+size_t segtab_memory(const struct segtab *t); // of what it owns
+
+// Makes a regular table one that is cut by the source: begin with the clock, offer every
+// place where it may be cut, both numbers rising, but for the beginning, and then end
+// with that of the asset.  True when it is done; false, and the table is what it was, when a
+// segment would be longer than segtab_longest (*longest, in frames, says how long), or when
+// there would be more than SEGTAB_CUTS_MAX.
+struct cutter {
+    struct segtab made;
+    int cap;
+    struct cut next; // the best so far
+    int64_t longest;
+};
+void cutter_begin(struct cutter *c, const struct segtab *t, int64_t clock);
+void cutter_offer(struct cutter *c, struct cut at);
+bool cutter_end(struct cutter *c, struct cut end, struct segtab *t, int64_t *longest);
+
+// Frames that a segment cut by the source may have: one and a half times `per`, and not
+// above 21 seconds.
+int64_t segtab_longest(const struct segtab *t);
 
 // First frame of segment k; k = count gives the end, t->frames.
 int64_t segtab_frame(const struct segtab *t, int k);
 
 // Start time of segment k in microseconds, rounded: what telescoping EXTINFs are made of.
 int64_t segtab_start_us(const struct segtab *t, int k);
+
+// The same on the clock of a table cut by the source.
+int64_t segtab_tick(const struct segtab *t, int k);
+int64_t segtab_tick_us(const struct segtab *t, int k);
 
 // First AAC frame of segment k at this sample rate: ceil(start x rate / 1024);
 // k = count gives the end: ceil(duration x rate / 1024).
@@ -49,7 +96,8 @@ void segtab_part(const struct segtab *t, int k, int j, int64_t *first, int64_t *
 int64_t segtab_part_max(const struct segtab *t);
 int64_t segtab_part_min(const struct segtab *t);
 
-// EXT-X-TARGETDURATION that holds for video and for audio at sample_rate (0: no audio).
+// EXT-X-TARGETDURATION that holds for video, the source's own too, and for audio at
+// sample_rate (0: no audio).
 int segtab_target_duration(const struct segtab *t, int sample_rate);
 
 #endif

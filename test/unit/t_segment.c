@@ -4,6 +4,8 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -135,12 +137,146 @@ static void long_assets(void **state)
     }
 }
 
+// ---- cut by the source
+
+// A table cut at these frames, or where it may not be, the regular one.  The source counts
+// in thousands a second.
+static bool cut_at(struct segtab *t, const int64_t *syncs, int n, int64_t *longest)
+{
+    struct cutter c;
+    cutter_begin(&c, t, 1000 * t->fps.num);
+    for (int i = 0; i < n; i++)
+        cutter_offer(&c, (struct cut){ 1000 * syncs[i] * t->fps.den, syncs[i] });
+    return cutter_end(&c, (struct cut){ 1000 * t->frames * t->fps.den, t->frames }, t, longest);
+}
+
+#define MOST 24
+
+static void cuts_of_a_source(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *what;
+        int64_t frames;       // at 25 a second, in segments of about 4 s
+        int64_t every;        // sync samples, 0: as listed
+        int64_t syncs[MOST];  // but for the first
+        int64_t starts[MOST]; // but for the first, and with the end; none: refused
+        int64_t longest;      // if refused
+    } cases[] = {
+        { "every two seconds", 325, 50, { 0 }, { 100, 200, 300, 325 }, 0 },
+        { "every three: nearer than six", 400, 75, { 0 }, { 75, 150, 225, 300, 400 }, 0 },
+        { "every 3.5", 300, 88, { 0 }, { 88, 176, 264, 300 }, 0 },
+        { "every five", 300, 125, { 0 }, { 125, 250, 300 }, 0 },
+        { "every six", 450, 150, { 0 }, { 150, 300, 450 }, 0 },
+        { "a frame more", 450, 151, { 0 }, { 0 }, 151 },
+        { "only the first, short", 60, 0, { 0 }, { 60 }, 0 },
+        { "only the first", 151, 0, { 0 }, { 0 }, 151 },
+        { "every frame", 250, 1, { 0 }, { 100, 200, 250 }, 0 },
+        { "two equally far: the earlier", 220, 0, { 90, 110 }, { 90, 220 }, 0 },
+        { "the later is nearer", 200, 0, { 20, 145 }, { 145, 200 }, 0 },
+        { "the earlier is nearer", 175, 0, { 60, 145 }, { 60, 145, 175 }, 0 },
+        { "a rest that joins", 212, 50, { 0 }, { 100, 212 }, 0 },
+        { "a tiny rest joins at any price", 113, 0, { 111 }, { 113 }, 0 },
+        { "a rest that does not", 213, 50, { 0 }, { 100, 200, 213 }, 0 },
+        { "far from the end", 400, 0, { 100, 200 }, { 0 }, 200 },
+    };
+    for (size_t i = 0; i < countof(cases); i++) {
+        struct segtab t = segtab_make((struct rational){ 25, 1 }, cases[i].frames, 4000);
+        const struct segtab regular = t;
+        int64_t syncs[1024], longest = 0;
+        int n = 0;
+        for (int64_t at = cases[i].every; at && at < cases[i].frames; at += cases[i].every)
+            syncs[n++] = at;
+        for (; !cases[i].every && cases[i].syncs[n]; n++)
+            syncs[n] = cases[i].syncs[n];
+        const bool cut = cut_at(&t, syncs, n, &longest);
+        if (cut != (cases[i].starts[0] > 0))
+            fail_msg("%s: longest %ld", cases[i].what, (long)longest);
+        for (int k = 1; cut && k <= t.count; k++)
+            if (segtab_frame(&t, k) != cases[i].starts[k - 1])
+                fail_msg("%s: cut %d at %ld", cases[i].what, k, (long)segtab_frame(&t, k));
+        if (cut)
+            assert_int_equal(cases[i].starts[t.count], 0);
+        else
+            assert_true(longest == cases[i].longest && memcmp(&t, &regular, sizeof t) == 0);
+        segtab_finish(&t);
+    }
+}
+
+static void check_ticks(const struct segtab *t, int target)
+{
+    int64_t sum = 0;
+    for (int k = 0; k < t->count; k++) {
+        const int64_t us = segtab_tick_us(t, k + 1) - segtab_tick_us(t, k);
+        assert_true(us > 0 && (us + 500000) / 1000000 <= target);
+        sum += us;
+    }
+    assert_int_equal(segtab_tick(t, 0), 0);
+    assert_int_equal(sum, segtab_tick_us(t, t->count));
+}
+
+// Sync samples at random distances: one fixed seed.
+static void any_source(void **state)
+{
+    (void)state;
+    static const int64_t targets[] = { 1000, 2000, 4000, 6000, 20000 };
+    unsigned seed = 7;
+    int cut = 0, refused = 0;
+    for (int round = 0; round < 3000; round++) {
+        const struct rational fps = rates[rand_r(&seed) % countof(rates)];
+        const int64_t most = (int64_t)(rat_double(fps) * (1 + rand_r(&seed) % 8)) + 1;
+        int64_t frames = 1 + rand_r(&seed) % 2000, syncs[2048], longest;
+        int n = 0;
+        for (int64_t at = 1 + rand_r(&seed) % most; at < frames; at += 1 + rand_r(&seed) % most)
+            syncs[n++] = at;
+        struct segtab t = segtab_make(fps, frames, targets[rand_r(&seed) % countof(targets)]);
+        const int64_t limit = segtab_longest(&t);
+        if (cut_at(&t, syncs, n, &longest)) {
+            cut++;
+            assert_true(longest <= limit);
+            assert_int_equal(segtab_frame(&t, 0), 0);
+            assert_int_equal(segtab_frame(&t, t.count), frames);
+            check_parts(&t);
+            const int target = segtab_target_duration(&t, 44100);
+            check_video(&t, target);
+            check_ticks(&t, target);
+            check_audio(&t, 44100, target);
+            for (int k = 1, i = 0; k < t.count; k++) { // each a sync sample
+                while (i < n && syncs[i] < segtab_frame(&t, k))
+                    i++;
+                assert_true(i < n && syncs[i] == segtab_frame(&t, k));
+            }
+        } else {
+            refused++;
+            assert_true(longest > limit && !t.cuts);
+        }
+        segtab_finish(&t);
+    }
+    assert_true(cut > 500 && refused > 500);
+}
+
+static void too_many_cuts(void **state)
+{
+    (void)state;
+    struct segtab t = segtab_make((struct rational){ 1, 1 }, SEGTAB_CUTS_MAX, 1000);
+    struct cutter c;
+    int64_t longest;
+    for (int more = 0; more < 2; more++) {
+        t = segtab_make((struct rational){ 1, 1 }, SEGTAB_CUTS_MAX + more, 1000);
+        cutter_begin(&c, &t, 1);
+        for (int64_t i = 1; i < t.frames; i++)
+            cutter_offer(&c, (struct cut){ i, i });
+        assert_int_equal(cutter_end(&c, (struct cut){ t.frames, t.frames }, &t, &longest), !more);
+        segtab_finish(&t);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(cuts),
-        cmocka_unit_test(every_frame_once),
-        cmocka_unit_test(long_assets),
+        cmocka_unit_test(cuts),        cmocka_unit_test(every_frame_once),
+        cmocka_unit_test(long_assets), cmocka_unit_test(cuts_of_a_source),
+        cmocka_unit_test(any_source),  cmocka_unit_test(too_many_cuts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
