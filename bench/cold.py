@@ -13,6 +13,8 @@ workers give themselves.  Its start-up and its reading of the file's header coun
 as they do for whoever runs one ffmpeg per segment; of ours, the index is made
 already and the segment is not.
 
+And the source's own video, copied, against the top rung, both ours.
+
 CPU: of our server and all its processes; of the ffmpeg process.
 
 usage: bench/cold.py [ROUNDS]
@@ -23,7 +25,7 @@ import subprocess
 import sys
 import time
 
-from measure import Server, generated, head, real, remuxed, row, rung_url
+from measure import Playlist, Server, generated, head, real, remuxed, row, rung_url
 from rung import Rung
 
 PRIORITY = ["nice", "-n", "10", "chrt", "-b", "0"]
@@ -121,6 +123,25 @@ def compare(path, name, k, rounds):
     row(f"{title}: bytes", [len(a[0][3])], [len(c[0][3])], "kB", 1e-3)
 
 
+def copied(path, k, rounds):
+    """Segment k of the source as it is against that of the largest rung, from servers that have made nothing yet."""
+    rows = {"source": [], "rung": []}
+    for _ in range(rounds):
+        for name, seen in rows.items():
+            server = Server(os.path.dirname(path), MEDIA_PASSTHROUGH="true")
+            try:
+                names = [uri.split("/")[1] for _, uri in Playlist(server, os.path.basename(path)).variants]
+                rung = max((n for n in names if n != "source"), key=lambda n: int(n[:-1]))
+                url = rung_url(server, path, "source" if name == "source" else rung)
+                server.get(url + "init.mp4")
+                seen.append(ours(server, f"{url}{k}.m4s"))
+            finally:
+                server.stop()
+    for i, what in enumerate(("wall", "CPU", "first fragment")):
+        row(f"{os.path.basename(path)} source and {rung}: {what}", [r[i] for r in rows["source"]],
+            [r[i] for r in rows["rung"]], "s")
+
+
 def main():
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 5
     head("cold video segment")
@@ -129,6 +150,9 @@ def main():
         compare(big, "720p", 5, rounds)
     if small := real("sintel-480p25-26s.mp4"):
         compare(small, "360p", 3, rounds)
+    copied(generated("hd.mp4"), 1, rounds)
+    if big:
+        copied(big, 5, rounds)
 
 
 main()

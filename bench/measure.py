@@ -20,6 +20,8 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BUILD = os.environ.setdefault("TIDEMILL_BUILD", os.path.join(ROOT, "build"))
 MEDIA = os.environ.get("TIDEMILL_BENCH_MEDIA", os.path.join(BUILD, "bench"))
+# What is measured is encoding, unless a bench says otherwise.
+os.environ["TIDEMILL_MEDIA_PASSTHROUGH"] = "false"
 
 sys.path.insert(0, os.path.join(ROOT, "test", "e2e"))
 import clips  # noqa: E402

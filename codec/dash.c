@@ -25,13 +25,22 @@ static void put_duration(struct buf *out, const char *name, int64_t num, int64_t
     buf_printf(out, " %s=\"PT%" PRId64 ".%06" PRId64 "S\"", name, us / 1000000, us % 1000000);
 }
 
-// Of the timeline of a set: of the grid, whose ticks all video renditions have, those
-// that show every field twice as many; of the samples of audio.
+// The timeline of a set: of the grid, whose ticks all video renditions have, those that
+// show every field twice as many; of the samples of audio.
+static int64_t set_timescale(const struct plan *p, const struct rendition *r)
+{
+    return r->kind == RENDITION_VIDEO ? p->table.fps.num : plan_timescale(p, r);
+}
+
+static int64_t set_start(const struct plan *p, const struct rendition *r, int k)
+{
+    return r->kind == RENDITION_VIDEO ? segtab_frame(&p->table, k) * p->table.fps.den
+                                      : plan_segment_start(p, r, k);
+}
+
 static int64_t ticks(const struct plan *p, const struct rendition *r, int k)
 {
-    if (r->kind == RENDITION_VIDEO)
-        return (segtab_frame(&p->table, k + 1) - segtab_frame(&p->table, k)) * p->table.fps.den;
-    return plan_segment_start(p, r, k + 1) - plan_segment_start(p, r, k);
+    return set_start(p, r, k + 1) - set_start(p, r, k);
 }
 
 // Segments that are equally long are one S: r counts those behind the first.
@@ -58,17 +67,25 @@ static void put_template(struct buf *out, const struct plan *p, const struct ren
     const bool text = r->kind == RENDITION_TEXT;
     buf_printf(out,
                "<SegmentTemplate timescale=\"%" PRId64 "\" startNumber=\"0\"%s media=\"%s\">\n",
-               plan_timescale(p, r), text ? "" : " initialization=\"init.mp4\"",
+               set_timescale(p, r), text ? "" : " initialization=\"init.mp4\"",
                text ? "$Number$.vtt" : "$Number$.m4s");
     put_timeline(out, p, r);
     buf_puts(out, "</SegmentTemplate>\n");
 }
 
+// Whether the template of one says the truth of the other.
+static bool same_times(const struct plan *p, const struct rendition *a, const struct rendition *b)
+{
+    bool same = set_timescale(p, a) == set_timescale(p, b);
+    for (int k = 1; same && k <= p->table.count; k++)
+        same = set_start(p, a, k) == set_start(p, b, k);
+    return same;
+}
+
 static void put_base(struct buf *out, const struct rendition *r)
 {
     char hex[KEY_HEX];
-    buf_printf(out, "<BaseURL>%s/%s/</BaseURL>\n</Representation>\n", key_hex(&r->recipe, hex),
-               r->name);
+    buf_printf(out, "<BaseURL>%s/%s/</BaseURL>\n", key_hex(&r->recipe, hex), r->name);
 }
 
 static void put_video(struct buf *out, const struct rendition *r)
@@ -79,7 +96,6 @@ static void put_video(struct buf *out, const struct rendition *r)
                "<Representation id=\"%s\" bandwidth=\"%" PRId64 "\" codecs=\"%s\" width=\"%d\" "
                "height=\"%d\" sar=\"1:1\" frameRate=\"%" PRId64 "/%" PRId64 "\">\n",
                r->name, r->bandwidth, r->codecs, v->width, v->height, fps.num, fps.den);
-    put_base(out, r);
 }
 
 static void put_audio(struct buf *out, const struct rendition *r)
@@ -91,7 +107,6 @@ static void put_audio(struct buf *out, const struct rendition *r)
                "schemeIdUri=\"urn:mpeg:dash:23003:3:audio_channel_configuration:2011\" "
                "value=\"%d\"/>\n",
                r->name, r->bandwidth, r->codecs, r->a.sample_rate, r->a.channels);
-    put_base(out, r);
 }
 
 // WebVTT as it is has no codec to name.
@@ -99,7 +114,6 @@ static void put_text(struct buf *out, const struct rendition *r)
 {
     buf_printf(out, "<Representation id=\"%s\" bandwidth=\"%" PRId64 "\">\n", r->name,
                r->bandwidth);
-    put_base(out, r);
 }
 
 static void put_escaped(struct buf *out, const char *s)
@@ -135,27 +149,46 @@ static const char *role_of(const struct rendition *r)
     return r->track == 0 ? "main" : "alternate";
 }
 
-// The renditions of video in one codec are one set: players switch between them by
-// themselves.
+// The renditions of video in one codec are one set, with those in H.264 the source's own:
+// players switch between them by themselves.
+static bool is_in_set(const struct rendition *r, enum video_codec codec)
+{
+    return rendition_is_video(r) && r->v.codec == codec;
+}
+
+// Whose template stands before a set: a rung's, if there is one; NULL where the set is empty.
+static const struct rendition *shared_of(const struct plan *p, enum video_codec codec)
+{
+    const struct rendition *shared = NULL;
+    for (int i = p->count - 1; i >= 0; i--) {
+        const struct rendition *const r = &p->renditions[i];
+        if (is_in_set(r, codec) && (!shared || r->kind == RENDITION_VIDEO))
+            shared = r;
+    }
+    return shared;
+}
+
 static void put_videos(struct buf *out, const struct plan *p, enum video_codec codec)
 {
-    bool begun = false;
+    const struct rendition *const shared = shared_of(p, codec);
+    if (!shared)
+        return;
+    buf_printf(out,
+               "<AdaptationSet id=\"%d\" contentType=\"video\" mimeType=\"video/mp4\" "
+               "segmentAlignment=\"true\" startWithSAP=\"1\">\n",
+               set_of(codec));
+    put_template(out, p, shared);
     for (int i = 0; i < p->count; i++) {
         const struct rendition *const r = &p->renditions[i];
-        if (r->kind != RENDITION_VIDEO || r->v.codec != codec)
+        if (!is_in_set(r, codec))
             continue;
-        if (!begun) {
-            buf_printf(out,
-                       "<AdaptationSet id=\"%d\" contentType=\"video\" "
-                       "mimeType=\"video/mp4\" segmentAlignment=\"true\" startWithSAP=\"1\">\n",
-                       set_of(codec));
-            put_template(out, p, r);
-            begun = true;
-        }
         put_video(out, r);
+        put_base(out, r);
+        if (!same_times(p, r, shared))
+            put_template(out, p, r);
+        buf_puts(out, "</Representation>\n");
     }
-    if (begun)
-        buf_puts(out, "</AdaptationSet>\n");
+    buf_puts(out, "</AdaptationSet>\n");
 }
 
 // What people choose from is a set each.
@@ -175,7 +208,8 @@ static void put_choice(struct buf *out, const struct plan *p, const struct rendi
                role_of(r));
     put_template(out, p, r);
     (text ? put_text : put_audio)(out, r);
-    buf_puts(out, "</AdaptationSet>\n");
+    put_base(out, r);
+    buf_puts(out, "</Representation>\n</AdaptationSet>\n");
 }
 
 static void put_choices(struct buf *out, const struct plan *p, enum rendition_kind kind)
@@ -198,7 +232,8 @@ static void put_trick(struct buf *out, const struct plan *p, const struct rendit
                r->every, set_of(plan_plainest(p)));
     put_template(out, p, r);
     put_video(out, r);
-    buf_puts(out, "</AdaptationSet>\n");
+    put_base(out, r);
+    buf_puts(out, "</Representation>\n</AdaptationSet>\n");
 }
 
 // DASH-IF IOP 6.2.6.  All sheets are equally long there, and so are all tiles.
@@ -215,7 +250,7 @@ static void put_storyboard(struct buf *out, const struct plan *p, const struct r
                plan_timescale(p, r), r->every * s->columns * s->rows * p->table.fps.den, r->name,
                r->bandwidth, s->columns * s->width, s->rows * s->height, s->columns, s->rows);
     put_base(out, r);
-    buf_puts(out, "</AdaptationSet>\n");
+    buf_puts(out, "</Representation>\n</AdaptationSet>\n");
 }
 
 static void put_stills(struct buf *out, const struct plan *p)

@@ -70,14 +70,18 @@ struct encryption encryption_of(const struct conf *conf, const char *asset)
 
 bool encryption_covers(enum rendition_kind kind)
 {
-    return kind == RENDITION_AUDIO || kind == RENDITION_VIDEO || kind == RENDITION_TRICK;
+    return kind == RENDITION_AUDIO || kind == RENDITION_VIDEO || kind == RENDITION_TRICK ||
+           kind == RENDITION_SOURCE;
 }
 
 // Which samples may be encrypted in part is a rule of their coding (ISO/IEC 23001-7, 9.5).
 static bool is_possible(enum encryption_method method, const struct rendition *r)
 {
-    return method != ENCRYPTION_CBCS || strncmp(r->codecs, "avc1.", 5) == 0 ||
-           strncmp(r->codecs, "mp4a.", 5) == 0;
+    if (method != ENCRYPTION_CBCS)
+        return true;
+    if (r->kind == RENDITION_SOURCE) // whose slices have headers of any length
+        return false;
+    return strncmp(r->codecs, "avc1.", 5) == 0 || strncmp(r->codecs, "mp4a.", 5) == 0;
 }
 
 struct encrypted encrypted_view(const struct encryption *e, const char *name,

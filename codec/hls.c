@@ -147,7 +147,7 @@ static void put_videos(struct buf *out, const struct plan *p, int start, const s
 {
     put_video(out, p, &p->renditions[start], g);
     for (int i = 0; i < p->count; i++)
-        if (p->renditions[i].kind == RENDITION_VIDEO && i != start)
+        if (rendition_is_video(&p->renditions[i]) && i != start)
             put_video(out, p, &p->renditions[i], g);
 }
 
@@ -201,7 +201,7 @@ static int start_variant(const struct plan *p, int64_t audio_rate)
     const enum video_codec codec = plan_plainest(p);
     int start = -1;
     for (int i = 0; i < p->count; i++) {
-        if (p->renditions[i].kind != RENDITION_VIDEO || p->renditions[i].v.codec != codec)
+        if (!rendition_is_video(&p->renditions[i]) || p->renditions[i].v.codec != codec)
             continue;
         start = i;
         if (p->renditions[i].bandwidth + audio_rate <= START_RATE)
@@ -230,11 +230,6 @@ int hls_master(struct buf *out, const struct plan *p)
     return buf_error(out);
 }
 
-static int64_t start_us(const struct plan *p, const struct rendition *r, int k)
-{
-    return muldiv_round(plan_segment_start(p, r, k), 1000000, plan_timescale(p, r));
-}
-
 static void put_extinf(struct buf *out, int64_t us)
 {
     buf_printf(out, "#EXTINF:%" PRId64 ".%06" PRId64 ",\n", us / 1000000, us % 1000000);
@@ -243,7 +238,7 @@ static void put_extinf(struct buf *out, int64_t us)
 // A difference of rounded starts, so that any run of them adds up.
 int64_t hls_segment_us(const struct plan *p, const struct rendition *r, int k)
 {
-    return start_us(p, r, k + 1) - start_us(p, r, k);
+    return plan_segment_us(p, r, k + 1) - plan_segment_us(p, r, k);
 }
 
 // Shaka's and Roku's tags for images, which no RFC has; others leave them out.

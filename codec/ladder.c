@@ -66,9 +66,16 @@ struct colour ladder_colour(const struct media *m)
 
 // ---- rates
 
+// The maxrate that goes with the BANDWIDTH of the source's own video, less what is worth
+// having a rung for.
+static int64_t below(const struct rendition *source)
+{
+    return muldiv_floor(source->bandwidth, 85, 115);
+}
+
 // How many times the source's own rate a rung may take before it saves nothing:
 // newer codecs say the same in fewer bits.
-static int64_t rate_limit(const struct media *m, enum video_codec codec)
+static int64_t worth(const struct media *m, enum video_codec codec)
 {
     static const int efficiency[VIDEO_CODECS] = {
         [VIDEO_H264] = 100,
@@ -84,12 +91,19 @@ static int64_t rate_limit(const struct media *m, enum video_codec codec)
     return media_video_rate(m) * p / 100 * efficiency[codec] / 100;
 }
 
-static int64_t limited_rate(int64_t maxrate, struct rational fps, enum video_codec codec,
-                            const struct media *m)
+static int64_t rate_limit(const struct plan *p, const struct media *m, enum video_codec codec)
+{
+    const bool copied = p->count > 0 && p->renditions[0].kind == RENDITION_SOURCE;
+    const int64_t most = worth(m, codec), less = copied ? below(&p->renditions[0]) : most;
+    return less < most ? less : most;
+}
+
+static int64_t limited_rate(const struct plan *p, int64_t maxrate, struct rational fps,
+                            enum video_codec codec, const struct media *m)
 {
     if (rat_cmp(fps, (struct rational){ 30, 1 }) > 0)
         maxrate = maxrate * 3 / 2;
-    const int64_t limit = rate_limit(m, codec);
+    const int64_t limit = rate_limit(p, m, codec);
     maxrate = maxrate < limit ? maxrate : limit;
     return maxrate > RATE_MIN ? maxrate : RATE_MIN;
 }
@@ -257,19 +271,20 @@ static void add_own_size(struct plan *p, const struct conf *conf, const struct m
     const int64_t pixels = (int64_t)s.long_side * s.short_side;
     const int64_t maxrate = muldiv_round(low->maxrate, pixels < like ? pixels : like, like);
     const struct rational fps = fps_of(conf, m, s.short_side);
-    add(p, conf, m, s, limited_rate(maxrate, fps, codec_of(&own), m), &own);
+    add(p, conf, m, s, limited_rate(p, maxrate, fps, codec_of(&own), m), &own);
 }
 
 void ladder_make(struct plan *p, const struct conf *conf, const struct media *m)
 {
     assert(conf->rung_count > 0 && conf->rung_count < PLAN_RENDITIONS);
     const struct shape source = source_shape(m);
+    const int before = p->count;
     int64_t above[VIDEO_CODECS] = { 0 };
     for (int i = 0; i < conf->rung_count; i++) {
         const struct conf_rung *rung = &conf->rungs[i];
         const struct rational fps = fps_of(conf, m, rung->short_side);
         const enum video_codec codec = codec_of(rung);
-        const int64_t maxrate = limited_rate(rung->maxrate, fps, codec, m);
+        const int64_t maxrate = limited_rate(p, rung->maxrate, fps, codec, m);
         const char *why = why_not(rung, source, maxrate, above[codec]);
         if (why) {
             drop(p, rung, why);
@@ -278,6 +293,6 @@ void ladder_make(struct plan *p, const struct conf *conf, const struct media *m)
         add(p, conf, m, scaled(source, rung->short_side), maxrate, rung);
         above[codec] = maxrate;
     }
-    if (p->count == 0)
+    if (p->count == before)
         add_own_size(p, conf, m, source);
 }

@@ -76,6 +76,7 @@ static void put_video(struct buf *b, const struct video_track *v)
         v->sample_count,
         v->shown_count,
         v->tag,
+        v->sight,
     };
     for (size_t i = 0; i < countof(fields); i++)
         put_v(b, (uint64_t)fields[i]);
@@ -296,6 +297,7 @@ static void get_video(struct reader *r, struct video_track *v)
     v->sample_count = get_int(r);
     v->shown_count = get_int(r);
     v->tag = (uint32_t)get_up_to(r, UINT32_MAX);
+    v->sight = (enum avc_sight)get_up_to(r, AVC_SIGHTS - 1);
     get_coded(r, &v->extradata, &v->extradata_size, &v->strip);
     carriage_unpack(r, &v->carriage);
 }

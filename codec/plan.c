@@ -2,12 +2,12 @@
 
 #include "codec/plan.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "base/base.h"
 #include "base/err.h"
 #include "codec/ladder.h"
+#include "codec/passthrough.h"
 #include "codec/record.h"
 #include "codec/stills.h"
 #include "codec/texts.h"
@@ -102,6 +102,8 @@ static void promise(struct rendition *r, const struct plan *p)
     case RENDITION_POSTER:
         promise_sheets(r, p);
         break;
+    case RENDITION_SOURCE: // by passthrough_make
+        break;
     default:
         promise_audio(r, &p->table);
     }
@@ -183,9 +185,11 @@ int plan_make(struct plan *p, const struct conf *conf, const struct media *m, co
     if (!video && !audio)
         return -E_UNSUPPORTED;
     *p = (struct plan){ .table = segtab_make(m->fps, m->frames, conf->media_segment) };
-    p->target_duration = longest_duration(p, m);
-    if (video)
+    if (video) {
+        passthrough_make(p, conf, m);
         ladder_make(p, conf, m);
+    }
+    p->target_duration = longest_duration(p, m);
     add_audios(p, conf, m);
     if (video)
         add_stills(p, conf, m);
@@ -197,7 +201,20 @@ int plan_make(struct plan *p, const struct conf *conf, const struct media *m, co
         promise(r, p);
         rc = make_recipe(p, r, asset, version, headers);
     }
+    if (rc < 0)
+        plan_finish(p);
     return rc;
+}
+
+void plan_copy(struct plan *to, const struct plan *from)
+{
+    *to = *from;
+    to->table = segtab_copy(&from->table);
+}
+
+void plan_finish(struct plan *p)
+{
+    segtab_finish(&p->table);
 }
 
 int plan_add_file(struct plan *p, const char *language, enum text_format format, const char *suffix,
@@ -248,7 +265,7 @@ enum video_codec plan_plainest(const struct plan *p)
 {
     enum video_codec codec = VIDEO_CODECS;
     for (int i = 0; i < p->count; i++)
-        if (p->renditions[i].kind == RENDITION_VIDEO && p->renditions[i].v.codec < codec)
+        if (rendition_is_video(&p->renditions[i]) && p->renditions[i].v.codec < codec)
             codec = p->renditions[i].v.codec;
     return codec;
 }
@@ -274,6 +291,8 @@ int64_t plan_segment_start(const struct plan *p, const struct rendition *r, int 
 {
     const struct segtab *const t = &p->table;
     switch (r->kind) {
+    case RENDITION_SOURCE:
+        return segtab_tick(t, k);
     case RENDITION_VIDEO:
         return segtab_frame(t, k) * pictures_per_frame(&r->v) * r->v.fps.den;
     case RENDITION_TEXT:
@@ -291,6 +310,8 @@ int64_t plan_segment_start(const struct plan *p, const struct rendition *r, int 
 int64_t plan_timescale(const struct plan *p, const struct rendition *r)
 {
     switch (r->kind) {
+    case RENDITION_SOURCE:
+        return p->table.clock;
     case RENDITION_VIDEO:
         return r->v.fps.num;
     case RENDITION_AUDIO:
@@ -300,8 +321,14 @@ int64_t plan_timescale(const struct plan *p, const struct rendition *r)
     }
 }
 
+int64_t plan_segment_us(const struct plan *p, const struct rendition *r, int k)
+{
+    return muldiv_round(plan_segment_start(p, r, k), 1000000, plan_timescale(p, r));
+}
+
 int64_t plan_segment_samples(const struct plan *p, const struct rendition *r, int k)
 {
+    assert(r->kind != RENDITION_SOURCE);
     int first, n = 1;
     if (plan_is_sheets(r))
         stills_on_sheet(&p->table, r, k, &first, &n);
@@ -359,58 +386,4 @@ void plan_label(const struct plan *p, const struct rendition *r, char out[PLAN_L
     }
     if (same > 1)
         snprintf(out + strlen(out), PLAN_LABEL - strlen(out), " %d", same);
-}
-
-// ---- passthrough
-
-// The longest time from one sync sample to the next (or to the end), in seconds.
-static double sync_distance(const struct video_track *v)
-{
-    int64_t last = 0, longest = 0;
-    for (int i = 0; i < v->shown_count; i++) {
-        const struct sample *s = &v->samples[v->shown[i]];
-        if (!s->sync)
-            continue;
-        longest = s->pts - last > longest ? s->pts - last : longest;
-        last = s->pts;
-    }
-    longest = v->end - last > longest ? v->end - last : longest;
-    return (double)longest / (double)v->timescale;
-}
-
-static const char *passthrough_obstacle(const struct media *m)
-{
-    const struct video_track *v = &m->video;
-    if (v->codec != CODEC_H264)
-        return "it is not H.264";
-    if (v->bit_depth != 8 || media_is_hdr(m))
-        return "not every player shows its bit depth or its range";
-    if (v->rotate != 0 || v->mirror || v->sar_num != v->sar_den)
-        return "its pictures have to be turned or stretched";
-    if (v->fields != FIELDS_NONE)
-        return "it is interlaced";
-    if (!m->constant_rate)
-        return "its frame rate varies, or its audio outlasts it";
-    if (v->shown_count != v->sample_count)
-        return "an edit list hides some of its pictures";
-    return NULL;
-}
-
-void plan_passthrough_reason(const struct media *m, const struct plan *p, char *out, size_t cap)
-{
-    if (!media_has_video(m)) {
-        snprintf(out, cap, "there is no video to pass through");
-        return;
-    }
-    const char *obstacle = passthrough_obstacle(m);
-    if (obstacle || !m->video.samples) {
-        snprintf(out, cap, "the video cannot be passed through: %s",
-                 obstacle ? obstacle : "where its sync samples are is not known");
-        return;
-    }
-    const double longest = sync_distance(&m->video);
-    const double limit = 1.5 * (double)p->table.per / rat_double(p->table.fps);
-    snprintf(out, cap, "the video %s: its sync samples are up to %.2f s apart (limit %.2f s)",
-             longest > limit ? "cannot be passed through" : "could be passed through", longest,
-             limit);
 }

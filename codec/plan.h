@@ -32,8 +32,13 @@ enum rendition_kind {
     // Sheets of pictures instead of segments.
     RENDITION_STORYBOARD,
     RENDITION_POSTER,
+    RENDITION_SOURCE, // its own video as it is (codec/passthrough.h)
     RENDITION_KINDS,
 };
+
+// moof sequence numbers rise by this from segment to segment.  Fragments last about half a
+// second and segments at most twenty-one: more than any has.
+#define SEQUENCES_PER_SEGMENT 64
 
 // A file beside the source.
 struct plan_file {
@@ -46,7 +51,7 @@ struct plan_file {
 struct rendition {
     char name[24]; // "720p", "audio-0": unique in the plan, a URL path segment
     enum rendition_kind kind;
-    struct video_settings v; // of the kinds video and trick
+    struct video_settings v; // of the kinds video and trick; of source: size, rate and colour
     struct audio_settings a; // of the kind audio
     int64_t every;           // of trick and storyboard: grid frames from a picture to the next
     struct sheet_settings s; // of the kinds storyboard and poster
@@ -62,6 +67,7 @@ struct rendition {
     //          (P < 1 s: there may be no time for that: init x bufsize / P)
     //   trick  1.05 x bufsize / the shortest segment + container: a picture may take it all
     //   sheets stills_sheet_bytes over their time; coded more coarsely to stay below it
+    //   source what the samples of the largest segment have, + container
     //   audio  1.6 x nominal, the spread of constant quality on most sounds, + container;
     //          a segment that would exceed it is coded more coarsely (codec/av/audio.c).
     int64_t bandwidth;
@@ -76,7 +82,8 @@ struct rendition {
 //   media.every_field show each field as a picture, at twice the rate of the grid;
 // - maxrate grows by half above 30 pictures per second;
 // - maxrate is limited to a multiple of the source's own rate (1.5 for H.264), as more
-//   saves nothing, but not below 100 kb/s;
+//   saves nothing; where the source's own video is a rendition, to so much that players take
+//   that for the better one, which it is.  But not below 100 kb/s;
 // - a rung that then saves less than 15 % of maxrate against the one above is dropped.
 // Rungs of each codec are a ladder of their own; the limits of HEVC and AV1 are lower.
 
@@ -87,9 +94,9 @@ struct dropped {
 };
 
 struct plan {
-    struct segtab table;
+    struct segtab table;                          // owns memory: plan_finish
     int target_duration;                          // EXT-X-TARGETDURATION of all playlists
-    struct rendition renditions[PLAN_RENDITIONS]; // video by falling size, audio, stills, text
+    struct rendition renditions[PLAN_RENDITIONS]; // source, video by falling size, audio, ...
     int count;
     struct dropped dropped[PLAN_VIDEOS];
     int dropped_count;
@@ -97,10 +104,21 @@ struct plan {
 
 // Makes the plan.  asset and version identify the source in the recipes.
 // headers stands for what the encoder library writes into headers (it comes
-// from the workers' hello).  Only the head of m is needed.  -E_UNSUPPORTED when
-// there is nothing to show or hear.
+// from the workers' hello).  With the head of m alone, source is not offered.
+// -E_UNSUPPORTED when there is nothing to show or hear.  plan_finish is due after 0 only.
 int plan_make(struct plan *p, const struct conf *conf, const struct media *m, const char *asset,
               const char *version, const char *headers);
+
+// Makes to, which owns nothing, a copy that has to be finished too.
+void plan_copy(struct plan *to, const struct plan *from);
+
+// Frees what a plan owns; may be repeated.
+void plan_finish(struct plan *p);
+
+static inline bool rendition_is_video(const struct rendition *r)
+{
+    return r->kind == RENDITION_VIDEO || r->kind == RENDITION_SOURCE;
+}
 
 // Adds the subtitles of a file beside the source.  The others stay as they are.  0;
 // -E_LIMITS when there are enough of them.
@@ -135,21 +153,24 @@ int plan_segments(const struct plan *p, const struct rendition *r);
 int64_t plan_segment_start(const struct plan *p, const struct rendition *r, int k);
 int64_t plan_timescale(const struct plan *p, const struct rendition *r);
 
+// The same in microseconds, rounded: what telescoping EXTINFs are made of.
+int64_t plan_segment_us(const struct plan *p, const struct rendition *r, int k);
+
 // The samples of segment k: frames of video, packets of audio, pictures of a sheet; of text
-// it is one.
+// it is one.  Not of source: the index tells.
 int64_t plan_segment_samples(const struct plan *p, const struct rendition *r, int k);
 
 // Bits per second that the AAC frames of no segment of r, an audio rendition, may exceed:
 // what its bandwidth leaves beside the container.
 int64_t plan_audio_maxrate(const struct plan *p, const struct rendition *r);
 
-// Why passthrough of the source's own video is or is not possible: one sentence.
-void plan_passthrough_reason(const struct media *m, const struct plan *p, char *out, size_t cap);
+// The sequence number of the first fragment of segment k.
+int64_t plan_sequence(int k);
 
-// Fills the job that makes the init segment, or segment k, of r.  back: 0, or how
-// many sync samples earlier than needed decoding starts (after -E_SEEK).
-// The job is to be finished with job_finish.  -E_NOT_FOUND: k outside the table,
-// or the init segment of text or sheets, which have none.
+// Fills the job that makes the init segment, or segment k, of r, which is not source.  back: 0, or
+// how many sync samples earlier than needed decoding starts (after -E_SEEK). The job is to be
+// finished with job_finish.  -E_NOT_FOUND: k outside the table, or the init segment of text or
+// sheets, which have none.
 int plan_init_job(const struct plan *p, const struct rendition *r, const struct media *m,
                   struct job *job);
 int plan_segment_job(const struct plan *p, const struct rendition *r, const struct media *m, int k,

@@ -14,9 +14,6 @@
 #include "codec/stills.h"
 #include "codec/texts.h"
 
-// Fragments last about half a second and segments at most twenty: more than any has.
-#define SEQUENCES_PER_SEGMENT 64
-
 // Of the AAC encoder: frames encoded before and after what is kept (correctness
 // of the overlap, and of the psychoacoustic state).
 #define PRE_ROLL 32
@@ -32,6 +29,7 @@
 
 static void common(struct job *job, const struct media *m, const struct rendition *r)
 {
+    assert(r->kind != RENDITION_SOURCE);
     *job = (struct job){ .source_size = m->size,
                          .media = media_copy_head(m, r->kind == RENDITION_AUDIO ? r->track : 0),
                          .video = r->kind != RENDITION_AUDIO };
@@ -355,6 +353,11 @@ static int fill_audio(struct job *job, const struct plan *p, const struct rendit
 
 // ---- orders
 
+int64_t plan_sequence(int k)
+{
+    return (int64_t)k * SEQUENCES_PER_SEGMENT + 1;
+}
+
 int plan_init_job(const struct plan *p, const struct rendition *r, const struct media *m,
                   struct job *job)
 {
@@ -385,7 +388,7 @@ int plan_segment_job(const struct plan *p, const struct rendition *r, const stru
     }
     common(job, m, r);
     job->kind = kinds[r->kind];
-    job->sequence = (int64_t)k * SEQUENCES_PER_SEGMENT + 1;
+    job->sequence = plan_sequence(k);
     assert(job->video ? m->video.samples != NULL : media_audio(m, r->track)->samples != NULL);
     switch (r->kind) {
     case RENDITION_AUDIO:

@@ -9,7 +9,7 @@
 
 // What changes when the meaning of a record does: the rules of cutting, picking
 // and writing that are code and not settings.
-#define RECORD_FORMAT "tidemill recipe 1"
+#define RECORD_FORMAT "tidemill recipe 2"
 
 // ---- packing
 
@@ -18,6 +18,22 @@ static void put_text(struct buf *b, const char *s)
 {
     put_v(b, strlen(s));
     buf_puts(b, s);
+}
+
+// Ticks are told by how far they are from where the frame's would be.
+static int64_t tick_of_frame(const struct segtab *t, int64_t frame)
+{
+    return muldiv_round(frame * t->fps.den, t->clock, t->fps.num);
+}
+
+static void put_cuts(struct buf *b, const struct segtab *t)
+{
+    put_z(b, t->clock);
+    for (int k = 1; t->cuts && k <= t->count; k++) {
+        const struct cut *const c = &t->cuts[k];
+        put_z(b, c->frame - c[-1].frame);
+        put_z(b, c->tick - tick_of_frame(t, c->frame));
+    }
 }
 
 static void put_table(struct buf *b, const struct plan *p)
@@ -29,6 +45,7 @@ static void put_table(struct buf *b, const struct plan *p)
     put_z(b, p->table.count);
     put_z(b, p->table.part);
     put_z(b, p->target_duration);
+    put_cuts(b, &p->table);
 }
 
 static void put_video(struct buf *b, const struct video_settings *v)
@@ -46,6 +63,18 @@ static void put_video(struct buf *b, const struct video_settings *v)
     put_z(b, v->colour.transfer);
     put_z(b, v->colour.matrix);
     put_text(b, v->preset);
+}
+
+static void put_source(struct buf *b, const struct video_settings *v)
+{
+    put_z(b, v->width);
+    put_z(b, v->height);
+    put_z(b, v->fps.num);
+    put_z(b, v->fps.den);
+    put_z(b, v->colour.primaries);
+    put_z(b, v->colour.transfer);
+    put_z(b, v->colour.matrix);
+    put_z(b, v->colour.full_range);
 }
 
 static void put_audio(struct buf *b, const struct audio_settings *a)
@@ -101,14 +130,23 @@ int record_pack(const struct plan *p, const struct rendition *r, const char *ass
     put_z(out, r->bandwidth);
     put_z(out, r->average);
     put_z(out, r->kind);
-    if (r->kind == RENDITION_AUDIO)
+    switch (r->kind) {
+    case RENDITION_AUDIO:
         put_audio(out, &r->a);
-    else if (r->kind == RENDITION_TEXT)
+        break;
+    case RENDITION_TEXT:
         put_subtitles(out, r);
-    else if (plan_is_sheets(r))
+        break;
+    case RENDITION_SOURCE:
+        put_source(out, &r->v);
+        break;
+    case RENDITION_STORYBOARD:
+    case RENDITION_POSTER:
         put_sheet(out, &r->s);
-    else
+        break;
+    default:
         put_video(out, &r->v);
+    }
     if (r->kind == RENDITION_TRICK || r->kind == RENDITION_STORYBOARD)
         put_z(out, r->every);
     put_special(out, r);
@@ -151,6 +189,25 @@ static int get_int(struct reader *r)
     return (int)get_within(r, 0, INT32_MAX);
 }
 
+// Each takes two bytes or more, so memory is asked for only when they are there.
+static void get_cuts(struct reader *r, struct segtab *t)
+{
+    if (r->bad || t->count > SEGTAB_CUTS_MAX || (size_t)t->count > reader_left(r) / 2) {
+        r->bad = true;
+        return;
+    }
+    t->cuts = xcalloc((size_t)t->count + 1, sizeof *t->cuts);
+    for (int k = 1; k <= t->count && !r->bad; k++) {
+        struct cut *const c = &t->cuts[k];
+        c->frame = c[-1].frame + get_within(r, 1, JOB_FRAMES_MAX);
+        c->tick = tick_of_frame(t, c->frame) + get_within(r, -SEGTAB_CLOCK_MAX, SEGTAB_CLOCK_MAX);
+        if (c->frame > t->frames || c->tick <= c[-1].tick)
+            r->bad = true;
+    }
+    if (t->cuts[t->count].frame != t->frames)
+        r->bad = true;
+}
+
 static void get_table(struct reader *r, struct plan *p)
 {
     struct segtab *const t = &p->table;
@@ -160,10 +217,15 @@ static void get_table(struct reader *r, struct plan *p)
     t->per = get_within(r, 1, JOB_FRAMES_MAX);
     t->count = (int)get_within(r, 1, 1000000);
     t->part = get_within(r, 1, t->per);
-    // A regular table: count - 1 whole segments, and a last one of up to two.
-    if ((t->count - 1) * t->per >= t->frames || t->frames > (t->count + 1) * t->per)
+    if (muldiv_ceil(t->frames, t->fps.den, t->fps.num) > MEDIA_SECONDS_MAX)
         r->bad = true;
     p->target_duration = (int)get_within(r, 1, 100);
+    t->clock = get_within(r, 0, SEGTAB_CLOCK_MAX);
+    if (t->clock)
+        get_cuts(r, t);
+    // A regular table: count - 1 whole segments, and a last one of up to two.
+    else if ((t->count - 1) * t->per >= t->frames || t->frames > (t->count + 1) * t->per)
+        r->bad = true;
 }
 
 static void get_video(struct reader *r, struct video_settings *v)
@@ -181,6 +243,18 @@ static void get_video(struct reader *r, struct video_settings *v)
     v->colour.transfer = get_int(r);
     v->colour.matrix = get_int(r);
     get_text(r, v->preset, sizeof v->preset);
+}
+
+static void get_source(struct reader *r, struct video_settings *v)
+{
+    v->width = (int)get_within(r, 1, 32768);
+    v->height = (int)get_within(r, 1, 32768);
+    v->fps.num = get_within(r, 1, INT32_MAX);
+    v->fps.den = get_within(r, 1, INT32_MAX);
+    v->colour.primaries = (int)get_within(r, 0, 255);
+    v->colour.transfer = (int)get_within(r, 0, 255);
+    v->colour.matrix = (int)get_within(r, 0, 255);
+    v->colour.full_range = get_within(r, 0, 1);
 }
 
 static void get_audio(struct reader *r, struct audio_settings *a)
@@ -262,22 +336,35 @@ static void get_rendition(struct reader *r, const struct segtab *t, struct rendi
     x->bandwidth = get_within(r, 1, INT64_C(1) << 40);
     x->average = get_within(r, 1, INT64_C(1) << 40);
     x->kind = (enum rendition_kind)get_within(r, 0, RENDITION_KINDS - 1);
-    if (x->kind == RENDITION_VIDEO)
+    switch (x->kind) {
+    case RENDITION_VIDEO:
         get_video(r, &x->v);
-    else if (x->kind == RENDITION_TRICK)
+        break;
+    case RENDITION_TRICK:
         get_trick(r, t, x);
-    else if (x->kind == RENDITION_TEXT)
+        break;
+    case RENDITION_TEXT:
         get_subtitles(r, x);
-    else if (plan_is_sheets(x))
+        break;
+    case RENDITION_SOURCE:
+        get_source(r, &x->v);
+        break;
+    case RENDITION_STORYBOARD:
+    case RENDITION_POSTER:
         get_sheet(r, x);
-    else
+        break;
+    default:
         get_audio(r, &x->a);
+    }
     get_special(r, x);
 }
 
-// Whether its pictures are as many as the table's frames, or twice.
+// Whether its pictures are as many as the table's frames, or twice; a source's own times
+// need a table that tells them.
 static bool fits_table(const struct segtab *t, const struct rendition *x)
 {
+    if (x->kind == RENDITION_SOURCE)
+        return t->cuts;
     if (x->kind != RENDITION_VIDEO)
         return true;
     const struct rational fps = { t->fps.num * pictures_per_frame(&x->v), t->fps.den };
@@ -298,7 +385,8 @@ int record_unpack(const uint8_t *bytes, size_t n, const struct key *recipe, cons
     get_table(&r, out);
     get_rendition(&r, &out->table, &out->renditions[0]);
     out->renditions[0].recipe = *recipe;
-    if (!fits_table(&out->table, &out->renditions[0]))
-        r.bad = true;
-    return r.bad || reader_left(&r) ? -E_CORRUPT : 0;
+    if (!r.bad && !reader_left(&r) && fits_table(&out->table, &out->renditions[0]))
+        return 0;
+    plan_finish(out);
+    return -E_CORRUPT;
 }

@@ -17,7 +17,7 @@
 #include "base/hash.h"
 #include "codec/plan.h"
 
-#define RECORD_MAX (16 * 1024)
+#define RECORD_MAX (128 * 1024) // a table of SEGTAB_CUTS_MAX cuts takes up to 100 KiB
 
 // Appends the record of r, which belongs to p.  asset, version, headers: as for
 // plan_make.  0 or the buffer's error.
@@ -25,7 +25,7 @@ int record_pack(const struct plan *p, const struct rendition *r, const char *ass
                 const char *version, const char *headers, struct buf *out);
 
 // Reads a record back as a plan of one rendition, when it is the record of this
-// recipe, asset and version; else -E_CORRUPT.
+// recipe, asset and version; else -E_CORRUPT.  plan_finish is due after 0 only.
 int record_unpack(const uint8_t *bytes, size_t n, const struct key *recipe, const char *asset,
                   const char *version, struct plan *out);
 

@@ -85,6 +85,7 @@ static void destroy(struct asset *a)
     while (a) {
         struct asset *const next = a->chain;
         media_destroy(a->media);
+        plan_finish(&a->plan);
         free(a);
         a = next;
     }
@@ -128,7 +129,7 @@ static struct asset *create(const struct key *version, struct media *media, cons
     a->media = media;
     a->plan = *plan;
     a->refs = 2; // the table's and the caller's
-    a->memory = sizeof *a + media_memory(media);
+    a->memory = sizeof *a + media_memory(media) + segtab_memory(&plan->table);
     return a;
 }
 

@@ -32,8 +32,8 @@ void assets_destroy(struct assets *t); // NULL is fine; all references given bac
 // A reference, or NULL.
 struct asset *assets_find(struct assets *t, const struct key *version);
 
-// Takes media, in any case.  0 and a reference in *out (to what is there already, if it
-// is); -E_LIMITS when it would not even fit alone, -E_BUSY when it does not now.
+// Takes media and what plan owns, in any case.  0 and a reference in *out (to what is there
+// already, if it is); -E_LIMITS when it would not even fit alone, -E_BUSY when it does not now.
 int assets_add(struct assets *t, const struct key *version, struct media *media,
                const struct plan *plan, struct asset **out);
 

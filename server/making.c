@@ -32,11 +32,13 @@
 #include "cache/store.h"
 #include "cache/tier.h"
 #include "codec/clip.h"
+#include "codec/copy.h"
 #include "codec/dash.h"
 #include "codec/hls.h"
 #include "codec/stills.h"
 #include "codec/ts.h"
 #include "server/assets.h"
+#include "server/copier.h"
 #include "server/deadlines.h"
 #include "server/edge.h"
 #include "server/encrypting.h"
@@ -231,6 +233,8 @@ static void end(struct making *m, int code, const char *detail)
     source_close(&m->source);
     source_close(&m->file);
     job_finish(&m->job);
+    if (m->old)
+        plan_finish(m->old);
     free(m->old);
     making_unref(m);
 }
@@ -776,6 +780,68 @@ static enum step_end order_file(struct making *m)
     return STEP_DONE;
 }
 
+// ---- copies: media without a worker
+
+static enum step_end step_copy(struct making *m)
+{
+    // It waits no more, but for what reads have a limit for.
+    if (deadlines_remove(m->edge->deadlines, &m->deadline))
+        making_unref(m);
+    mark(m, FROM_MAKE);
+    int err = copier_run(&(struct copier){ .plan = m->plan,
+                                           .rendition = m->rendition,
+                                           .media = m->asset->media,
+                                           .k = m->route.n,
+                                           .source = m->source,
+                                           .object = m->object,
+                                           .cancel = &m->cancel,
+                                           .marks = m->marks });
+    if (err == 0 && !work_is_right(m))
+        err = -E_INTERNAL;
+    if (err < 0) {
+        if (err != -E_CANCELLED)
+            log_warn("make", "%s source segment %d: %s", m->route.asset, m->route.n,
+                     err_sentence(err));
+        return done(m, err, err == -E_CORRUPT ? "its samples are not what its index says" : NULL);
+    }
+    stat_add(STAT_copies_video_total, 1);
+    check_bandwidth(m, m->rendition->bandwidth);
+    end_made(m);
+    return STEP_DONE;
+}
+
+static const struct step copy_steps[] = { { step_copy, ON_OPEN, "the source" } };
+
+static enum step_end make_copied_init(struct making *m)
+{
+    struct buf init;
+    buf_init(&init, (size_t)m->edge->conf->cache_object);
+    mark(m, FROM_MAKE);
+    int err = copy_init(m->plan, m->rendition, m->asset->media, &init);
+    if (err == 0)
+        err = object_append(m->object, init.data, init.len);
+    buf_finish(&init);
+    if (err < 0)
+        return done(m, err, "the headers of the source cannot be used");
+    end_made(m);
+    return STEP_DONE;
+}
+
+static enum step_end order_copy(struct making *m)
+{
+    if (m->route.kind == ROUTE_SEGMENT && m->route.n >= m->plan->table.count)
+        return done(m, -E_NOT_FOUND, NULL);
+    if (m->want == WANT_CHECK) {
+        end_checked(m);
+        return STEP_DONE;
+    }
+    if (m->route.kind == ROUTE_INIT)
+        return make_copied_init(m);
+    m->steps = copy_steps;
+    m->at = -1; // the next is the first of these
+    return STEP_NEXT;
+}
+
 // ---- made of others
 
 // From here on it waits for nothing that has no deadline of its own.
@@ -941,6 +1007,16 @@ static const struct rendition *named(const struct making *m, const struct plan *
     return r && key_equal(&r->recipe, recipe) && has(r, &m->route) ? r : NULL;
 }
 
+// A plan of its own, empty.
+static struct plan *fresh_plan(struct making *m)
+{
+    if (m->old)
+        plan_finish(m->old);
+    else
+        m->old = xcalloc(1, sizeof *m->old);
+    return m->old;
+}
+
 // Sets plan and rendition, by the present settings or by the recipe's record.
 static bool resolve(struct making *m, const struct key *recipe)
 {
@@ -948,9 +1024,7 @@ static bool resolve(struct making *m, const struct key *recipe)
     m->rendition = named(m, m->plan, recipe);
     if (m->rendition)
         return true;
-    if (!m->old)
-        m->old = xcalloc(1, sizeof *m->old);
-    m->plan = m->old;
+    m->plan = fresh_plan(m);
     if (records_find(m->edge, recipe, m->route.asset, source_version(m->source)->validator,
                      m->asset->media, m->old) < 0)
         return false;
@@ -1007,9 +1081,7 @@ static bool is_of_text(const struct route *r)
 // Adds to the asset's plan what lies beside its source.
 static void look_beside(struct making *m)
 {
-    if (!m->old)
-        m->old = xcalloc(1, sizeof *m->old);
-    *m->old = m->asset->plan;
+    plan_copy(fresh_plan(m), &m->asset->plan);
     if (m->route.clip.to > 0) // their times are those of the whole source
         return;
     sidecars_add(m->edge, m->origin, m->path, &m->cancel, m->route.asset,
@@ -1063,7 +1135,10 @@ static enum step_end step_produce(struct making *m)
     case ROUTE_KEY:
         return give_key(m);
     default:
-        return is_combined(m) ? order_ingredients(m) : m->file ? order_file(m) : order_media(m);
+        return is_combined(m)                           ? order_ingredients(m)
+               : m->file                                ? order_file(m)
+               : m->rendition->kind == RENDITION_SOURCE ? order_copy(m)
+                                                        : order_media(m);
     }
 }
 

@@ -114,15 +114,24 @@ static void print_media(const struct media *m, size_t index_bytes)
                             : "variable rate: each frame shows the nearest source frame");
 }
 
-// All segments but the last have as many frames; one alone has those of the asset.
+// All segments of a regular table but the last have as many frames; one alone has those of
+// the asset.
 static void print_segments(const struct segtab *t)
 {
     const int64_t last = t->frames - segtab_frame(t, t->count - 1);
-    const int64_t each = t->count > 1 ? t->per : last;
-    printf("segments      %d of %" PRId64 " frames", t->count, each);
-    if (last != each)
+    int64_t least = t->count > 1 ? INT64_MAX : last, most = t->count > 1 ? 0 : last;
+    for (int k = 0; k + 1 < t->count; k++) {
+        const int64_t n = segtab_frame(t, k + 1) - segtab_frame(t, k);
+        least = n < least ? n : least;
+        most = n > most ? n : most;
+    }
+    printf("segments      %d of %" PRId64, t->count, least);
+    if (most > least)
+        printf(" to %" PRId64, most);
+    printf(" frames");
+    if (last < least || last > most)
         printf(", the last of %" PRId64, last);
-    printf(" (parts of %" PRId64 ")", t->part < each ? t->part : each);
+    printf(" (parts of %" PRId64 ")", t->part < most ? t->part : most);
 }
 
 static void print_table(const struct plan *p)
@@ -134,12 +143,17 @@ static void print_table(const struct plan *p)
     const int shown = t->count < 12 ? t->count : 12;
     for (int k = 0; k <= shown; k++)
         printf("%s%.6f", k ? " " : "", (double)segtab_start_us(t, k) / 1e6);
-    printf(shown < t->count ? " ... %.6f\n" : "\n", (double)segtab_start_us(t, t->count) / 1e6);
+    if (shown < t->count)
+        printf(" ... %.6f", (double)segtab_start_us(t, t->count) / 1e6);
+    printf(t->cuts ? " (at sync samples of the source)\n" : "\n");
 }
 
 static void print_rendition(const struct rendition *r)
 {
-    if (r->kind == RENDITION_TEXT) {
+    if (r->kind == RENDITION_SOURCE) {
+        printf("  %-10s  %dx%d, as it is, %s, BANDWIDTH %" PRId64 ", on average %" PRId64 "\n",
+               r->name, r->v.width, r->v.height, r->codecs, r->bandwidth, r->average);
+    } else if (r->kind == RENDITION_TEXT) {
         printf("  %-10s  subtitles, language %s\n", r->name, r->tags.language);
     } else if (r->kind == RENDITION_TRICK) {
         printf("  %-10s  %dx%d, a picture every %" PRId64 " frames, %s, BANDWIDTH %" PRId64 "\n",
@@ -158,17 +172,14 @@ static void print_rendition(const struct rendition *r)
     }
 }
 
-static void print_plan(const struct media *m, const struct plan *p)
+static void print_plan(const struct plan *p)
 {
-    char why[300];
     print_table(p);
     printf("renditions\n");
     for (int i = 0; i < p->count; i++)
         print_rendition(&p->renditions[i]);
     for (int i = 0; i < p->dropped_count; i++)
         printf("  %-10s  not offered: %s\n", p->dropped[i].name, p->dropped[i].why);
-    plan_passthrough_reason(m, p, why, sizeof why);
-    printf("passthrough   %s\n", why);
 }
 
 // ---- the run
@@ -218,7 +229,8 @@ static int probe_open_file(const struct conf *conf, struct file *f, const char *
         err = plan_make(&plan, conf, m, name, "", zygote_signature(z));
     if (err == 0) {
         print_media(m, f->index.len);
-        print_plan(m, &plan);
+        print_plan(&plan);
+        plan_finish(&plan);
     }
     media_destroy(m);
     zygote_stop(z);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // probe - the sub-command `tidemill probe FILE`: what the index knows of a file,
-// its segment table, its renditions, and why passthrough is or is not possible.
+// its segment table, its renditions, and why others are not offered.
 
 #ifndef SERVER_PROBE_H
 #define SERVER_PROBE_H

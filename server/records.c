@@ -110,7 +110,11 @@ int records_find(struct edge *e, const struct key *recipe, const char *asset, co
     if (err == 0)
         err = record_unpack(body.data, body.len, recipe, asset, version, out);
     buf_finish(&body);
-    return err < 0 || !plan_fits(out, m) ? -E_NOT_FOUND : 0;
+    if (err == 0 && plan_fits(out, m))
+        return 0;
+    if (err == 0)
+        plan_finish(out);
+    return -E_NOT_FOUND;
 }
 
 int records_find_ts(struct edge *e, const struct key *recipe, struct ts_rendition *out)

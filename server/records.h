@@ -22,8 +22,8 @@ int records_keep_ts(struct edge *e, const struct plan *p);
 // And of each encrypted one.
 void records_keep_encrypted(struct edge *e, const struct encryption *by, const struct plan *p);
 
-// The plan behind a recipe of this asset and version, if it fits the index: 0, or
-// -E_NOT_FOUND.  May block on the lower tiers.
+// The plan behind a recipe of this asset and version, if it fits the index: 0, and
+// plan_finish is due; or -E_NOT_FOUND.  May block on the lower tiers.
 int records_find(struct edge *e, const struct key *recipe, const char *asset, const char *version,
                  const struct media *m, struct plan *out);
 

@@ -22,7 +22,7 @@ bool verify_index(const uint8_t *bytes, size_t n, int64_t source_size);
 bool verify_stored(const struct route *r, const uint8_t *bytes, size_t n);
 
 // Segment k of r, a rendition in p: begins with a sync sample, and at its time, and has
-// its number of samples.  Sheet k: a JPEG of its size.
+// its number of samples, or of source, its length.  Sheet k: a JPEG of its size.
 bool verify_segment(const struct plan *p, const struct rendition *r, int k, const uint8_t *bytes,
                     size_t n);
 

@@ -34,11 +34,14 @@
 #include "codec/av/sniff.h"
 #include "codec/av/sound_times.h"
 #include "codec/av/text_times.h"
+#include "codec/avc.h"
 
 #define FIRST_SAMPLES 64    // given to a decoder to see what it makes of them
 #define COMPARED_PACKETS 16 // of Matroska, with libavformat's
 #define REORDER_MAX 64
-#define HDR_PEAK_NITS 1000 // where nothing is said
+#define LOOKS 2               // at sync samples
+#define LOOK_BYTES (16 * KIB) // of each
+#define HDR_PEAK_NITS 1000    // where nothing is said
 #define APPEND_MAX (256 * 1024)
 
 // Counts what is read through it.
@@ -620,6 +623,43 @@ static int see_first_picture(struct probe *p, AVFrame *frame)
     return rc < 0 ? rc : find_t0(p, frame->pts == AV_NOPTS_VALUE ? 0 : frame->pts);
 }
 
+// ---- video: whether it could be copied
+
+static int look_at(struct probe *p, const struct avc_sets *sets, const struct sample *s,
+                   enum avc_sight *sight)
+{
+    uint8_t head[LOOK_BYTES];
+    struct io *const io = &p->meter.io;
+    const int64_t n = s->size < sizeof head ? s->size : (int64_t)sizeof head;
+    const int64_t got = io->read(io, s->offset, head, n);
+    if (got < 0)
+        return fail_with(p->why, (int)got, "reading the source: %s", err_sentence((int)got));
+    *sight = got < n ? AVC_DAMAGED : avc_look(sets, head, (size_t)n, s->size);
+    return 0;
+}
+
+// The first two sync samples stand for all, as each costs a read: who mixes kinds of them
+// begins with the one and goes on with the other.  The second is needed soon, as it belongs to
+// the first segment or begins the next.  One that is different is found when it is copied.
+static int look_at_syncs(struct probe *p)
+{
+    struct video_track *const v = &p->media->video;
+    struct avc_sets sets;
+    if (v->codec != CODEC_H264 || v->carriage.kind != CARRIAGE_WHOLE || v->extradata_size == 0 ||
+        v->extradata[0] != 1 || avc_read_sets(&sets, v->extradata, (size_t)v->extradata_size) < 0)
+        return 0;
+    v->sight = AVC_IDR;
+    for (int i = 0, seen = 0; i < v->sample_count && seen < LOOKS && v->sight == AVC_IDR; i++) {
+        if (!v->samples[i].sync)
+            continue;
+        const int rc = look_at(p, &sets, &v->samples[i], &v->sight);
+        if (rc < 0)
+            return rc;
+        seen++;
+    }
+    return 0;
+}
+
 static int probe_video(struct probe *p, AVFrame *frame)
 {
     if (!p->video.track)
@@ -630,7 +670,8 @@ static int probe_video(struct probe *p, AVFrame *frame)
     if (rc < 0)
         return rc;
     take_samples(p);
-    return check_length(p, p->media->video.end, p->media->video.timescale);
+    rc = check_length(p, p->media->video.end, p->media->video.timescale);
+    return rc < 0 ? rc : look_at_syncs(p);
 }
 
 // ---- audio

@@ -55,12 +55,13 @@ async function seeks(page) {
   return out;
 }
 
-// Each rung from the smallest up, then back down: its height must show while it plays on.
+// Each rung from the smallest up, then back down: it must show while it plays on.
 // Only once the last switch has filled the buffer: hls.js may lose a switch within a switch.
 async function switches(page) {
   const heights = await page.evaluate(() => heightsOfRungs());
   const out = [];
-  for (const h of [...heights, ...heights.slice(0, -1).reverse()]) {
+  const rungs = [...heights.keys()];
+  for (const rung of [...rungs, ...rungs.slice(0, -1).reverse()]) {
     await filled(page);
     const from = await page.evaluate(async (k) => {
       await seek(2.5);
@@ -69,13 +70,13 @@ async function switches(page) {
       force(k);
       await video.play();
       return video.currentTime;
-    }, h);
-    await page.waitForFunction(([k, t]) => video.videoHeight === k && video.currentTime > t + 0.2 && ranges().length === 1,
-      [h, from], patience).catch(() => {}); // what there is instead tells more
+    }, rung);
+    await page.waitForFunction(([k, h, t]) => playing() === k && video.videoHeight === h &&
+      video.currentTime > t + 0.2 && ranges().length === 1, [rung, heights[rung], from], patience).catch(() => {}); // what there is instead tells more
     out.push(await page.evaluate(() => ({
-      height: video.videoHeight, time: video.currentTime, paused: video.paused, ranges: ranges(),
+      rung: playing(), height: video.videoHeight, time: video.currentTime, paused: video.paused, ranges: ranges(),
     })));
-    if (out.at(-1).height !== h) break;
+    if (out.at(-1).rung !== rung) break;
   }
   return out;
 }

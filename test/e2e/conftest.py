@@ -26,6 +26,14 @@ def clip(media_dir):
     return lambda name: clips.make(media_dir, name)
 
 
+@pytest.fixture(scope="module")
+def encoded_only():
+    """For tests of what workers do: no rendition can be had without one."""
+    with pytest.MonkeyPatch.context() as m:
+        m.setenv("TIDEMILL_MEDIA_PASSTHROUGH", "false")
+        yield
+
+
 @pytest.fixture
 def start(tmp_path):
     """start(origin, *args, config=..., env=...) -> Edge, stopped at the end of the test."""

@@ -18,7 +18,7 @@ class Rung:
         self.rate = round(float(m[4]) * 1000)  # bits per second
         grid = re.search(r"grid +(\d+)/(\d+) frames", text)
         self.fps = int(grid[1]) / int(grid[2])
-        segments = re.search(r"of (\d+) frames.* \(parts of (\d+)\)", text)
+        segments = re.search(r"of (\d+)[ to\d]* frames.* \(parts of (\d+)\)", text)
         self.frames, self.part = int(segments[1]), int(segments[2])  # of a segment and of a part
 
     def scaler(self):

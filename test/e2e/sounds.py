@@ -100,7 +100,7 @@ def picture_options(r):
     if r["flash"]:
         source = source.replace("gray", "black") + f",drawbox=color=white:t=fill:enable='not(mod(n,{r['flash']}))'"
     return ["-itsoffset", str(max(-r["at"], 0)), "-f", "lavfi", "-t", str(r["pictures"]), "-i", source, "-map", "1:v",
-            "-vsync", "passthrough", "-c:v", *coder.split(), "-pix_fmt", "yuv420p", "-g", "50"]
+            "-vsync", "passthrough", "-c:v", *coder.split(), "-pix_fmt", "yuv420p", "-g", str(2 * r["flash"] or 50)]
 
 
 def make(folder, r):

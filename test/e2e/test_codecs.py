@@ -8,6 +8,8 @@ import exact
 from edge import Playlist
 from test_exact import check_asset
 
+pytestmark = pytest.mark.usefixtures("encoded_only")
+
 HEVC = [{"short_side": 360, "maxrate": 600000, "crf": 28, "codec": "hevc"},
         {"short_side": 180, "maxrate": 200000, "crf": 28, "codec": "hevc"}]
 AV1 = [{"short_side": 360, "maxrate": 500000, "crf": 38, "codec": "av1"},

@@ -14,6 +14,8 @@ import boxes
 from edge import BUILD, Edge, Playlist, quote
 from peers import Raw, Shelf, until
 
+pytestmark = pytest.mark.usefixtures("encoded_only")
+
 OPEN = {  # on every answer
     "access-control-allow-origin": "*",
     "timing-allow-origin": "*",

@@ -34,7 +34,7 @@ RULES = {
     "S": ({"t?": "0", "d": POSITIVE, "r?": POSITIVE}, ""),
     "Representation": ({"id": "[a-z0-9-]+", "bandwidth": POSITIVE, "codecs?": "[a-zA-Z0-9.]+", "width?": POSITIVE,
                         "height?": POSITIVE, "sar?": SHAPE, "frameRate?": RATIO, "audioSamplingRate?": POSITIVE},
-                       "(AudioChannelConfiguration |EssentialProperty )?BaseURL"),
+                       "(AudioChannelConfiguration |EssentialProperty )?BaseURL( SegmentTemplate)?"),
     "AudioChannelConfiguration": ({"schemeIdUri": "urn:mpeg:dash:23003:3:audio_channel_configuration:2011",
                                    "value": "[126]"}, ""),
     "BaseURL": ({}, ""),
@@ -54,9 +54,10 @@ def check_rules(e):
         check_rules(child)
 
 
-def timeline(adaptation):
+def timeline(adaptation, representation=None):
     """(start, duration) of each segment in ticks, and how many there are a second."""
-    template = adaptation.find(NS + "SegmentTemplate")
+    own = representation.find(NS + "SegmentTemplate") if representation is not None else None
+    template = adaptation.find(NS + "SegmentTemplate") if own is None else own
     at, out = 0, []
     for s in template.iter(NS + "S"):
         for _ in range(int(s.get("r", 0)) + 1):
@@ -75,7 +76,7 @@ def check_bytes(edge, folder, times, timescale):
     assert edge.get(f"{folder}{len(times)}.m4s").status == 404
 
 
-@pytest.mark.parametrize("name", ["base.mp4", "2997.mkv", "noaudio.mp4", "one.mp4", "rot90.mp4"])
+@pytest.mark.parametrize("name", ["base.mp4", "2997.mkv", "noaudio.mp4", "one.mp4", "rot90.mp4", "uneven.mp4"])
 def test_manifest(name, start, clip, media_dir):
     edge = start(media_dir)
     url = f"/{quote(clip(name))}/manifest.mpd"
@@ -94,7 +95,7 @@ def test_manifest(name, start, clip, media_dir):
         for r in adaptation.iter(NS + "Representation"):
             folder, attrs = wanted.pop(r.get("id"))
             assert urljoin(url, r.find(NS + "BaseURL").text) == folder
-            check_bytes(edge, folder, times, timescale)
+            check_bytes(edge, folder, *timeline(adaptation, r))
             check_promises(r, attrs, edge.ok(folder + "init.mp4"))
     assert not wanted
     length = Fraction(mpd.get("mediaPresentationDuration")[2:-1])

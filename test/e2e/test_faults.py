@@ -15,6 +15,8 @@ import pytest
 from edge import BUILD, Edge, Playlist
 from peers import Raw, Redis, Shelf, fetch, until
 
+pytestmark = pytest.mark.usefixtures("encoded_only")
+
 ENVELOPE = 48
 
 

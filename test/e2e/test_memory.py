@@ -9,6 +9,8 @@ import pytest
 from edge import BUILD, Playlist
 from peers import Raw, Shelf, until
 
+pytestmark = pytest.mark.usefixtures("encoded_only")
+
 MIB = 1 << 20
 # Segments of a megabyte that are made in no time.
 LADDER = [{"short_side": 180, "maxrate": 2000000, "crf": 15}]

@@ -12,6 +12,8 @@ import exact
 from edge import Playlist
 from peers import until
 
+pytestmark = pytest.mark.usefixtures("encoded_only")
+
 
 def first_video(edge, name):
     p = Playlist(edge, name)

@@ -14,6 +14,8 @@ import boxes
 from edge import Edge, Playlist, quote
 from peers import Origin, Raw, Shelf, fetch, until
 
+pytestmark = pytest.mark.usefixtures("encoded_only")
+
 EAGER = {  # an origin fails soon and is asked again at once, and often
     "TIDEMILL_ORIGIN_FIRST_READ": "32KiB",
     "TIDEMILL_ORIGIN_TIMEOUT": "1s",

@@ -92,6 +92,7 @@ def check_switches(switches, playlist, duration):
     heights = sorted(int(attrs["RESOLUTION"].split("x")[1]) for attrs, _ in playlist.variants)
     assert len(heights) > 1
     assert [s["height"] for s in switches] == heights + heights[-2::-1]
+    assert [s["rung"] for s in switches] == [*range(len(heights)), *range(len(heights) - 1)[::-1]]
     for s in switches:
         [(_, end)] = s["ranges"]
         assert not s["paused"] and end >= duration - 0.002, s

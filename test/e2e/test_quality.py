@@ -15,6 +15,8 @@ import exact
 from edge import Playlist
 from rung import Rung
 
+pytestmark = pytest.mark.usefixtures("encoded_only")
+
 BBB, SINTEL, SNOW = "bbb-480p24-30s-aac51.mp4", "sintel-480p25-26s.mp4", "snowboard-400p30-29s.mp4"
 
 

@@ -58,6 +58,9 @@ def check_upright(r, source, tmp_path):
 def check_times(r, source):
     """The right number of frames; that they are evenly spaced exact.check_chain has seen."""
     rate, frames = CLIPS[os.path.basename(source)]
+    if r.copied:
+        assert exact.frame_count(r) == len(exact.presented(source))
+        return
     ours = Fraction(r.init.timescale, r.fragments[0][0].samples[0].duration)
     assert ours == Fraction(rate)
     assert exact.frame_count(r) == frames == exact.frames_on_grid(source, ours)
@@ -69,7 +72,7 @@ def test_real(name, start, real_clips, tmp_path):
     _, renditions = exact.fetch(edge, name)
     videos = [r for r in renditions if r.video]
     ends = {r.name: exact.check_chain(r) for r in renditions}
-    assert len({tuple(f[0].time for f in r.fragments) for r in videos}) == 1, "the rungs are cut at different times"
+    exact.check_cuts(videos)
     for r in renditions:
         exact.check_playlist(r, ends[r.name])
         exact.check_promises(r, next((a for a in renditions if r.video and not a.video), None))

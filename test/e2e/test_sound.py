@@ -282,9 +282,11 @@ def flashes(video, tmp):
 def test_flash_and_beep(name, start, sound_dir, tmp_path):
     """[25]; the beep at 0 fades in."""
     sounds.make(sound_dir, FLASHES[name])
-    _, [video, audio] = exact.fetch(start(sound_dir), name)
-    seen = flashes(video, tmp_path)
+    _, [*videos, audio] = exact.fetch(start(sound_dir), name)
+    assert [v.copied for v in videos] == [True, False]
     heard = sounds.onsets(sounds.heard(audio, tmp_path)[0], audio.init.timescale)
-    assert len(seen) == len(heard)
-    assert numpy.abs(heard - seen)[1:].max() <= 0.01, heard - seen
-    assert {f[0].time / video.init.timescale for f in video.fragments} <= set(seen), "a border without a flash"
+    for video in videos:
+        seen = flashes(video, tmp_path)
+        assert len(seen) == len(heard)
+        assert numpy.abs(heard - seen)[1:].max() <= 0.01, (video.name, heard - seen)
+        assert {f[0].time / video.init.timescale for f in video.fragments} <= set(seen), "a border without a flash"

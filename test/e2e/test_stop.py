@@ -3,7 +3,11 @@
 import threading
 import time
 
+import pytest
+
 from edge import Playlist
+
+pytestmark = pytest.mark.usefixtures("encoded_only")
 
 
 def lives(pid):

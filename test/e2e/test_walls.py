@@ -11,6 +11,8 @@ import pytest
 from edge import BUILD, Playlist
 from peers import fetch, until
 
+pytestmark = pytest.mark.usefixtures("encoded_only")
+
 MIB = 1 << 20
 
 # Sanitizer builds keep standard error for their reports.

@@ -46,8 +46,16 @@ static void init(const uint8_t *data, size_t size)
 static void parameter_sets(const uint8_t *data, size_t size)
 {
     struct buf out;
+    struct avc_sets sets;
+    struct avc_format format;
+    bool idr;
     buf_init(&out, MIB);
     avc_config(&out, data, size);
+    if (avc_read_sets(&sets, data, size) == 0) {
+        avc_read_format(&format, &sets.sps[0]);
+        avc_copy_sample(&out, &sets, data, size, &idr);
+        avc_look(&sets, data, size / 2, size);
+    }
     buf_finish(&out);
 }
 
@@ -55,8 +63,10 @@ static void record(const uint8_t *data, size_t size)
 {
     const struct key recipe = key_of(data, size); // or nothing would be read
     struct plan p;
-    if (record_unpack(data, size, &recipe, "a", "v", &p) == 0)
-        assert(segtab_frame(&p.table, p.table.count) == p.table.frames);
+    if (record_unpack(data, size, &recipe, "a", "v", &p) < 0)
+        return;
+    assert(segtab_frame(&p.table, p.table.count) == p.table.frames);
+    plan_finish(&p);
 }
 
 static void picture(const uint8_t *data, size_t size)

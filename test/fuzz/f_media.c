@@ -4,6 +4,7 @@
 // and every job of that plan obeys its own rules.
 
 #include "base/base.h"
+#include "codec/copy.h"
 #include "codec/hls.h"
 #include "codec/media.h"
 #include "codec/plan.h"
@@ -12,7 +13,9 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const struct conf settings = {
+    .cache_object = 64 << 20,
     .media_segment = 4000,
+    .media_passthrough = true,
     .media_preset = (char *)"veryfast",
     .media_audio_quality = 100,
     .rungs = { { 720, 2800000, 23 }, { 360, 800000, 23 } },
@@ -37,14 +40,30 @@ static void check_job(const struct plan *p, const struct rendition *r, const str
     job_finish(&again);
 }
 
+// Each sample of the table belongs to one segment.
+static void check_copies(const struct plan *p, const struct media *m)
+{
+    int next = 0;
+    for (int k = 0; k < p->table.count; k++) {
+        struct copy_span span;
+        assert(copy_span(p, m, k, &span) == 0 && span.first == next);
+        next = span.last;
+    }
+    assert(next == m->video.shown_count);
+}
+
 static void check_plan(const struct plan *p, const struct media *m)
 {
     struct buf text;
     buf_init(&text, 256 * MIB);
     hls_master(&text, p);
     for (int i = 0; i < p->count; i++) {
-        check_job(p, &p->renditions[i], m, 0);
-        check_job(p, &p->renditions[i], m, p->table.count - 1);
+        if (p->renditions[i].kind == RENDITION_SOURCE) {
+            check_copies(p, m);
+        } else {
+            check_job(p, &p->renditions[i], m, 0);
+            check_job(p, &p->renditions[i], m, p->table.count - 1);
+        }
         if (p->table.count < 10000)
             hls_media(&text, p, &p->renditions[i], NULL);
     }
@@ -56,8 +75,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct media *m = NULL;
     struct plan p;
     if (media_unpack(data, size, &m) == 0 &&
-        plan_make(&p, &settings, m, "asset", "version", "headers") == 0)
+        plan_make(&p, &settings, m, "asset", "version", "headers") == 0) {
         check_plan(&p, m);
+        plan_finish(&p);
+    }
     media_destroy(m);
     return 0;
 }

@@ -11,6 +11,7 @@ static inline struct conf settings(void)
 {
     static char preset[] = "veryfast";
     return (struct conf){
+        .cache_object = 64 << 20,
         .media_segment = 4000,
         .media_preset = preset,
         .media_audio_quality = 100,
@@ -21,6 +22,14 @@ static inline struct conf settings(void)
                    { 240, 400000, 25 } },
         .rung_count = 5,
     };
+}
+
+// With the source's own video, where it can be had.
+static inline struct conf settings_to_copy(void)
+{
+    struct conf conf = settings();
+    conf.media_passthrough = true;
+    return conf;
 }
 
 #endif

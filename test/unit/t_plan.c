@@ -878,35 +878,6 @@ static void init_jobs_and_ranges(void **state)
     media_destroy(m);
 }
 
-static void passthrough(void **state)
-{
-    (void)state;
-    static const char *const words[] = { "could be",  "not H.264", "bit depth", "turned",
-                                         "edit list", "apart",     "no video" };
-    for (int i = 0; i < (int)countof(words); i++) {
-        struct conf conf = settings();
-        struct media *m = make_media(i == 6 ? 0 : 50, i == 6 ? 20 : 0);
-        for (int k = 0; k < 2 && i != 4 && i != 6; k++) // nothing hidden
-            m->video.samples[1 + k].pts = (int64_t)(50 * 12 - 2 + k) * 512, m->video.end += 512;
-        if (i == 1)
-            m->video.codec = CODEC_VP9;
-        if (i == 2)
-            m->video.bit_depth = 10;
-        if (i == 3)
-            m->video.rotate = 90;
-        for (int k = 1; k < m->video.sample_count && i == 5; k++)
-            m->video.samples[k].sync = false;
-        assert_int_equal(media_finish(m), 0);
-        struct plan p;
-        assert_int_equal(plan_of(&p, &conf, m), 0);
-        char why[200];
-        plan_passthrough_reason(m, &p, why, sizeof why);
-        if (!strstr(why, words[i]))
-            fail_msg("%s", why);
-        media_destroy(m);
-    }
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -929,7 +900,6 @@ int main(void)
         cmocka_unit_test(too_far_from_a_sync_sample),
         cmocka_unit_test(audio_jobs),
         cmocka_unit_test(init_jobs_and_ranges),
-        cmocka_unit_test(passthrough),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

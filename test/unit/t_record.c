@@ -16,6 +16,7 @@
 
 #include "base/base.h"
 #include "base/err.h"
+#include "codec/copy.h"
 #include "codec/hls.h"
 #include "codec/record.h"
 #include "test/unit/media_tools.h"
@@ -24,6 +25,13 @@
 #define ASSET "clips/cat.mp4"
 #define VERSION "v1"
 #define HEADERS "headers 1234"
+
+static struct media *planned(struct plan *p, const struct conf *conf, struct media *m)
+{
+    assert_int_equal(media_finish(m), 0);
+    assert_int_equal(plan_make(p, conf, m, ASSET, VERSION, HEADERS), 0);
+    return m;
+}
 
 static struct media *asset(struct plan *p, int groups, int packets)
 {
@@ -35,8 +43,15 @@ static struct media *asset(struct plan *p, int groups, int packets)
     }
     if (groups && packets)
         make_more_audio(m, "de", 48000, &m->size);
-    assert_int_equal(media_finish(m), 0);
-    assert_int_equal(plan_make(p, &conf, m, ASSET, VERSION, HEADERS), 0);
+    return planned(p, &conf, m);
+}
+
+// Whose table is cut by the source.
+static struct media *copied_asset(struct plan *p, int groups)
+{
+    const struct conf conf = settings_to_copy();
+    struct media *const m = planned(p, &conf, make_closed(groups));
+    assert_true(p->table.cuts && p->renditions[0].kind == RENDITION_SOURCE);
     return m;
 }
 
@@ -75,22 +90,34 @@ static void assert_same_settings(const struct rendition *a, const struct renditi
     assert_true(a->t.format == b->t.format && a->t.file == b->t.file && a->track == b->track);
 }
 
+static void assert_same_table(const struct segtab *a, const struct segtab *b)
+{
+    assert_true(rat_cmp(a->fps, b->fps) == 0 && a->fps.den == b->fps.den);
+    assert_true(a->frames == b->frames && a->per == b->per && a->part == b->part);
+    assert_true(a->count == b->count && a->clock == b->clock && !a->cuts == !b->cuts);
+    if (a->cuts)
+        assert_memory_equal(a->cuts, b->cuts, ((size_t)a->count + 1) * sizeof *a->cuts);
+}
+
 static void round_trip(void **state)
 {
     (void)state;
     static const struct {
         int groups, packets;
-    } cases[] = { { 30, 600 }, { 30, 0 }, { 0, 600 }, { 1, 2 } };
+        bool copied;
+    } cases[] = { { 30, 600, false }, { 30, 0, false }, { 0, 600, false },
+                  { 1, 2, false },    { 90, 0, true },  { 1, 0, true } };
     for (size_t i = 0; i < countof(cases); i++) {
         struct plan p, back;
-        struct media *m = asset(&p, cases[i].groups, cases[i].packets);
+        struct media *m = cases[i].copied ? copied_asset(&p, cases[i].groups)
+                                          : asset(&p, cases[i].groups, cases[i].packets);
         assert_true(p.count > 0);
         for (int k = 0; k < p.count; k++) {
             struct buf b = packed(&p, &p.renditions[k]), again;
             assert_int_equal(
                 record_unpack(b.data, b.len, &p.renditions[k].recipe, ASSET, VERSION, &back), 0);
             assert_int_equal(back.count, 1);
-            assert_memory_equal(&back.table, &p.table, sizeof p.table);
+            assert_same_table(&back.table, &p.table);
             assert_int_equal(back.target_duration, p.target_duration);
             assert_same_settings(&p.renditions[k], &back.renditions[0]);
             assert_true(plan_fits(&back, m));
@@ -99,7 +126,9 @@ static void round_trip(void **state)
             assert_memory_equal(again.data, b.data, b.len);
             buf_finish(&b);
             buf_finish(&again);
+            plan_finish(&back);
         }
+        plan_finish(&p);
         media_destroy(m);
     }
 }
@@ -204,6 +233,36 @@ static void long_names(void **state)
 
 // ---- hostile bytes
 
+static int64_t read_zeros(struct io *io, int64_t offset, void *out, int64_t n)
+{
+    assert_true(offset >= 0 && n >= 0 && offset + n <= io->size);
+    memset(out, 0, (size_t)n);
+    return n;
+}
+
+static int append_nowhere(struct io *io, const void *bytes, size_t n)
+{
+    (void)io, (void)bytes, (void)n;
+    return 0;
+}
+
+static bool never(struct io *io)
+{
+    (void)io;
+    return false;
+}
+
+static void use_source(const struct plan *p, const struct media *m)
+{
+    struct io io = { m->size, read_zeros, append_nowhere, never };
+    struct buf init;
+    buf_init(&init, 1 << 20);
+    copy_init(p, &p->renditions[0], m, &init);
+    buf_finish(&init);
+    for (int k = -1; k <= p->table.count && k < 4; k++)
+        assert_true(copy_segment(p, &p->renditions[0], m, k, &io) < 0); // zeros are no pictures
+}
+
 // Whatever was taken must be good for all that is done with a plan.
 static void use(const struct plan *p, const struct media *m)
 {
@@ -213,6 +272,10 @@ static void use(const struct plan *p, const struct media *m)
     buf_init(&text, 64 << 20);
     hls_media(&text, p, &p->renditions[0], NULL);
     buf_finish(&text);
+    if (p->renditions[0].kind == RENDITION_SOURCE) {
+        use_source(p, m);
+        return;
+    }
     for (int k = -1; k <= p->table.count && k < 4; k++) {
         struct job job;
         const int rc = k < 0 ? plan_init_job(p, &p->renditions[0], m, &job)
@@ -232,23 +295,25 @@ static void use(const struct plan *p, const struct media *m)
     }
 }
 
-static void any_byte(void **state)
+static void flip_each_bit(struct plan *p, struct media *m)
 {
-    (void)state;
-    struct plan p, out;
-    struct media *m = asset(&p, 30, 600);
+    struct plan out;
     int taken = 0;
     const char *const names[] = {
-        p.renditions[0].name, "audio-0", "trick", "storyboard", "poster", "subs-de", "audio-1"
+        p->renditions[0].name, "audio-0", "trick", "storyboard", "poster", "subs-de", "audio-1"
     };
     for (size_t k = 0; k < countof(names); k++) {
-        struct buf b = packed(&p, plan_find(&p, names[k]));
+        const struct rendition *const r = plan_find(p, names[k]);
+        if (!r)
+            continue;
+        struct buf b = packed(p, r);
         for (size_t i = 0; i < b.len; i++) {
             const uint8_t was = b.data[i];
             for (int bit = 0; bit < 8; bit++) {
                 b.data[i] = was ^ (uint8_t)(1 << bit);
                 if (unpack(b.data, b.len, &out) == 0) {
                     use(&out, m);
+                    plan_finish(&out);
                     taken++;
                 }
             }
@@ -257,21 +322,35 @@ static void any_byte(void **state)
         buf_finish(&b);
     }
     assert_true(taken > 0); // a name may be another
+    plan_finish(p);
     media_destroy(m);
+}
+
+static void any_byte(void **state)
+{
+    (void)state;
+    struct plan p;
+    struct media *m = asset(&p, 30, 600);
+    flip_each_bit(&p, m);
+    m = copied_asset(&p, 60);
+    flip_each_bit(&p, m);
 }
 
 static void any_length(void **state)
 {
     (void)state;
-    struct plan p, out;
-    struct media *m = asset(&p, 30, 600);
-    struct buf b = packed(&p, &p.renditions[0]);
-    for (size_t n = 0; n < b.len; n++)
-        assert_int_equal(unpack(b.data, n, &out), -E_CORRUPT);
-    buf_append(&b, "", 1);
-    assert_int_equal(unpack(b.data, b.len, &out), -E_CORRUPT);
-    buf_finish(&b);
-    media_destroy(m);
+    for (int copied = 0; copied < 2; copied++) {
+        struct plan p, out;
+        struct media *m = copied ? copied_asset(&p, 60) : asset(&p, 30, 600);
+        struct buf b = packed(&p, &p.renditions[0]);
+        for (size_t n = 0; n < b.len; n++)
+            assert_int_equal(unpack(b.data, n, &out), -E_CORRUPT);
+        buf_append(&b, "", 1);
+        assert_int_equal(unpack(b.data, b.len, &out), -E_CORRUPT);
+        buf_finish(&b);
+        plan_finish(&p);
+        media_destroy(m);
+    }
 }
 
 static void refuse(const struct plan *p, const struct rendition *r)
@@ -414,6 +493,73 @@ static void codecs(void **state)
         r->v.codec = VIDEO_CODECS;
         refuse(&p, r);
     }
+    plan_finish(&p);
+    media_destroy(m);
+}
+
+static void cuts_out_of_range(void **state)
+{
+    (void)state;
+    struct plan p;
+    struct media *m = copied_asset(&p, 60);
+    struct segtab *const t = &p.table;
+    const struct rendition *const r = &p.renditions[0];
+    assert_in_range(t->count, 4, 10);
+    const struct {
+        int64_t *field;
+        int64_t value;
+    } cases[] = {
+        { &t->clock, 0 },
+        { &t->clock, -1 },
+        { &t->clock, SEGTAB_CLOCK_MAX + 1 },
+        { &t->cuts[1].frame, 0 },
+        { &t->cuts[1].frame, t->cuts[2].frame },
+        { &t->cuts[1].frame, t->cuts[2].frame + 1 },
+        { &t->cuts[1].frame, INT64_MIN / 4 },
+        { &t->cuts[t->count].frame, t->frames + 1 },
+        { &t->cuts[t->count].frame, t->frames - 1 },
+        { &t->cuts[1].tick, 0 },
+        { &t->cuts[1].tick, -5 },
+        { &t->cuts[1].tick, t->cuts[2].tick },
+        { &t->cuts[2].tick, INT64_MAX / 4 },
+        { &t->frames, INT32_MAX },
+    };
+    for (size_t i = 0; i < countof(cases); i++) {
+        const int64_t was = *cases[i].field;
+        *cases[i].field = cases[i].value;
+        refuse(&p, r);
+        *cases[i].field = was;
+    }
+    t->count--;
+    refuse(&p, r);
+    t->count++;
+    p.renditions[0].v.width = 0;
+    refuse(&p, r);
+    plan_finish(&p);
+    media_destroy(m);
+}
+
+// The longest table fits, however uneven it is.
+static void the_longest_table(void **state)
+{
+    (void)state;
+    struct plan p, out;
+    struct media *m = copied_asset(&p, 60);
+    struct segtab *const t = &p.table;
+    t->count = SEGTAB_CUTS_MAX;
+    t->clock = SEGTAB_CLOCK_MAX;
+    t->frames = 0;
+    t->cuts = xrealloc(t->cuts, ((size_t)t->count + 1) * sizeof *t->cuts);
+    for (int k = 1; k <= t->count; k++) {
+        t->frames += k % 2 ? 1260 : 15;
+        t->cuts[k] = (struct cut){ t->frames * 2000000 + k % 3 * 777777, t->frames };
+    }
+    struct buf b = packed(&p, &p.renditions[0]);
+    assert_int_equal(unpack(b.data, b.len, &out), 0);
+    assert_same_table(&out.table, t);
+    buf_finish(&b);
+    plan_finish(&out);
+    plan_finish(&p);
     media_destroy(m);
 }
 
@@ -449,6 +595,9 @@ int main(void)
         cmocka_unit_test(files),
         cmocka_unit_test(any_length),
         cmocka_unit_test(numbers_out_of_range),
+
+        cmocka_unit_test(cuts_out_of_range),
+        cmocka_unit_test(the_longest_table),
         cmocka_unit_test(a_record_of_another_index),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

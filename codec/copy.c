@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Decode times are the presentation times of the segment in order (part.c has the same
+// rule): a segment is closed, so these are its own, they go on without a gap where the
+// segment before it ends, and the first is the first picture's.
+
+#include "codec/copy.h"
+
+#include <string.h>
+
+#include "base/base.h"
+#include "base/err.h"
+#include "codec/avc.h"
+#include "codec/fmp4.h"
+
+#define FRAGMENTS_A_SECOND 2
+#define FRAGMENT_MAX (64 * MIB)
+#define CONFIG_MAX (2 * MEDIA_EXTRADATA_MAX)
+#define WINDOW_MAX (256 * KIB) // read at once, of samples that lie side by side
+// Container bytes, rounded up: of a segment, of a fragment, of a sample.
+#define SEGMENT_BYTES 64
+#define FRAGMENT_BYTES 112
+#define SAMPLE_BYTES 16
+
+// ---- where and when
+
+int64_t copy_clock(const struct media *m)
+{
+    return m->constant_rate ? m->fps.num : m->video.timescale;
+}
+
+int64_t copy_time(const struct media *m, int i)
+{
+    return m->constant_rate ? i * m->fps.den : m->video.samples[m->video.shown[i]].pts;
+}
+
+// Which picture, in order of presentation, is presented at this tick; -1: none.
+static int shown_at(const struct media *m, int64_t tick)
+{
+    int low = 0, high = m->video.shown_count;
+    while (low < high) {
+        const int i = low + (high - low) / 2;
+        if (copy_time(m, i) < tick)
+            low = i + 1;
+        else
+            high = i;
+    }
+    return low < m->video.shown_count && copy_time(m, low) == tick ? low : -1;
+}
+
+// The sample at cut k, which is a sync sample with as many pictures before it in either
+// order.
+static int sample_at(const struct plan *p, const struct media *m, int k)
+{
+    const struct video_track *const v = &m->video;
+    if (k == p->table.count)
+        return v->shown_count;
+    const int i = shown_at(m, segtab_tick(&p->table, k));
+    return i >= 0 && v->shown[i] == i && v->samples[i].sync ? i : -1;
+}
+
+static bool is_closed(const struct media *m, const struct copy_span *span)
+{
+    for (int i = span->first; i < span->last; i++)
+        if (m->video.shown[i] < span->first || m->video.shown[i] >= span->last)
+            return false;
+    return true;
+}
+
+int copy_span(const struct plan *p, const struct media *m, int k, struct copy_span *out)
+{
+    const bool fits = p->table.cuts && p->table.clock == copy_clock(m);
+    out->first = fits ? sample_at(p, m, k) : -1;
+    out->last = fits ? sample_at(p, m, k + 1) : -1;
+    const int64_t end = segtab_tick(&p->table, k + 1);
+    return out->first >= 0 && out->last > out->first && is_closed(m, out) &&
+                   copy_time(m, out->last - 1) < end
+               ? 0
+               : -E_CORRUPT;
+}
+
+int64_t copy_bytes(const struct plan *p, const struct media *m, int k, const struct copy_span *span)
+{
+    const int64_t ticks = segtab_tick(&p->table, k + 1) - segtab_tick(&p->table, k);
+    const int64_t fragments = muldiv_floor(ticks, FRAGMENTS_A_SECOND, p->table.clock) + 1;
+    int64_t n = SEGMENT_BYTES + fragments * FRAGMENT_BYTES;
+    for (int i = span->first; i < span->last; i++) {
+        if (m->video.samples[i].size > COPY_SAMPLE_MAX)
+            return 0;
+        n += SAMPLE_BYTES + m->video.samples[i].size;
+    }
+    return n;
+}
+
+void copy_range(const struct media *m, const struct copy_span *span, int64_t *offset, int64_t *n)
+{
+    int64_t from = INT64_MAX, to = 0;
+    for (int i = span->first; i < span->last; i++) {
+        const struct sample *const s = &m->video.samples[i];
+        from = s->offset < from ? s->offset : from;
+        to = s->offset + s->size > to ? s->offset + s->size : to;
+    }
+    *offset = from;
+    *n = to - from;
+}
+
+// ---- the init segment
+
+int copy_init(const struct plan *p, const struct rendition *r, const struct media *m,
+              struct buf *out)
+{
+    struct buf config;
+    buf_init(&config, CONFIG_MAX);
+    int rc = avc_config(&config, m->video.extradata, (size_t)m->video.extradata_size);
+    const struct fmp4_track track = { .video = true,
+                                      .timescale = (uint32_t)p->table.clock,
+                                      .width = r->v.width,
+                                      .height = r->v.height,
+                                      .colour = r->v.colour,
+                                      .config = config.data,
+                                      .config_size = config.len };
+    if (rc == 0)
+        rc = fmp4_init(out, &track);
+    buf_finish(&config);
+    return rc;
+}
+
+// ---- segments
+
+struct copying {
+    // borrowed
+    const struct media *m;
+    struct io *io;
+
+    struct copy_span span;
+    struct avc_sets sets;
+    struct fmp4_track track;
+    struct fmp4_sample *samples; // of the span, but for sizes: these are known once read
+    int64_t time;                // decode time of the fragment
+    uint32_t sequence;
+    struct buf raw, data, out;
+};
+
+// Decode time of sample i, and of what comes after the last one.
+static int64_t decode_time(const struct copying *c, int i, int64_t end)
+{
+    return i < c->span.last ? copy_time(c->m, i) : end;
+}
+
+// False when a number is too large for a trun: such tables come with hostile records only.
+static bool time_samples(struct copying *c, int64_t end)
+{
+    const int *const shown = c->m->video.shown;
+    for (int i = c->span.first; i < c->span.last; i++) {
+        const int64_t duration = decode_time(c, i + 1, end) - decode_time(c, i, end);
+        const int64_t offset = copy_time(c->m, i) - decode_time(c, shown[i], end);
+        if (duration < 1 || duration > INT32_MAX || offset > INT32_MAX || offset < -INT32_MAX)
+            return false;
+        c->samples[i - c->span.first].duration = (uint32_t)duration;
+        c->samples[shown[i] - c->span.first].offset = (int32_t)offset;
+    }
+    return true;
+}
+
+// How many samples from i on, before last, are read at once.
+static int neighbours(const struct media *m, int i, int last)
+{
+    const struct sample *const s = m->video.samples;
+    int64_t n = s[i].size;
+    int j = i + 1;
+    while (j < last && s[j].offset == s[j - 1].offset + s[j - 1].size && n + s[j].size < WINDOW_MAX)
+        n += s[j++].size;
+    return j - i;
+}
+
+static int read_raw(struct copying *c, const struct sample *s, int count)
+{
+    const int64_t n = s[count - 1].offset + s[count - 1].size - s->offset;
+    if (s->size > COPY_SAMPLE_MAX)
+        return -E_LIMITS;
+    buf_clear(&c->raw);
+    uint8_t *const to = buf_extend(&c->raw, (size_t)n);
+    if (!to)
+        return buf_error(&c->raw);
+    const int64_t got = c->io->read(c->io, s->offset, to, n);
+    return got < 0 ? (int)got : got < n ? -E_CORRUPT : 0;
+}
+
+// What c->raw holds of samples, into c->data.
+static int take_slices(struct copying *c, int i, int count)
+{
+    const struct sample *const s = &c->m->video.samples[i];
+    for (int j = 0; j < count; j++) {
+        struct fmp4_sample *const made = &c->samples[i + j - c->span.first];
+        const size_t before = c->data.len;
+        const uint8_t *const bytes = c->raw.data + (s[j].offset - s->offset);
+        const int rc = avc_copy_sample(&c->data, &c->sets, bytes, s[j].size, &made->sync);
+        if (rc < 0)
+            return rc;
+        made->size = (uint32_t)(c->data.len - before);
+    }
+    return c->samples[0].sync ? 0 : -E_CORRUPT;
+}
+
+// Samples [first, last) as one fragment.
+static int copy_fragment(struct copying *c, int first, int last)
+{
+    int rc = 0;
+    buf_clear(&c->data);
+    for (int i = first, n; rc == 0 && i < last; i += n) {
+        n = neighbours(c->m, i, last);
+        rc = read_raw(c, &c->m->video.samples[i], n);
+        if (rc == 0)
+            rc = take_slices(c, i, n);
+    }
+    if (rc == 0)
+        rc = fmp4_fragment(&c->out, &c->track, c->sequence++, (uint64_t)c->time,
+                           &c->samples[first - c->span.first], last - first, c->data.data,
+                           c->data.len);
+    if (rc == 0)
+        rc = c->io->append(c->io, c->out.data, c->out.len);
+    buf_clear(&c->out);
+    return rc;
+}
+
+static int copy_fragments(struct copying *c)
+{
+    const int64_t least = muldiv_ceil(c->track.timescale, 1, FRAGMENTS_A_SECOND);
+    int rc = fmp4_styp(&c->out);
+    for (int first = c->span.first, i = first; rc == 0 && i < c->span.last; first = i) {
+        int64_t ticks = 0;
+        do
+            ticks += c->samples[i++ - c->span.first].duration;
+        while (ticks < least && i < c->span.last);
+        rc = c->io->cancelled(c->io) ? -E_CANCELLED : copy_fragment(c, first, i);
+        c->time += ticks;
+    }
+    return rc;
+}
+
+static int copy_all(struct copying *c, int64_t end)
+{
+    const struct video_track *const v = &c->m->video;
+    const int rc = avc_read_sets(&c->sets, v->extradata, (size_t)v->extradata_size);
+    if (rc < 0)
+        return rc;
+    return time_samples(c, end) ? copy_fragments(c) : -E_LIMITS;
+}
+
+int copy_segment(const struct plan *p, const struct rendition *r, const struct media *m, int k,
+                 struct io *io)
+{
+    assert(r->kind == RENDITION_SOURCE);
+    struct copying c = { .m = m, .io = io };
+    const int err = k < 0 || k >= p->table.count ? -E_NOT_FOUND : copy_span(p, m, k, &c.span);
+    if (err < 0)
+        return err;
+    c.track = (struct fmp4_track){ .video = true, .timescale = (uint32_t)p->table.clock };
+    c.samples = xcalloc((size_t)(c.span.last - c.span.first), sizeof *c.samples);
+    c.time = copy_time(m, c.span.first);
+    c.sequence = (uint32_t)plan_sequence(k);
+    buf_init(&c.raw, COPY_SAMPLE_MAX + WINDOW_MAX);
+    buf_init(&c.data, FRAGMENT_MAX);
+    buf_init(&c.out, FRAGMENT_MAX + MIB);
+    const int rc = copy_all(&c, segtab_tick(&p->table, k + 1));
+    buf_finish(&c.raw);
+    buf_finish(&c.data);
+    buf_finish(&c.out);
+    free(c.samples);
+    return rc;
+}

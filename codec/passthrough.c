@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: BSD-2-Clause
+
+#include "codec/passthrough.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/base.h"
+#include "base/err.h"
+#include "codec/avc.h"
+#include "codec/copy.h"
+#include "codec/ladder.h"
+#include "config/conf.h"
+
+#define PROFILE_BASELINE 66
+#define PROFILE_MAIN 77
+#define PROFILE_HIGH 100
+
+static void refuse(struct plan *p, const char *why)
+{
+    struct dropped *const d = &p->dropped[p->dropped_count++];
+    copy_string(d->name, sizeof d->name, "source");
+    copy_string(d->why, sizeof d->why, why);
+}
+
+// ---- obstacles
+
+static bool is_common(const struct avc_format *f)
+{
+    const int profile = f->profile;
+    return (profile == PROFILE_BASELINE || profile == PROFILE_MAIN || profile == PROFILE_HIGH) &&
+           f->chroma == 1 && f->luma_depth == 8 && f->chroma_depth == 8;
+}
+
+static const char *obstacle_in_headers(const struct video_track *v, struct avc_format *format)
+{
+    struct avc_sets sets;
+    if (v->extradata_size == 0 || v->extradata[0] != 1 ||
+        avc_read_sets(&sets, v->extradata, (size_t)v->extradata_size) < 0 ||
+        avc_read_format(format, &sets.sps[0]) < 0)
+        return "it has no headers as MP4 and Matroska want them";
+    if (sets.sps_count > 1)
+        return "it has several sequence parameter sets";
+    if (!is_common(format))
+        return "not every player shows its profile, its chroma or its bit depth";
+    return format->frames_only ? NULL : "its pictures may be interlaced";
+}
+
+// But for those that no other comes after.
+static bool shows_all(const struct video_track *v)
+{
+    for (int i = 0; i < v->shown_count; i++)
+        if (v->shown[i] >= v->shown_count)
+            return false;
+    return true;
+}
+
+static const char *obstacle_in_samples(const struct media *m)
+{
+    static const char *const sights[AVC_SIGHTS] = {
+        [AVC_UNSEEN] = "what its sync samples hold is not known",
+        [AVC_NOT_IDR] = "its sync samples are not IDR pictures",
+        [AVC_OTHER_SETS] = "its headers change on the way",
+        [AVC_DAMAGED] = "its samples are not stored as its headers say",
+    };
+    const struct video_track *const v = &m->video;
+    if (sights[v->sight])
+        return sights[v->sight];
+    if (!shows_all(v))
+        return "some of its pictures are decoded but not presented (an edit list)";
+    if (copy_clock(m) > SEGTAB_CLOCK_MAX)
+        return "its clock is finer than a fragment can tell";
+    return NULL;
+}
+
+static const char *obstacle(const struct media *m, struct avc_format *format)
+{
+    const struct video_track *const v = &m->video;
+    if (!v->samples)
+        return "where its samples are is not known";
+    if (v->codec != CODEC_H264)
+        return "it is not H.264";
+    if (v->rotate != 0 || v->mirror || v->sar_num != v->sar_den)
+        return "its pictures have to be turned or stretched";
+    if (media_is_hdr(m))
+        return "it is HDR";
+    if (v->fields != FIELDS_NONE)
+        return "it is interlaced";
+    if (v->strip.n > 0 || v->carriage.kind != CARRIAGE_WHOLE)
+        return "its container keeps its packets in pieces";
+    const char *const why = obstacle_in_headers(v, format);
+    return why ? why : obstacle_in_samples(m);
+}
+
+// ---- the cuts
+
+static int64_t grid_frame(const struct media *m, int i, int64_t tick)
+{
+    return m->constant_rate ? i : muldiv_round(tick, m->fps.num, m->fps.den * copy_clock(m));
+}
+
+static struct cut end_of(const struct media *m)
+{
+    const int64_t end = muldiv_round(m->frames * m->fps.den, copy_clock(m), m->fps.num);
+    const int64_t last = copy_time(m, m->video.shown_count - 1);
+    return (struct cut){ end > last ? end : last + 1, m->frames };
+}
+
+// Sync samples that are closed, those before and those after keeping to themselves: as many
+// samples before them in order of presentation as in decode order, and the same.
+static bool cut_by_source(struct segtab *t, const struct media *m, int64_t *longest)
+{
+    const struct video_track *const v = &m->video;
+    struct cutter c;
+    int64_t frame = 0, latest = INT64_MIN;
+    cutter_begin(&c, t, copy_clock(m));
+    for (int i = 0; i < v->shown_count; i++) {
+        const struct sample *const s = &v->samples[i];
+        if (s->sync && v->shown[i] == i && s->pts > latest) {
+            const int64_t tick = copy_time(m, i), at = grid_frame(m, i, tick);
+            if (at > frame && at < m->frames)
+                cutter_offer(&c, (struct cut){ tick, frame = at });
+        }
+        latest = s->pts > latest ? s->pts : latest;
+    }
+    return cutter_end(&c, end_of(m), t, longest);
+}
+
+// ---- the rendition
+
+static struct rational rate_of(const struct media *m)
+{
+    if (m->constant_rate)
+        return m->fps;
+    const struct video_track *const v = &m->video;
+    const int64_t rate = muldiv_round((int64_t)v->shown_count * 1000, v->timescale, v->end);
+    return rat_reduce((struct rational){ rate > 0 ? rate : 1, 1000 });
+}
+
+// What no segment exceeds, and what all have together; false when one is too large to be
+// made.
+static bool promise(struct rendition *r, const struct plan *p, const struct conf *conf,
+                    const struct media *m)
+{
+    int64_t sum = 0;
+    for (int k = 0; k < p->table.count; k++) {
+        struct copy_span span;
+        const int64_t n = copy_span(p, m, k, &span) == 0 ? copy_bytes(p, m, k, &span) : 0;
+        if (n == 0 || n > conf->cache_object)
+            return false;
+        const int64_t us = segtab_tick_us(&p->table, k + 1) - segtab_tick_us(&p->table, k);
+        const int64_t rate = muldiv_ceil(8 * n, 1000000, us);
+        r->bandwidth = rate > r->bandwidth ? rate : r->bandwidth;
+        sum += n;
+    }
+    r->average = muldiv_ceil(8 * sum, 1000000, segtab_tick_us(&p->table, p->table.count));
+    return true;
+}
+
+static bool add_source(struct plan *p, const struct conf *conf, const struct media *m,
+                       const struct avc_format *format)
+{
+    assert(p->count < PLAN_RENDITIONS);
+    struct rendition *const r = &p->renditions[p->count];
+    *r = (struct rendition){ .kind = RENDITION_SOURCE };
+    copy_string(r->name, sizeof r->name, "source");
+    snprintf(r->codecs, sizeof r->codecs, "avc1.%02X%02X%02X", format->profile,
+             format->compatibility, format->level);
+    r->v.width = m->video.coded_width;
+    r->v.height = m->video.coded_height;
+    r->v.fps = rate_of(m);
+    r->v.colour = ladder_colour(m);
+    r->v.colour.full_range = m->video.colour.full_range;
+    const bool fits = promise(r, p, conf, m);
+    p->count += fits;
+    return fits;
+}
+
+void passthrough_make(struct plan *p, const struct conf *conf, const struct media *m)
+{
+    struct avc_format format;
+    const struct segtab regular = p->table;
+    int64_t longest;
+    if (!conf->media_passthrough)
+        return;
+    const char *const why = obstacle(m, &format);
+    if (why) {
+        refuse(p, why);
+    } else if (!cut_by_source(&p->table, m, &longest)) {
+        char line[sizeof p->dropped[0].why];
+        snprintf(line, sizeof line,
+                 "its closed sync samples make segments of up to %.2f s (limit %.2f s)",
+                 (double)longest / rat_double(m->fps),
+                 (double)segtab_longest(&regular) / rat_double(m->fps));
+        refuse(p, line);
+    } else if (!add_source(p, conf, m, &format)) {
+        segtab_finish(&p->table);
+        p->table = regular;
+        refuse(p, "a segment of it would be too large (cache.object)");
+    }
+}

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: BSD-2-Clause
+
+#include "server/copier.h"
+
+#include "base/base.h"
+#include "base/err.h"
+#include "cache/object.h"
+#include "cache/source.h"
+#include "codec/copy.h"
+#include "server/making.h"
+
+#define FIRST_WANT (256 * KIB) // fetched before the rest, so that the first bytes leave early
+
+struct run {
+    struct io io;
+    const struct copier *c;
+    int64_t offset, n; // of the source, that the segment needs
+    int64_t started_us, origin_us;
+};
+
+static int64_t read_source(struct io *io, int64_t offset, void *out, int64_t n)
+{
+    struct run *const r = container_of(io, struct run, io);
+    const int64_t before = clock_us();
+    const int64_t got = source_read(r->c->source, offset, out, n, r->c->cancel);
+    r->origin_us += clock_us() - before;
+    return got;
+}
+
+// Tells the readers what it took: their answers begin with that.
+static void begin(const struct run *r)
+{
+    int64_t *const marks = r->c->marks;
+    marks[MARK_ORIGIN_US] += r->origin_us;
+    marks[MARK_WORK_US] = clock_us() - r->started_us - r->origin_us;
+    object_set_marks(r->c->object, marks);
+    source_want(r->c->source, r->offset, r->n);
+}
+
+static int append(struct io *io, const void *bytes, size_t n)
+{
+    const struct run *const r = container_of(io, struct run, io);
+    if (object_size(r->c->object) == 0)
+        begin(r);
+    return object_append(r->c->object, bytes, n);
+}
+
+static bool cancelled(struct io *io)
+{
+    return cancel_is_set(container_of(io, struct run, io)->c->cancel);
+}
+
+int copier_run(const struct copier *c)
+{
+    struct run r = { .io = { c->media->size, read_source, append, cancelled },
+                     .c = c,
+                     .started_us = clock_us() };
+    struct copy_span span;
+    const int err = copy_span(c->plan, c->media, c->k, &span);
+    if (err < 0)
+        return err;
+    if (object_expect(c->object, (size_t)copy_bytes(c->plan, c->media, c->k, &span)) < 0)
+        return -E_BUSY;
+    copy_range(c->media, &span, &r.offset, &r.n);
+    source_want(c->source, r.offset, r.n < FIRST_WANT ? r.n : FIRST_WANT);
+    return copy_segment(c->plan, c->rendition, c->media, c->k, &r.io);
+}

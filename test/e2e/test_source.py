@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The source's own video as a rendition: what is offered, that it is the source, and that it joins the others.
+
+That its boxes, cuts, playlist and promises are right is asked with all renditions in test_exact.py, test_real.py,
+test_dash.py and test_players.py.
+"""
+import concurrent.futures
+import http.client
+import os
+import re
+import subprocess
+
+import pytest
+
+import boxes
+import exact
+from edge import BUILD, Playlist
+from peers import until
+
+# What every test here may take: a constant rate, in both containers; rates that vary, of pictures out of order.
+CLIPS = ["base.mp4", "2997.mkv", "uneven.mp4"]
+REAL = ["cctv-cars-432p12.5-30s.mp4", "city-240p60-fragmented-15s.mp4", "frame-counter-1920x1280p25-10s.mp4"]
+
+REFUSED = [
+    ("opengop.mp4", "its sync samples are not IDR pictures"),
+    ("opengop.mkv", "its sync samples are not IDR pictures"),
+    ("refresh.mp4", "its sync samples are not IDR pictures"),
+    ("gop10.mp4", "segments of up to 10.00 s (limit 6.00 s)"),
+    ("rot90.mp4", "turned or stretched"),
+    ("sar.mp4", "turned or stretched"),
+    ("tenbit.mkv", "its profile, its chroma or its bit depth"),
+    ("tff.mp4", "it is interlaced"),
+    ("psf.mp4", "interlaced"),
+    ("hevc.mp4", "it is not H.264"),
+]
+
+
+def source_of(edge, name):
+    """(name, folder, attributes) of it, or None."""
+    return next((r for r in Playlist(edge, name).renditions() if r[0] == "source"), None)
+
+
+def check_refused(path, why):
+    """One sentence says why, and all is as if there were no such thing."""
+    text = subprocess.run([os.path.join(BUILD, "tidemill"), "probe", path], capture_output=True, text=True,
+                          check=True).stdout
+    said = re.search(r"^  source +not offered: (.*)$", text, re.M)
+    assert said and why in said[1], text
+    assert not re.search(r"^  source +\d", text, re.M) and "sync samples of the source)" not in text
+
+
+@pytest.mark.parametrize("name,why", REFUSED)
+def test_refused(name, why, clip, media_dir):
+    check_refused(os.path.join(media_dir, clip(name)), why)
+
+
+def test_refused_with_hidden_pictures(clip, media_dir, tmp_path):
+    """An edit list that begins within a group of pictures: decoding has to begin before it."""
+    path = str(tmp_path / "hidden.mp4")
+    subprocess.run(["ffmpeg", "-v", "error", "-ss", "3.3", "-i", os.path.join(media_dir, clip("base.mp4")), "-c", "copy",
+                    path], check=True)
+    check_refused(path, "decoded but not presented (an edit list)")
+
+
+def decoded(path):
+    """A hash of each picture that a file shows."""
+    out = subprocess.run(["ffmpeg", "-v", "error", "-i", path, "-map", "0:v:0", "-vsync", "passthrough", "-f", "framemd5",
+                          "-"], capture_output=True, text=True, check=True)
+    assert not out.stderr, out.stderr
+    return [line.rsplit(",", 1)[1].strip() for line in out.stdout.splitlines() if not line.startswith("#")]
+
+
+def check_same_pictures(edge, name, folder, tmp_path):
+    """Fetched in any order; what is decoded is the very same, and nothing else of the source is there."""
+    before = edge.metrics()
+    _, [r] = exact.fetch(edge, name, only=["source"])
+    assert decoded(r.whole(str(tmp_path / "copy.mp4"))) == decoded(os.path.join(folder, name))
+    for s in (s for fragments in r.fragments for f in fragments for s in f.samples):
+        assert set(boxes.nal_types(s.data)) <= {1, 5}, "notes of the source's maker"
+    after = edge.metrics()
+    assert after["copies_video_total"] - before["copies_video_total"] == len(r.segments)
+    for idle in ("encodes_video_total", "inits_total", "frames_decoded_total", "bandwidth_exceeded_total"):
+        assert after[idle] == before[idle], idle
+    return r
+
+
+@pytest.mark.parametrize("name", CLIPS)
+def test_pictures_of_generated(name, start, clip, media_dir, tmp_path):
+    check_same_pictures(start(media_dir), clip(name), media_dir, tmp_path)
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_pictures_of_real(name, start, real_clips, tmp_path):
+    check_same_pictures(start(real_clips), name, real_clips, tmp_path)
+
+
+@pytest.mark.parametrize("name", CLIPS)
+def test_same_bytes_in_any_order(name, start, clip, media_dir):
+    clip(name)
+    hashes = []
+    for order in (sorted, lambda names: names.sort(reverse=True)):
+        _, [r] = exact.fetch(start(media_dir), name, order=order, only=["source"], at_once=2)
+        hashes.append(r.hashes())
+    assert hashes[0] == hashes[1]
+
+
+def numbers(r, k, tmp_path):
+    path = str(tmp_path / "one.mp4")
+    with open(path, "wb") as f:
+        f.write(r.init_bytes + r.segments[k])
+    return exact.read_barcodes(path, r.init.width, r.init.height)
+
+
+@pytest.mark.parametrize("name", CLIPS)
+def test_switches_at_every_border(name, start, clip, media_dir, tmp_path):
+    """From the source to a rung and back: no picture is lost or comes twice, but where a grid repeats or skips some."""
+    _, renditions = exact.fetch(start(media_dir), clip(name))
+    source, rung = next(r for r in renditions if r.copied), next(r for r in renditions if r.video and not r.copied)
+    assert len(source.segments) == len(rung.segments) >= 3
+    own, others = ([numbers(r, k, tmp_path) for k in range(len(r.segments))] for r in (source, rung))
+    for first in (own, others):
+        mixed = [n for k, pair in enumerate(zip(own, others)) for n in pair[(k + (first is others)) % 2]]
+        assert mixed == sorted(mixed)
+        if name != "uneven.mp4":
+            assert mixed == list(range(len(mixed)))
+    for a, b in zip(own, others):
+        assert abs(a[0] - b[0]) <= 1 and abs(a[-1] - b[-1]) <= 1, (a, b)
+
+
+def test_the_first_variant(start, clip, media_dir):
+    """It is where playing starts, when most connections carry it: nothing is faster to make."""
+    edge = start(media_dir)
+    variants = Playlist(edge, clip("base.mp4")).variants
+    assert variants[0][1].split("/")[1] == "source"
+    rates = [int(attrs["BANDWIDTH"]) for attrs, _ in variants]
+    assert rates == sorted(rates, reverse=True), "players take the source for the best"
+    large = Playlist(edge, clip("hd.mp4")).variants
+    assert int(large[0][0]["BANDWIDTH"]) < 2500000 or large[0][1].split("/")[1] != "source"
+
+
+def test_contract(start, clip, media_dir):
+    edge = start(media_dir)
+    _, folder, _ = source_of(edge, clip("base.mp4"))
+    for name in ("init.mp4", "1.m4s"):
+        head = edge.request("HEAD", folder + name)
+        assert head.status == 200 and head.header("etag")
+        assert edge.metrics()["copies_video_total"] == 0
+        assert edge.get(folder + name, {"If-None-Match": head.header("etag")}).status == 304
+    part = edge.get(folder + "1.m4s", {"Range": "bytes=100-199"})
+    whole = edge.get(folder + "1.m4s")
+    assert part.status == 206 and part.body == whole.body[100:200]
+    assert whole.status == 200 and whole.header("etag") == head.header("etag")
+    assert whole.header("cache-control") == "public, max-age=31536000, immutable"
+    assert edge.metrics()["copies_video_total"] == 1
+    assert edge.get(folder + "4.m4s").status == edge.get(folder.replace("/source/", "/sourc/") + "0.m4s").status == 404
+
+
+def test_switched_off(start, clip, media_dir):
+    edge = start(media_dir, env={"TIDEMILL_MEDIA_PASSTHROUGH": "false"})
+    assert source_of(edge, clip("base.mp4")) is None
+
+
+@pytest.mark.parametrize("name", CLIPS)
+def test_old_recipes_are_kept(name, start, clip, media_dir):
+    """Who plays the source, or a rung cut as the source is, plays on when it is offered no more."""
+    edge = start(media_dir)
+    playlist = Playlist(edge, clip(name))
+    folders = [folder for _, folder, _ in playlist.renditions()]
+    want = {folder: [edge.ok(folder + n) for n in ("index.m3u8", "init.mp4", "1.m4s")] for folder in folders}
+    assert edge.stop() == 0
+    for f in (f for root, _, files in os.walk(edge.cache) for f in (os.path.join(root, n) for n in files)):
+        if os.path.getsize(f) > 5000:  # segments; what is left are records and small texts
+            os.unlink(f)
+    later = start(media_dir, cache=edge.cache, env={"TIDEMILL_MEDIA_PASSTHROUGH": "false"})
+    assert source_of(later, name) is None
+    for folder in folders:
+        assert [later.ok(folder + n) for n in ("index.m3u8", "init.mp4", "1.m4s")] == want[folder], folder
+    assert later.metrics()["copies_video_total"] == 1
+
+
+def test_damage_stays_where_it_is(start, clip, media_dir, tmp_path):
+    """What is no picture: its segment fails, each time, and no other."""
+    folder = tmp_path / "damaged"
+    folder.mkdir()
+    path = os.path.join(media_dir, clip("base.mp4"))
+    _, [good] = exact.fetch(start(media_dir), "base.mp4", only=["source"])
+    data = bytearray(open(path, "rb").read())
+    victim = good.fragments[1][4].samples[3].data
+    at = data.index(victim)
+    data[at:at + 4] = b"\x7f\xff\xff\xff"
+    (folder / "base.mp4").write_bytes(data)
+    edge = start(folder)
+    _, where, _ = source_of(edge, "base.mp4")
+    for _ in range(2):
+        for k in (0, 2, 3):
+            assert edge.ok(f"{where}{k}.m4s") == good.segments[k]
+        try:
+            assert edge.get(f"{where}1.m4s").status == 422
+        except http.client.IncompleteRead:
+            pass  # it was under way
+    until(lambda: "source segment 1: the source is damaged" in "".join(edge.lines), "a line in the log")
+
+
+def test_many_readers_one_copy(start, clip, media_dir):
+    edge = start(media_dir)
+    _, folder, _ = source_of(edge, clip("base.mp4"))
+    with concurrent.futures.ThreadPoolExecutor(16) as pool:
+        bodies = set(pool.map(lambda _: edge.ok(folder + "2.m4s"), range(16)))
+    assert len(bodies) == 1 and edge.metrics()["copies_video_total"] == 1
