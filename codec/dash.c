@@ -11,10 +11,10 @@
 
 #include "base/base.h"
 
-// The id of the set of one codec, by which the trick set says what it is for.
-static int set_of(enum video_codec codec)
+// The id of the set of one codec and range, by which the trick set says what it is for.
+static int set_of(enum video_codec codec, bool hdr)
 {
-    return (int)codec + 1;
+    return (int)codec + 1 + (hdr ? VIDEO_CODECS : 0);
 }
 
 // Rounded up: a player cuts at the end of a period, and with it a picture that lasts
@@ -149,38 +149,50 @@ static const char *role_of(const struct rendition *r)
     return r->track == 0 ? "main" : "alternate";
 }
 
-// The renditions of video in one codec are one set, with those in H.264 the source's own:
-// players switch between them by themselves.
-static bool is_in_set(const struct rendition *r, enum video_codec codec)
+// Players that do not know how bright it is have to leave it alone.
+static void put_range(struct buf *out, const struct rendition *r)
 {
-    return rendition_is_video(r) && r->v.codec == codec;
+    if (is_ten_bit(&r->v))
+        buf_printf(out,
+                   "<EssentialProperty "
+                   "schemeIdUri=\"urn:mpeg:mpegB:cicp:TransferCharacteristics\" "
+                   "value=\"%d\"/>\n",
+                   r->v.colour.transfer);
+}
+
+// The renditions of video in one codec and range are one set, with those in H.264 the
+// source's own: players switch between them by themselves.
+static bool is_in_set(const struct rendition *r, enum video_codec codec, bool hdr)
+{
+    return rendition_is_video(r) && r->v.codec == codec && is_ten_bit(&r->v) == hdr;
 }
 
 // Whose template stands before a set: a rung's, if there is one; NULL where the set is empty.
-static const struct rendition *shared_of(const struct plan *p, enum video_codec codec)
+static const struct rendition *shared_of(const struct plan *p, enum video_codec codec, bool hdr)
 {
     const struct rendition *shared = NULL;
     for (int i = p->count - 1; i >= 0; i--) {
         const struct rendition *const r = &p->renditions[i];
-        if (is_in_set(r, codec) && (!shared || r->kind == RENDITION_VIDEO))
+        if (is_in_set(r, codec, hdr) && (!shared || r->kind == RENDITION_VIDEO))
             shared = r;
     }
     return shared;
 }
 
-static void put_videos(struct buf *out, const struct plan *p, enum video_codec codec)
+static void put_videos(struct buf *out, const struct plan *p, enum video_codec codec, bool hdr)
 {
-    const struct rendition *const shared = shared_of(p, codec);
+    const struct rendition *const shared = shared_of(p, codec, hdr);
     if (!shared)
         return;
     buf_printf(out,
                "<AdaptationSet id=\"%d\" contentType=\"video\" mimeType=\"video/mp4\" "
                "segmentAlignment=\"true\" startWithSAP=\"1\">\n",
-               set_of(codec));
+               set_of(codec, hdr));
+    put_range(out, shared);
     put_template(out, p, shared);
     for (int i = 0; i < p->count; i++) {
         const struct rendition *const r = &p->renditions[i];
-        if (!is_in_set(r, codec))
+        if (!is_in_set(r, codec, hdr))
             continue;
         put_video(out, r);
         put_base(out, r);
@@ -229,7 +241,7 @@ static void put_trick(struct buf *out, const struct plan *p, const struct rendit
                "segmentAlignment=\"true\" startWithSAP=\"1\">\n"
                "<EssentialProperty schemeIdUri=\"http://dashif.org/guidelines/trickmode\" "
                "value=\"%d\"/>\n",
-               r->every, set_of(plan_plainest(p)));
+               r->every, set_of(plan_plainest(p), false));
     put_template(out, p, r);
     put_video(out, r);
     put_base(out, r);
@@ -275,7 +287,8 @@ int dash_manifest(struct buf *out, const struct plan *p)
     put_duration(out, "minBufferTime", p->target_duration, 1);
     buf_puts(out, ">\n<Period id=\"0\" start=\"PT0S\">\n");
     for (int codec = 0; codec < VIDEO_CODECS; codec++)
-        put_videos(out, p, (enum video_codec)codec);
+        for (int hdr = 0; hdr < 2; hdr++)
+            put_videos(out, p, (enum video_codec)codec, hdr);
     put_choices(out, p, RENDITION_AUDIO);
     put_choices(out, p, RENDITION_TEXT);
     put_stills(out, p);

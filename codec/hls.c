@@ -126,6 +126,17 @@ static void put_texts(struct buf *out, const struct plan *p)
     }
 }
 
+// Where all is SDR it goes without saying.
+static void put_range(struct buf *out, const struct plan *p, const struct rendition *r)
+{
+    const int transfer = r->v.colour.transfer;
+    if (plan_has_hdr(p))
+        buf_printf(out, ",VIDEO-RANGE=%s",
+                   transfer == TRANSFER_PQ    ? "PQ"
+                   : transfer == TRANSFER_HLG ? "HLG"
+                                              : "SDR");
+}
+
 static void put_video(struct buf *out, const struct plan *p, const struct rendition *r,
                       const struct group *g)
 {
@@ -135,6 +146,7 @@ static void put_video(struct buf *out, const struct plan *p, const struct rendit
     buf_printf(out, ",CODECS=\"%s%s%s\",RESOLUTION=%dx%d,FRAME-RATE=%.3f,CLOSED-CAPTIONS=NONE",
                r->codecs, g->codecs ? "," : "", g->codecs ? g->codecs : "", v->width, v->height,
                rat_double(v->fps));
+    put_range(out, p, r);
     if (g->codecs)
         buf_printf(out, ",AUDIO=\"%s\"", g->name);
     buf_puts(out, find(p, RENDITION_TEXT) ? ",SUBTITLES=\"" TEXT_GROUP "\"\n" : "\n");
@@ -152,12 +164,14 @@ static void put_videos(struct buf *out, const struct plan *p, int start, const s
 }
 
 // RFC 8216bis 4.4.6.3: no FRAME-RATE, no groups.
-static void put_trick(struct buf *out, const struct rendition *r)
+static void put_trick(struct buf *out, const struct plan *p, const struct rendition *r)
 {
     buf_printf(out,
                "#EXT-X-I-FRAME-STREAM-INF:BANDWIDTH=%" PRId64 ",AVERAGE-BANDWIDTH=%" PRId64
-               ",CODECS=\"%s\",RESOLUTION=%dx%d,URI=\"",
+               ",CODECS=\"%s\",RESOLUTION=%dx%d",
                r->bandwidth, r->average, r->codecs, r->v.width, r->v.height);
+    put_range(out, p, r);
+    buf_puts(out, ",URI=\"");
     put_uri(out, r);
     buf_puts(out, "\"\n");
 }
@@ -178,7 +192,7 @@ static void put_stills(struct buf *out, const struct plan *p)
     for (int i = 0; i < p->count; i++) {
         const struct rendition *const r = &p->renditions[i];
         if (r->kind == RENDITION_TRICK)
-            put_trick(out, r);
+            put_trick(out, p, r);
         else if (r->kind == RENDITION_STORYBOARD)
             put_storyboard(out, r);
     }
@@ -201,7 +215,8 @@ static int start_variant(const struct plan *p, int64_t audio_rate)
     const enum video_codec codec = plan_plainest(p);
     int start = -1;
     for (int i = 0; i < p->count; i++) {
-        if (!rendition_is_video(&p->renditions[i]) || p->renditions[i].v.codec != codec)
+        const struct rendition *const r = &p->renditions[i];
+        if (!rendition_is_video(r) || r->v.codec != codec || is_ten_bit(&r->v))
             continue;
         start = i;
         if (p->renditions[i].bandwidth + audio_rate <= START_RATE)

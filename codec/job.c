@@ -72,7 +72,8 @@ bool video_settings_ok(const struct video_settings *v)
     return in(v->width, 2, SIDE_MAX) && in(v->height, 2, SIDE_MAX) && v->width % 2 == 0 &&
            v->height % 2 == 0 && in(v->fps.den, 1, 1000 * 1000 * 1000) &&
            in(v->fps.num, 1, 60 * v->fps.den) && in(v->codec, VIDEO_H264, VIDEO_CODECS - 1) &&
-           level_ok(v) && in(v->maxrate, 1000, 1000 * 1000 * 1000) &&
+           level_ok(v) && (v->codec == VIDEO_HEVC || !is_ten_bit(v)) &&
+           in(v->maxrate, 1000, 1000 * 1000 * 1000) &&
            in(v->bufsize, 1000, INT64_C(2000) * 1000 * 1000) && in(v->vbv_init_permille, 0, 1000) &&
            preset_index(v->preset) >= 0 &&
            in(v->deinterlace, DEINTERLACE_NOT, DEINTERLACE_COUNT - 1) &&

@@ -92,6 +92,12 @@ struct pick {
     int repeat; // >= 0; > 0 without a deinterlacer
 };
 
+// Whether pictures have 10 bits: those whose range is high.
+static inline bool is_ten_bit(const struct video_settings *v)
+{
+    return v->colour.transfer == TRANSFER_PQ || v->colour.transfer == TRANSFER_HLG;
+}
+
 // How many pictures are put out for one frame of the grid.
 static inline int pictures_per_frame(const struct video_settings *v)
 {

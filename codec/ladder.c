@@ -64,6 +64,14 @@ struct colour ladder_colour(const struct media *m)
                             tag_or(good_matrix, in.matrix, guess), false };
 }
 
+// That of an HDR source, for rungs that keep its range.
+static struct colour hdr_colour(const struct media *m)
+{
+    const struct colour in = m->video.colour;
+    return (struct colour){ tag_or(good_primaries, in.primaries, 9), in.transfer,
+                            tag_or(good_matrix, in.matrix, 9), false };
+}
+
 // ---- rates
 
 // The maxrate that goes with the BANDWIDTH of the source's own video, less what is worth
@@ -121,16 +129,16 @@ static enum video_codec codec_of(const struct conf_rung *rung)
 }
 
 // H.264 is what goes without saying.
-static void print_name(char *out, size_t cap, int short_side, enum video_codec codec)
+static void print_name(char *out, size_t cap, int short_side, const struct conf_rung *rung)
 {
     static const char *const suffix[VIDEO_CODECS] = { "", "-hevc", "-av1" };
-    snprintf(out, cap, "%dp%s", short_side, suffix[codec]);
+    snprintf(out, cap, "%dp%s", short_side, rung->hdr ? "-hdr" : suffix[codec_of(rung)]);
 }
 
 static void drop(struct plan *p, const struct conf_rung *rung, const char *why)
 {
     struct dropped *d = &p->dropped[p->dropped_count++];
-    print_name(d->name, sizeof d->name, rung->short_side, codec_of(rung));
+    print_name(d->name, sizeof d->name, rung->short_side, rung);
     copy_string(d->why, sizeof d->why, why);
 }
 
@@ -207,7 +215,8 @@ static void set_level(struct rendition *r)
     switch (v->codec) {
     case VIDEO_HEVC:
         v->level = level_hevc(v->width, v->height, v->fps, v->maxrate, v->bufsize);
-        snprintf(r->codecs, sizeof r->codecs, "hvc1.1.6.L%d.90", v->level);
+        snprintf(r->codecs, sizeof r->codecs, "hvc1.%s.L%d.90", is_ten_bit(v) ? "2.4" : "1.6",
+                 v->level);
         break;
     case VIDEO_AV1: // what is behind the depth is BT.709 when it is not told
         v->level = level_av1(v->width, v->height, v->fps, v->maxrate);
@@ -228,7 +237,7 @@ static void add(struct plan *p, const struct conf *conf, const struct media *m, 
     assert(p->count < PLAN_RENDITIONS);
     struct rendition *r = &p->renditions[p->count++];
     r->kind = RENDITION_VIDEO;
-    print_name(r->name, sizeof r->name, s.short_side, codec_of(rung));
+    print_name(r->name, sizeof r->name, s.short_side, rung);
     r->v = (struct video_settings){
         .codec = codec_of(rung),
         .width = s.upright ? s.short_side : s.long_side,
@@ -239,16 +248,18 @@ static void add(struct plan *p, const struct conf *conf, const struct media *m, 
         .maxrate = maxrate,
         .bufsize = maxrate,
         .vbv_init_permille = VBV_INIT_PERMILLE,
-        .colour = ladder_colour(m),
+        .colour = rung->hdr ? hdr_colour(m) : ladder_colour(m),
     };
     copy_string(r->v.preset, sizeof r->v.preset, conf->media_preset);
     set_level(r);
 }
 
 // Against the rung kept above it, whose maxrate is above (0: none).
-static const char *why_not(const struct conf_rung *rung, struct shape source, int64_t maxrate,
-                           int64_t above)
+static const char *why_not(const struct conf_rung *rung, struct shape source, bool hdr,
+                           int64_t maxrate, int64_t above)
 {
+    if (rung->hdr && !hdr)
+        return "the source's range is not high";
     if (rung->short_side > source.short_side)
         return "it is larger than the source";
     if (scaled(source, rung->short_side).long_side > LONG_SIDE_MAX)
@@ -265,6 +276,7 @@ static void add_own_size(struct plan *p, const struct conf *conf, const struct m
     const struct conf_rung *const low = &conf->rungs[conf->rung_count - 1];
     const struct shape s = own_size(source);
     struct conf_rung own = *low;
+    own.hdr = false;
     if (s.short_side < SHORT_SIDE_MIN)
         own = (struct conf_rung){ .crf = 23, .codec = CONF_H264 };
     const int64_t like = scaled(source, low->short_side).long_side * (int64_t)low->short_side;
@@ -278,21 +290,22 @@ void ladder_make(struct plan *p, const struct conf *conf, const struct media *m)
 {
     assert(conf->rung_count > 0 && conf->rung_count < PLAN_RENDITIONS);
     const struct shape source = source_shape(m);
-    const int before = p->count;
-    int64_t above[VIDEO_CODECS] = { 0 };
+    int sdr = 0;
+    int64_t above[2][VIDEO_CODECS] = { 0 };
     for (int i = 0; i < conf->rung_count; i++) {
         const struct conf_rung *rung = &conf->rungs[i];
         const struct rational fps = fps_of(conf, m, rung->short_side);
         const enum video_codec codec = codec_of(rung);
         const int64_t maxrate = limited_rate(p, rung->maxrate, fps, codec, m);
-        const char *why = why_not(rung, source, maxrate, above[codec]);
+        const char *why = why_not(rung, source, media_is_hdr(m), maxrate, above[rung->hdr][codec]);
         if (why) {
             drop(p, rung, why);
             continue;
         }
         add(p, conf, m, scaled(source, rung->short_side), maxrate, rung);
-        above[codec] = maxrate;
+        above[rung->hdr][codec] = maxrate;
+        sdr += !rung->hdr;
     }
-    if (p->count == before)
+    if (sdr == 0)
         add_own_size(p, conf, m, source);
 }

@@ -261,11 +261,20 @@ bool plan_fits(const struct plan *p, const struct media *m)
     return true;
 }
 
+bool plan_has_hdr(const struct plan *p)
+{
+    for (int i = 0; i < p->count; i++)
+        if (p->renditions[i].kind == RENDITION_VIDEO && is_ten_bit(&p->renditions[i].v))
+            return true;
+    return false;
+}
+
 enum video_codec plan_plainest(const struct plan *p)
 {
     enum video_codec codec = VIDEO_CODECS;
     for (int i = 0; i < p->count; i++)
-        if (rendition_is_video(&p->renditions[i]) && p->renditions[i].v.codec < codec)
+        if (rendition_is_video(&p->renditions[i]) && !is_ten_bit(&p->renditions[i].v) &&
+            p->renditions[i].v.codec < codec)
             codec = p->renditions[i].v.codec;
     return codec;
 }

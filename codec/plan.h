@@ -85,7 +85,8 @@ struct rendition {
 //   saves nothing; where the source's own video is a rendition, to so much that players take
 //   that for the better one, which it is.  But not below 100 kb/s;
 // - a rung that then saves less than 15 % of maxrate against the one above is dropped.
-// Rungs of each codec are a ladder of their own; the limits of HEVC and AV1 are lower.
+// Rungs of each codec and range are a ladder of their own; the limits of HEVC and AV1 are
+// lower.
 
 // A rung of the ladder that this asset does not get, and why; for `probe`.
 struct dropped {
@@ -142,7 +143,11 @@ static inline bool plan_is_sheets(const struct rendition *r)
     return r->kind == RENDITION_STORYBOARD || r->kind == RENDITION_POSTER;
 }
 
-// The codec of its video renditions that most players know; VIDEO_CODECS: there are none.
+// Whether any of its video renditions keeps a high range.
+bool plan_has_hdr(const struct plan *p);
+
+// The codec of its video renditions that most players know, of those without a high range;
+// VIDEO_CODECS: there are none.
 enum video_codec plan_plainest(const struct plan *p);
 
 // How many segments, or sheets, r has.

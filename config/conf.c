@@ -34,9 +34,9 @@
 #define CRF_MAX_AV1 63
 
 static const struct conf_rung default_ladder[] = {
-    { 1080, 5000000, 23, CONF_H264 }, { 720, 2800000, 23, CONF_H264 },
-    { 540, 1600000, 23, CONF_H264 },  { 360, 800000, 23, CONF_H264 },
-    { 240, 400000, 23, CONF_H264 },
+    { 1080, 5000000, 23, CONF_H264, false }, { 720, 2800000, 23, CONF_H264, false },
+    { 540, 1600000, 23, CONF_H264, false },  { 360, 800000, 23, CONF_H264, false },
+    { 240, 400000, 23, CONF_H264, false },
 };
 
 static const char *const codec_names[CONF_CODECS] = { "h264", "hevc", "av1" };
@@ -155,11 +155,11 @@ static int get_codec(const json_t *element, const struct from *from, enum conf_c
 
 static int add_rung(struct conf *c, const json_t *element, const struct from *from)
 {
-    static const char *const names[] = { "short_side", "maxrate", "crf", "codec", NULL };
+    static const char *const names[] = { "short_side", "maxrate", "crf", "codec", "hdr", NULL };
     enum conf_codec codec = CONF_H264;
     int64_t side, maxrate, crf;
-    int rc = check_members(element, names, "a rung has short_side, maxrate, crf and perhaps codec",
-                           from);
+    int rc = check_members(element, names,
+                           "a rung has short_side, maxrate, crf and perhaps codec and hdr", from);
     if (!rc)
         rc = get_codec(element, from, &codec);
     if (!rc)
@@ -171,13 +171,18 @@ static int add_rung(struct conf *c, const json_t *element, const struct from *fr
                                : get_number(element, "crf", 0, CRF_MAX, from, &crf);
     if (rc)
         return rc;
+    const json_t *const hdr = json_object_get(element, "hdr");
+    if (hdr && (!json_is_boolean(hdr) || (json_is_true(hdr) && codec != CONF_HEVC)))
+        return complain(from, "hdr is true or false; true only with the codec \"hevc\"");
     if (side % 2)
         return complain(from, "short_side %" PRId64 " is odd; pictures have even sides", side);
     for (int i = 0; i < c->rung_count; i++) {
-        if (c->rungs[i].short_side == side && c->rungs[i].codec == codec)
+        if (c->rungs[i].short_side == side && c->rungs[i].codec == codec &&
+            c->rungs[i].hdr == json_is_true(hdr))
             return complain(from, "a second rung of short_side %" PRId64 "; keep one", side);
     }
-    c->rungs[c->rung_count++] = (struct conf_rung){ (int)side, maxrate, (int)crf, codec };
+    c->rungs[c->rung_count++] =
+        (struct conf_rung){ (int)side, maxrate, (int)crf, codec, json_is_true(hdr) };
     return 0;
 }
 
@@ -683,6 +688,8 @@ static json_t *json_of_ladder(const struct conf *c)
                                        (json_int_t)r->maxrate, "crf", r->crf);
         if (r->codec != CONF_H264)
             json_object_set_new(rung, "codec", json_string(codec_names[r->codec]));
+        if (r->hdr)
+            json_object_set_new(rung, "hdr", json_true());
         json_array_append_new(list, rung);
     }
     return list;

@@ -22,12 +22,13 @@
 enum conf_codec { CONF_H264, CONF_HEVC, CONF_AV1, CONF_CODECS };
 
 // One step of the ladder.  "ladder": [{"short_side": 720, "maxrate": 2800000, "crf": 23}],
-// and perhaps "codec": "hevc"
+// and perhaps "codec": "hevc", "hdr": true
 struct conf_rung {
     int short_side;  // pixels of the shorter side, even
     int64_t maxrate; // bits per second at up to 30 frames per second
     int crf;         // the encoder's constant rate factor
     enum conf_codec codec;
+    bool hdr; // only of HDR sources, with their range
 };
 
 // "origins": [{"prefix": "/", "base": "/srv/video"}, {"prefix": "/cdn/", "base":

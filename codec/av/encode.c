@@ -70,7 +70,7 @@ static void configure_picture(AVCodecContext *ctx, const struct video_settings *
 {
     ctx->width = v->width;
     ctx->height = v->height;
-    ctx->pix_fmt = AV_PIX_FMT_YUV420P;
+    ctx->pix_fmt = is_ten_bit(v) ? AV_PIX_FMT_YUV420P10 : AV_PIX_FMT_YUV420P;
     ctx->sample_aspect_ratio = (AVRational){ 1, 1 };
     ctx->color_primaries = v->colour.primaries;
     ctx->color_trc = v->colour.transfer;
@@ -120,7 +120,7 @@ static void configure_x265(AVCodecContext *ctx, const struct video_settings *v)
              v->level / 3, v->vbv_init_permille / 1000, v->vbv_init_permille % 1000);
     set_number(ctx, "crf", v->crf);
     set_option(ctx, "preset", v->preset);
-    set_option(ctx, "profile", "main");
+    set_option(ctx, "profile", is_ten_bit(v) ? "main10" : "main");
     set_option(ctx, "forced-idr", "1");
     set_option(ctx, "x265-params", params);
     configure_rate(ctx, v);

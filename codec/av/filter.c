@@ -111,7 +111,7 @@ static void print_sdr(struct buf *b, const struct filter *f)
     // Named only where they differ: swscale takes the long way round when told both.
     if (from && to && strcmp(from, to) != 0)
         buf_printf(b, ":in_color_matrix=%s:out_color_matrix=%s", from, to);
-    buf_printf(b, ",format=yuv420p");
+    buf_puts(b, is_ten_bit(&f->job->v) ? ",format=yuv420p10le" : ",format=yuv420p");
 }
 
 // correctness of the order: light is linear before its range is compressed.

@@ -137,7 +137,8 @@ static int begin_part(struct segment *s)
 // How many pictures may wait for an encoder.
 static int ahead(const struct segment *s)
 {
-    const int64_t picture = (int64_t)s->job->v.width * s->job->v.height * 3 / 2;
+    const int64_t pixels = (int64_t)s->job->v.width * s->job->v.height;
+    const int64_t picture = is_ten_bit(&s->job->v) ? pixels * 3 : pixels * 3 / 2;
     const int64_t far = AHEAD_BYTES / picture;
     if (s->job->parts_at_once == 1 || s->stats->bytes == 0 || far < AHEAD)
         return AHEAD;

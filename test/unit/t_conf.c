@@ -116,9 +116,14 @@ static const struct {
     { "{\"ladder\": [\n720]}", "2:1: ladder[0]: wants an object, not a number" },
     { "{\"ladder\": [{\"short_side\": 720, \"maxrate\": 2800000}]}",
       "1:13: ladder[0]: \"crf\" is missing; it wants a whole number" },
+    { "{\"ladder\": [{\"short_side\": 720, \"maxrate\": 2800000, \"crf\": 23, \"hdr\": true}]}",
+      "1:13: ladder[0]: hdr is true or false; true only with the codec \"hevc\"" },
+    { "{\"ladder\": [{\"short_side\": 720, \"maxrate\": 2800000, \"crf\": 23, \"codec\": "
+      "\"vp9\"}]}",
+      "1:13: ladder[0]: codec is \"h264\", \"hevc\" or \"av1\"" },
     { "{\"ladder\": [{\"short_side\": 720, \"max_rate\": 2800000}]}",
       "1:33: ladder[0].max_rate: unknown key; a rung has short_side, maxrate, crf and perhaps "
-      "codec" },
+      "codec and hdr" },
     { "{\"ladder\": [{\"short_side\": 720, \"maxrate\": \"2M\", \"crf\": 23}]}",
       "1:33: ladder[0].maxrate: wants a whole number, not a string" },
     { "{\"ladder\": [{\"short_side\": 720, \"maxrate\": 2800000, \"crf\": 52}]}",

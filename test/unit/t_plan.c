@@ -171,11 +171,11 @@ static void ladders_of_codecs(void **state)
 {
     (void)state;
     struct conf conf = settings();
-    conf.rungs[0] = (struct conf_rung){ 720, 2800000, 23, CONF_H264 };
-    conf.rungs[1] = (struct conf_rung){ 720, 1500000, 28, CONF_HEVC };
-    conf.rungs[2] = (struct conf_rung){ 720, 1200000, 35, CONF_AV1 };
-    conf.rungs[3] = (struct conf_rung){ 360, 700000, 28, CONF_HEVC };
-    conf.rungs[4] = (struct conf_rung){ 360, 500000, 35, CONF_AV1 };
+    conf.rungs[0] = (struct conf_rung){ 720, 2800000, 23, CONF_H264, false };
+    conf.rungs[1] = (struct conf_rung){ 720, 1500000, 28, CONF_HEVC, false };
+    conf.rungs[2] = (struct conf_rung){ 720, 1200000, 35, CONF_AV1, false };
+    conf.rungs[3] = (struct conf_rung){ 360, 700000, 28, CONF_HEVC, false };
+    conf.rungs[4] = (struct conf_rung){ 360, 500000, 35, CONF_AV1, false };
     struct media m =
         head((struct source){ .w = 1280, .h = 720, .fps = { 25, 1 }, .rate = 1000000 });
     static const struct {
@@ -202,6 +202,39 @@ static void ladders_of_codecs(void **state)
     conf.rungs[3].maxrate = 900000;
     assert_int_equal(plan_of(&p, &conf, &m), 0);
     assert_string_equal(p.dropped[0].name, "360p-hevc");
+}
+
+// A high range is kept where it is asked for and there; something is there for everybody.
+static void high_range(void **state)
+{
+    (void)state;
+    struct conf conf = settings();
+    conf.rungs[0] = (struct conf_rung){ 720, 2800000, 28, CONF_HEVC, true };
+    conf.rungs[1] = (struct conf_rung){ 360, 700000, 28, CONF_HEVC, true };
+    conf.rung_count = 2;
+    struct media m =
+        head((struct source){ .w = 1280, .h = 720, .fps = { 25, 1 }, .rate = 9000000 });
+    struct plan p;
+    assert_int_equal(plan_of(&p, &conf, &m), 0);
+    assert_string_equal(p.renditions[0].name, "720p-hevc");
+    assert_string_equal(p.renditions[0].codecs, "hvc1.1.6.L93.90");
+    assert_string_equal(p.dropped[0].name, "720p-hdr");
+    assert_false(plan_has_hdr(&p));
+    m.video.colour = (struct colour){ 2, TRANSFER_HLG, 2, false };
+    assert_int_equal(plan_of(&p, &conf, &m), 0);
+    for (int i = 0; i < 3; i++) {
+        const struct rendition *const r = &p.renditions[i];
+        static const char *const names[] = { "720p-hdr", "360p-hdr", "720p-hevc" };
+        static const char *const codecs[] = { "hvc1.2.4.L93.90", "hvc1.2.4.L63.90",
+                                              "hvc1.1.6.L93.90" };
+        assert_string_equal(r->name, names[i]);
+        assert_string_equal(r->codecs, codecs[i]);
+        assert_int_equal(r->v.colour.transfer, i < 2 ? TRANSFER_HLG : 1);
+        assert_int_equal(r->v.colour.matrix, i < 2 ? 9 : 1);
+        assert_true(video_settings_ok(&r->v));
+    }
+    assert_true(plan_has_hdr(&p));
+    assert_int_equal(plan_plainest(&p), VIDEO_HEVC);
 }
 
 static void rung_rates(void **state)
@@ -885,6 +918,7 @@ int main(void)
         cmocka_unit_test(levels_of_hevc),
         cmocka_unit_test(ladders),
         cmocka_unit_test(ladders_of_codecs),
+        cmocka_unit_test(high_range),
         cmocka_unit_test(rung_rates),
         cmocka_unit_test(colours),
         cmocka_unit_test(audio_renditions),
