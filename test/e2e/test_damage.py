@@ -24,7 +24,7 @@ def hashes(edge, asset):
 
 
 def packet(path, seconds, stream="v"):
-    """Offset and size of the first packet presented at or after so many seconds."""
+    """Offset and size of the first packet of more than 600 bytes presented at or after so many seconds."""
     rows = subprocess.run(["ffprobe", "-v", "error", "-select_streams", stream, "-show_entries",
                            "packet=pts_time,dts_time,pos,size", "-of", "csv=p=0", path],
                           capture_output=True, text=True, check=True).stdout.split()
@@ -32,7 +32,7 @@ def packet(path, seconds, stream="v"):
     for pts, dts, size, pos in (row.split(",")[:4] for row in rows):
         time = dts if pts == "N/A" else pts
         base = float(time) if base is None else base
-        if found is None and float(time) - base >= seconds:
+        if found is None and float(time) - base >= seconds and int(size) > 600:
             found = int(pos), int(size)
     return found
 
