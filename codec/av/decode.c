@@ -118,6 +118,30 @@ static int set_extradata(AVCodecContext *ctx, const uint8_t *bytes, int n)
     return 0;
 }
 
+// Whether it gives up at damage in good order while it decodes with threads.  (That of
+// MPEG-4 part 2 aborts the process then, FFmpeg 5.1; old kinds are quick with one thread.)
+static bool gives_up_well(enum codec_id c)
+{
+    return c == CODEC_H264 || c == CODEC_HEVC || c == CODEC_VP8 || c == CODEC_VP9;
+}
+
+// Whether threads change nothing even for damage: no picture leans on another, or (dav1d)
+// what is damaged is not given.
+static bool is_steady_with_threads(enum codec_id c)
+{
+    return c == CODEC_AV1 || c == CODEC_MJPEG || c == CODEC_PRORES || c == CODEC_DNXHD;
+}
+
+// What a damaged picture leaves out would show what was in that memory before, and that is
+// another picture each time.
+static int get_blank_buffer(AVCodecContext *ctx, AVFrame *frame, int flags)
+{
+    const int rc = avcodec_default_get_buffer2(ctx, frame, flags);
+    for (int i = 0; rc >= 0 && i < AV_NUM_DATA_POINTERS && frame->buf[i]; i++)
+        memset(frame->buf[i]->data, 0x80, frame->buf[i]->size);
+    return rc;
+}
+
 static int configure_video(AVCodecContext *ctx, const struct job *job, bool steady)
 {
     const struct video_track *t = &job->media->video;
@@ -127,10 +151,16 @@ static int configure_video(AVCodecContext *ctx, const struct job *job, bool stea
     ctx->has_b_frames = t->reorder < 16 ? t->reorder : 16;
     ctx->pkt_timebase = (AVRational){ 1, (int)t->timescale };
     ctx->codec_tag = t->tag;
-    ctx->thread_count = steady ? 1 : DECODE_THREADS;
+    ctx->thread_count = steady && !is_steady_with_threads(t->codec) ? 1 : DECODE_THREADS;
     ctx->err_recognition |= steady ? 0 : AV_EF_EXPLODE;
     ctx->thread_type = FF_THREAD_FRAME;
-    return set_extradata(ctx, t->extradata, t->extradata_size);
+    ctx->get_buffer2 = get_blank_buffer;
+#if FF_API_THREAD_SAFE_CALLBACKS // before FFmpeg 6 it has to be told that threads may call it
+    _Pragma("GCC diagnostic push") _Pragma("GCC diagnostic ignored \"-Wdeprecated-declarations\"")
+        ctx->thread_safe_callbacks = 1;
+    _Pragma("GCC diagnostic pop")
+#endif
+        return set_extradata(ctx, t->extradata, t->extradata_size);
 }
 
 static int configure_audio(AVCodecContext *ctx, const struct job *job)
@@ -168,7 +198,11 @@ int decoder_open(struct decoder *d, const struct job *job, struct io *io, bool v
                  const struct why *why)
 {
     const struct media *m = job->media;
-    *d = (struct decoder){ .job = job, .io = io, .why = why, .video = video, .steady = !video };
+    *d = (struct decoder){ .job = job,
+                           .io = io,
+                           .why = why,
+                           .video = video,
+                           .steady = !video || !gives_up_well(m->video.codec) };
     d->strip = video ? &m->video.strip : &m->audio.strip;
     payload_init(&d->payload, io, &job->carriage, job->samples, job->sample_count, why);
     d->packet = av_packet_alloc();

@@ -105,7 +105,8 @@ static int sniff_source(struct probe *p)
         return fail_with(p->why, (int)n, "reading the source: %s", err_sentence((int)n));
     p->container = sniff(head, (size_t)n, &p->how);
     return p->container ? 0
-                        : fail_with(p->why, -E_UNSUPPORTED, "this is no kind of file that is read");
+                        : fail_with(p->why, -E_UNSUPPORTED,
+                                    "this is no video or audio file of a kind that is read");
 }
 
 static AVStream *stream_of(const struct probe *p, const struct index_track *t)

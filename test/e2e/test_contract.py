@@ -428,7 +428,8 @@ def test_unknown_is_told_at_once(edge, shelf):
     ("concat.mp4", b"ffconcat version 1.0\nfile /etc/passwd\n", 415),
     ("sdp.mp4", b"v=0\no=- 0 0 IN IP4 127.0.0.1\nm=video 1 RTP/AVP 96\n", 415),
     ("cut.mp4", None, 422),
-    ("sound.wav", b"RIFF\x24\0\0\0WAVEfmt ", 415),
+    ("picture.webp", b"RIFF\x24\0\0\0WEBPVP8 ", 415),
+    ("sound.wav", b"RIFF\x24\0\0\0WAVEfmt ", 422),
 ])
 def test_bad_sources(edge, shelf, name, content, status):
     path = os.path.join(shelf.folder, name)

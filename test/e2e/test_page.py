@@ -121,7 +121,8 @@ def test_problems_are_sentences(start, tmp_path):
     (tmp_path / "text.mp4").write_text("no video at all\n" * 100)
     edge = start(tmp_path)
     sentences = {
-        "text": "The source is of a kind that is not supported: this is no MP4, MOV, WebM or Matroska file.",
+        "text": "The source is of a kind that is not supported: this is no video or audio file of a kind that is "
+                "read.",
         "missing": "There is no video at this address.",
     }
     visits = [visit(edge, f"/{n}.mp4/play", "play", width=w) for n in sentences for w in WIDTHS]

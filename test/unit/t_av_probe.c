@@ -414,8 +414,8 @@ static const struct {
     const char *says; // part of the line
 } refused[] = {
     { "text", "echo '#EXTM3U' >text && echo file:///etc/passwd >>text", -E_UNSUPPORTED,
-      "no kind of file" },
-    { "empty", ": >empty", -E_UNSUPPORTED, "no kind of file" },
+      "no video or audio file" },
+    { "empty", ": >empty", -E_UNSUPPORTED, "no video or audio file" },
     { "ftyp", "head -c 32 plain.mp4 >ftyp", -E_CORRUPT, "no moov" },
     { "half.mp4", "head -c 20000 plain.mp4 >half.mp4", -E_CORRUPT, "no moov" },
     { "ffv1.mkv", FFMPEG PICTURE "-c:v ffv1 ffv1.mkv", -E_UNSUPPORTED, "ffv1" },
