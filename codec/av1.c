@@ -52,14 +52,6 @@ struct sequence {
     int profile, level, tier;
 };
 
-static int get_bits(struct bits *b, int n)
-{
-    int v = 0;
-    while (n-- > 0)
-        v = v << 1 | get_bit(b);
-    return v;
-}
-
 // Headers with timing are not looked into; nothing here makes them.
 static int read_sequence(struct sequence *s, const struct obu *o)
 {

@@ -120,7 +120,7 @@ static void read_chroma(struct bits *b, struct avc_format *f)
 {
     const uint32_t chroma = get_ue(b);
     if (chroma == 3)
-        get_bit(b); // separate planes
+        f->separate_planes = get_bit(b);
     const uint32_t luma = get_ue(b), other = get_ue(b);
     if (chroma > 3 || luma > 6 || other > 6)
         b->bytes.bad = true;
@@ -139,14 +139,23 @@ static void skip_scaling(struct bits *b, const struct avc_format *f)
             skip_scaling_list(b, i < 6 ? 16 : 64);
 }
 
-static void skip_order(struct bits *b)
+// log2 of a maximum, less 4.
+static int get_log2(struct bits *b)
 {
-    const uint32_t type = get_ue(b);
-    if (type == 0)
-        get_ue(b);
-    if (type != 1)
+    const uint32_t v = get_ue(b);
+    if (v > 12)
+        b->bytes.bad = true;
+    return (int)(v & 15) + 4;
+}
+
+static void read_order(struct bits *b, struct avc_format *f)
+{
+    f->order_type = get_ue(b);
+    if (f->order_type == 0)
+        f->order_bits = get_log2(b);
+    if (f->order_type != 1)
         return;
-    get_bit(b);
+    f->order_fixed = get_bit(b);
     get_ue(b);
     get_ue(b);
     for (uint32_t n = get_ue(b); n > 0 && !b->bytes.bad; n--)
@@ -156,9 +165,9 @@ static void skip_order(struct bits *b)
 // Up to and with the fields that avcC repeats.
 static struct bits begin_format(struct avc_format *f, const uint8_t *p, size_t n)
 {
-    *f = (struct avc_format){ p[1], p[2], p[3], 1, 8, 8, false };
+    *f = (struct avc_format){ p[1], p[2], p[3], 1, 8, 8, .frames_only = false };
     struct bits b = { .bytes = reader_of(p + 4, n - 4) };
-    get_ue(&b); // id
+    f->id = get_ue(&b);
     if (profile_has_chroma(f->profile))
         read_chroma(&b, f);
     return b;
@@ -173,8 +182,8 @@ int avc_read_format(struct avc_format *out, const struct avc_unit *sps)
     struct bits b = begin_format(out, plain, n);
     if (profile_has_chroma(out->profile))
         skip_scaling(&b, out);
-    get_ue(&b); // length of frame numbers
-    skip_order(&b);
+    out->frame_num_bits = get_log2(&b);
+    read_order(&b, out);
     get_ue(&b);  // reference frames
     get_bit(&b); // gaps in their numbers
     get_ue(&b);  // width

@@ -33,6 +33,13 @@ struct avc_format {
     int chroma;                        // 1: 4:2:0
     int luma_depth, chroma_depth;      // bits
     bool frames_only;                  // no picture is a field, or holds some
+    // What slice headers depend on (7.4.2.1.1).
+    uint32_t id;
+    bool separate_planes;
+    int frame_num_bits;
+    uint32_t order_type; // pic_order_cnt_type
+    int order_bits;      // of type 0
+    bool order_fixed;    // of type 1: delta_pic_order_always_zero_flag
 };
 
 // Annex B extradata or avcC.  The sets point into it.  -E_CORRUPT.

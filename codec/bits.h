@@ -40,6 +40,14 @@ static inline uint32_t get_ue(struct bits *b)
     return (uint32_t)(v - 1);
 }
 
+static inline uint32_t get_bits(struct bits *b, int n)
+{
+    uint32_t v = 0;
+    while (n-- > 0)
+        v = v << 1 | (uint32_t)get_bit(b);
+    return v;
+}
+
 // Copies a NAL unit without the bytes that keep start codes out of it, at most cap bytes.
 static inline size_t unescape(uint8_t *out, size_t cap, const uint8_t *p, size_t size)
 {

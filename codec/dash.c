@@ -149,6 +149,28 @@ static const char *role_of(const struct rendition *r)
     return r->track == 0 ? "main" : "alternate";
 }
 
+// "01234567-89ab-cdef-0123-456789abcdef"
+static void put_uuid(struct buf *out, const struct key *k)
+{
+    for (size_t i = 0; i < sizeof k->b; i++)
+        buf_printf(out, i == 4 || i == 6 || i == 8 || i == 10 ? "-%02x" : "%02x", k->b[i]);
+}
+
+// For players of which each knows one: the common system (W3C), ClearKey (DASH-IF).
+static void put_protection(struct buf *out, const struct encryption *e)
+{
+    if (!e)
+        return;
+    buf_puts(out, "<ContentProtection schemeIdUri=\"urn:mpeg:dash:mp4protection:2011\" "
+                  "value=\"cbcs\" cenc:default_KID=\"");
+    put_uuid(out, &e->key_id);
+    buf_puts(out, "\"/>\n"
+                  "<ContentProtection "
+                  "schemeIdUri=\"urn:uuid:1077efec-c0b2-4d02-ace3-3c1e52e2fb4b\"/>\n"
+                  "<ContentProtection value=\"ClearKey1.0\" "
+                  "schemeIdUri=\"urn:uuid:e2719d58-a985-b3c9-781a-b030af78d30e\"/>\n");
+}
+
 // Players that do not know how bright it is have to leave it alone.
 static void put_range(struct buf *out, const struct rendition *r)
 {
@@ -179,7 +201,8 @@ static const struct rendition *shared_of(const struct plan *p, enum video_codec 
     return shared;
 }
 
-static void put_videos(struct buf *out, const struct plan *p, enum video_codec codec, bool hdr)
+static void put_videos(struct buf *out, const struct plan *p, const struct encryption *e,
+                       enum video_codec codec, bool hdr)
 {
     const struct rendition *const shared = shared_of(p, codec, hdr);
     if (!shared)
@@ -188,6 +211,7 @@ static void put_videos(struct buf *out, const struct plan *p, enum video_codec c
                "<AdaptationSet id=\"%d\" contentType=\"video\" mimeType=\"video/mp4\" "
                "segmentAlignment=\"true\" startWithSAP=\"1\">\n",
                set_of(codec, hdr));
+    put_protection(out, e);
     put_range(out, shared);
     put_template(out, p, shared);
     for (int i = 0; i < p->count; i++) {
@@ -204,7 +228,8 @@ static void put_videos(struct buf *out, const struct plan *p, enum video_codec c
 }
 
 // What people choose from is a set each.
-static void put_choice(struct buf *out, const struct plan *p, const struct rendition *r)
+static void put_choice(struct buf *out, const struct plan *p, const struct encryption *e,
+                       const struct rendition *r)
 {
     const bool text = r->kind == RENDITION_TEXT;
     char label[PLAN_LABEL];
@@ -212,8 +237,10 @@ static void put_choice(struct buf *out, const struct plan *p, const struct rendi
                text ? "text/vtt" : "audio/mp4");
     if (language_is_known(r->tags.language))
         buf_printf(out, " lang=\"%s\"", r->tags.language);
-    buf_puts(out, text ? " segmentAlignment=\"true\">\n<Label>"
-                       : " segmentAlignment=\"true\" startWithSAP=\"1\">\n<Label>");
+    buf_puts(out, text ? " segmentAlignment=\"true\">\n"
+                       : " segmentAlignment=\"true\" startWithSAP=\"1\">\n");
+    put_protection(out, text ? NULL : e);
+    buf_puts(out, "<Label>");
     plan_label(p, r, label);
     put_escaped(out, label);
     buf_printf(out, "</Label>\n<Role schemeIdUri=\"urn:mpeg:dash:role:2011\" value=\"%s\"/>\n",
@@ -224,24 +251,29 @@ static void put_choice(struct buf *out, const struct plan *p, const struct rendi
     buf_puts(out, "</Representation>\n</AdaptationSet>\n");
 }
 
-static void put_choices(struct buf *out, const struct plan *p, enum rendition_kind kind)
+static void put_choices(struct buf *out, const struct plan *p, const struct encryption *e,
+                        enum rendition_kind kind)
 {
     for (int i = 0; i < p->count; i++)
         if (p->renditions[i].kind == kind)
-            put_choice(out, p, &p->renditions[i]);
+            put_choice(out, p, e, &p->renditions[i]);
 }
 
 // DASH-IF IOP 3.2.9: for which set these pictures are.  At that many times the speed they
 // come as fast as frames do otherwise.
-static void put_trick(struct buf *out, const struct plan *p, const struct rendition *r)
+static void put_trick(struct buf *out, const struct plan *p, const struct encryption *e,
+                      const struct rendition *r)
 {
     buf_printf(out,
                "<AdaptationSet contentType=\"video\" mimeType=\"video/mp4\" "
                "maxPlayoutRate=\"%" PRId64 "\" codingDependency=\"false\" "
-               "segmentAlignment=\"true\" startWithSAP=\"1\">\n"
+               "segmentAlignment=\"true\" startWithSAP=\"1\">\n",
+               r->every);
+    put_protection(out, e);
+    buf_printf(out,
                "<EssentialProperty schemeIdUri=\"http://dashif.org/guidelines/trickmode\" "
                "value=\"%d\"/>\n",
-               r->every, set_of(plan_plainest(p), false));
+               set_of(plan_plainest(p), false));
     put_template(out, p, r);
     put_video(out, r);
     put_base(out, r);
@@ -265,32 +297,34 @@ static void put_storyboard(struct buf *out, const struct plan *p, const struct r
     buf_puts(out, "</Representation>\n</AdaptationSet>\n");
 }
 
-static void put_stills(struct buf *out, const struct plan *p)
+static void put_stills(struct buf *out, const struct plan *p, const struct encryption *e)
 {
     for (int i = 0; i < p->count; i++) {
         const struct rendition *const r = &p->renditions[i];
         if (r->kind == RENDITION_TRICK)
-            put_trick(out, p, r);
+            put_trick(out, p, e, r);
         else if (r->kind == RENDITION_STORYBOARD)
             put_storyboard(out, p, r);
     }
 }
 
-int dash_manifest(struct buf *out, const struct plan *p)
+int dash_manifest(struct buf *out, const struct plan *p, const struct encryption *e)
 {
     const struct segtab *const t = &p->table;
     buf_puts(out, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
-                  "<MPD xmlns=\"urn:mpeg:dash:schema:mpd:2011\" "
-                  "profiles=\"urn:mpeg:dash:profile:isoff-live:2011\" type=\"static\"");
+                  "<MPD xmlns=\"urn:mpeg:dash:schema:mpd:2011\" ");
+    if (e)
+        buf_puts(out, "xmlns:cenc=\"urn:mpeg:cenc:2013\" ");
+    buf_puts(out, "profiles=\"urn:mpeg:dash:profile:isoff-live:2011\" type=\"static\"");
     put_duration(out, "mediaPresentationDuration", t->frames * t->fps.den, t->fps.num);
     // No segment is above the bandwidth, so one that is whole can be played.
     put_duration(out, "minBufferTime", p->target_duration, 1);
     buf_puts(out, ">\n<Period id=\"0\" start=\"PT0S\">\n");
     for (int codec = 0; codec < VIDEO_CODECS; codec++)
         for (int hdr = 0; hdr < 2; hdr++)
-            put_videos(out, p, (enum video_codec)codec, hdr);
-    put_choices(out, p, RENDITION_AUDIO);
-    put_choices(out, p, RENDITION_TEXT);
-    put_stills(out, p);
+            put_videos(out, p, e, (enum video_codec)codec, hdr);
+    put_choices(out, p, e, RENDITION_AUDIO);
+    put_choices(out, p, e, RENDITION_TEXT);
+    put_stills(out, p, e);
     return buf_puts(out, "</Period>\n</MPD>\n");
 }

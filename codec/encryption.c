@@ -70,8 +70,7 @@ struct encryption encryption_of(const struct conf *conf, const char *asset)
 
 bool encryption_covers(enum rendition_kind kind)
 {
-    return kind == RENDITION_AUDIO || kind == RENDITION_VIDEO || kind == RENDITION_TRICK ||
-           kind == RENDITION_SOURCE;
+    return kind != RENDITION_TEXT && kind != RENDITION_STORYBOARD && kind != RENDITION_POSTER;
 }
 
 // Which samples may be encrypted in part is a rule of their coding (ISO/IEC 23001-7, 9.5).
@@ -79,7 +78,7 @@ static bool is_possible(enum encryption_method method, const struct rendition *r
 {
     if (method != ENCRYPTION_CBCS)
         return true;
-    if (r->kind == RENDITION_SOURCE) // whose slices have headers of any length
+    if (r->kind == RENDITION_SOURCE) // which may have more slices than saiz can count
         return false;
     return strncmp(r->codecs, "avc1.", 5) == 0 || strncmp(r->codecs, "mp4a.", 5) == 0;
 }
@@ -164,8 +163,12 @@ int64_t encryption_adds(enum encryption_method method, const struct plan *p,
 
 void encryption_put_key(const struct encryption *e, struct buf *out)
 {
-    // Without an IV it is the number of the segment.
-    buf_printf(out, "#EXT-X-KEY:METHOD=AES-128,URI=\"%s\"\n", e->url);
+    char hex[KEY_HEX];
+    if (e->method == ENCRYPTION_AES_128) // without an IV it is the number of the segment
+        buf_printf(out, "#EXT-X-KEY:METHOD=AES-128,URI=\"%s\"\n", e->url);
+    else
+        buf_printf(out, "#EXT-X-KEY:METHOD=SAMPLE-AES,URI=\"%s\",KEYFORMAT=\"identity\",IV=0x%s\n",
+                   e->url, key_hex(&e->iv, hex));
 }
 
 // ---- records

@@ -14,37 +14,8 @@
 
 #include "base/bytes.h"
 #include "base/err.h"
+#include "codec/boxes.h"
 #include "codec/fmp4_flags.h"
-
-// ---- boxes
-
-static size_t box_open(struct buf *b, const char *type)
-{
-    const size_t at = b->len;
-    put_be32(b, 0);
-    buf_append(b, type, 4);
-    return at;
-}
-
-static size_t full_open(struct buf *b, const char *type, int version, uint32_t flags)
-{
-    const size_t at = box_open(b, type);
-    put_be32(b, (uint32_t)version << 24 | flags);
-    return at;
-}
-
-static void patch_be32(struct buf *b, size_t at, uint32_t v)
-{
-    if (b->failed)
-        return;
-    for (int i = 0; i < 4; i++)
-        b->data[at + (size_t)i] = (uint8_t)(v >> 8 * (3 - i));
-}
-
-static void box_close(struct buf *b, size_t at)
-{
-    patch_be32(b, at, (uint32_t)(b->len - at));
-}
 
 // ---- init segment
 

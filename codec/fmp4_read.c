@@ -9,21 +9,8 @@
 
 #include "base/bytes.h"
 #include "base/err.h"
+#include "codec/boxes.h"
 #include "codec/fmp4_flags.h"
-
-// Takes the next box off r, which must be of this type; its payload in *body.
-static bool get_box(struct reader *r, const char *type, struct reader *body)
-{
-    const uint32_t size = get_be32(r);
-    const uint8_t *name = get_bytes(r, 4);
-    if (!name || memcmp(name, type, 4) != 0 || size < 8)
-        return false;
-    const uint8_t *p = get_bytes(r, size - 8);
-    if (!p)
-        return false;
-    *body = reader_of(p, size - 8);
-    return true;
-}
 
 static bool get_full_box(struct reader *r, const char *type, int version, uint32_t *flags,
                          struct reader *body)

@@ -171,7 +171,7 @@ static bool is_redis(const char *s)
 
 static bool is_method(const char *s)
 {
-    static const char *const names[] = { "none", "aes-128", NULL };
+    static const char *const names[] = { "none", "aes-128", "cbcs", NULL };
     return text_is_one_of(s, names);
 }
 
@@ -194,7 +194,7 @@ static const struct form {
     { offsetof(struct conf, media_preset), is_preset,
       "ultrafast, superfast, veryfast, faster, fast, medium, slow, slower or veryslow" },
     { offsetof(struct conf, redis_url), is_redis, "redis://HOST:PORT/DB or nothing" },
-    { offsetof(struct conf, encryption_method), is_method, "none or aes-128" },
+    { offsetof(struct conf, encryption_method), is_method, "none, aes-128 or cbcs" },
     { offsetof(struct conf, encryption_key_url), is_key_url,
       "an http:// or https:// URL without quotes, blanks and &, or nothing" },
 };

@@ -6,6 +6,8 @@
 
 #include "base/base.h"
 #include "base/buf.h"
+#include "cache/object.h"
+#include "codec/cenc.h"
 #include "server/edge.h"
 #include "server/records.h"
 
@@ -54,16 +56,31 @@ static struct route route_to(const struct route *r, const struct encrypted *v, e
 struct ingredients *encrypting_open(struct edge *e, const struct route *r,
                                     const struct encrypted *v, uint32_t client)
 {
-    const struct route list[] = { route_to(r, v, r->kind) };
-    return ingredients_open(e, list, countof(list), client);
+    struct route list[2];
+    int n = 0;
+    if (v->method == ENCRYPTION_CBCS && r->kind == ROUTE_SEGMENT) // what its samples are
+        list[n++] = route_to(r, v, ROUTE_INIT);
+    list[n++] = route_to(r, v, r->kind);
+    return ingredients_open(e, list, n, client);
 }
 
-static int write_whole(const struct route *r, const struct encryption *by, const uint8_t *bytes,
-                       size_t n, bool whole, struct buf *out)
+static int write_aes_128(const struct route *r, const struct encryption *by, const uint8_t *bytes,
+                         size_t n, bool whole, struct buf *out)
 {
     if (r->kind == ROUTE_SEGMENT)
         return encryption_segment(out, by, r->n, bytes, n, whole);
     return whole ? buf_append(out, bytes, n) : 0; // players take it as it is
+}
+
+static int write_cbcs(const struct ingredients *i, const struct route *r,
+                      const struct encryption *by, const uint8_t *bytes, size_t n, struct buf *out)
+{
+    const uint8_t *init;
+    size_t init_size;
+    if (r->kind != ROUTE_SEGMENT)
+        return object_state(i->list[0]) == OBJECT_WHOLE ? cenc_init(out, by, bytes, n) : 0;
+    ingredients_view(i, 0, NULL, &init, &init_size); // it is whole
+    return cenc_segment(out, by, init, init_size, bytes, n);
 }
 
 int encrypting_write(const struct ingredients *i, const struct route *r,
@@ -76,7 +93,8 @@ int encrypting_write(const struct ingredients *i, const struct route *r,
     const bool whole = ingredients_view(i, i->count - 1, &spare, &bytes, &n);
     int rc = buf_error(&spare);
     if (rc == 0)
-        rc = write_whole(r, by, bytes, n, whole, out);
+        rc = by->method == ENCRYPTION_CBCS ? write_cbcs(i, r, by, bytes, n, out)
+                                           : write_aes_128(r, by, bytes, n, whole, out);
     buf_finish(&spare);
     return rc;
 }

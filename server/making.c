@@ -484,7 +484,7 @@ static void print_entry(struct making *m, const struct plan *shown, struct buf *
     if (m->route.kind == ROUTE_STORYBOARD)
         stills_webvtt(text, shown, plan_find(shown, "storyboard"));
     else if (m->route.kind == ROUTE_MANIFEST)
-        dash_manifest(text, shown);
+        dash_manifest(text, shown, m->edge->encrypts ? &m->encryption : NULL);
     else if (m->route.format == FORMAT_TS)
         print_master_ts(m, shown, text);
     else
@@ -510,7 +510,7 @@ static const char *show(struct making *m, struct plan *shown)
     const bool ts = m->route.kind == ROUTE_MASTER && m->route.format == FORMAT_TS;
     if (ts && records_keep_ts(m->edge, shown) == 0)
         return "the asset has no rendition in H.264, or AAC alone";
-    if (!m->edge->encrypts)
+    if (!m->edge->encrypts || m->route.kind == ROUTE_STORYBOARD)
         return NULL;
     m->encryption = encryption_of(m->edge->conf, m->route.asset);
     records_keep_encrypted(m->edge, &m->encryption, shown);

@@ -106,7 +106,7 @@ static const struct {
     { "{\"redis\": {\"key\": \"hunter2\"}}",
       "1:12: redis.key: too short; it has 16 to 1024 bytes" },
     { "{\"encryption\": {\"method\": \"aes128\"}}",
-      "1:17: encryption.method: \"aes128\" is wrong; write none or aes-128" },
+      "1:17: encryption.method: \"aes128\" is wrong; write none, aes-128 or cbcs" },
     { "{\"encryption\": {\"key_url\": \"https://k/?a=1&b=2\"}}",
       "1:17: encryption.key_url: \"https://k/?a=1&b=2\" is wrong; write an http:// or https:// URL "
       "without quotes, blanks and &, or nothing" },

@@ -33,7 +33,7 @@ static char *manifest(const struct plan *p)
 {
     struct buf b;
     buf_init(&b, MIB);
-    assert_int_equal(dash_manifest(&b, p), 0);
+    assert_int_equal(dash_manifest(&b, p, NULL), 0);
     assert_int_equal(buf_append(&b, "", 1), 0);
     return (char *)b.data;
 }
@@ -216,7 +216,7 @@ static void no_room(void **state)
     for (size_t room = 0; room < 1500; room += 100) {
         struct buf b;
         buf_init(&b, room);
-        assert_int_equal(dash_manifest(&b, &p), -E_LIMITS);
+        assert_int_equal(dash_manifest(&b, &p, NULL), -E_LIMITS);
         buf_finish(&b);
     }
     media_destroy(m);
