@@ -47,7 +47,7 @@ await withBrowser(async (browser, result) => {
     result.scheme = await page.evaluate(() => video.mediaKeys?.constructor.name || null);
     result.seeks = [];
     for (const t of order.times) result.seeks.push(await numberAt(page, t));
-    await page.evaluate(() => { video.currentTime = 0; video.playbackRate = 2; return video.play(); });
+    await page.evaluate(() => { video.currentTime = 0; video.playbackRate = 2; video.play().catch(() => {}); });
     await page.waitForFunction(() => seen.ended || seen.errors.length > 0, null, patience).catch(() => {});
     result.ended = await page.evaluate(() => seen.ended);
     result.frames = await page.evaluate(() => video.getVideoPlaybackQuality().totalVideoFrames);
