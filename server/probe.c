@@ -110,8 +110,9 @@ static void print_media(const struct media *m, size_t index_bytes)
     printf("grid          %" PRId64 "/%" PRId64 " frames per second, %" PRId64
            " frames, %.3f s, %s\n",
            m->fps.num, m->fps.den, m->frames, (double)m->frames / rat_double(m->fps),
-           m->constant_rate ? "each source frame exactly once"
-                            : "variable rate: each frame shows the nearest source frame");
+           !media_has_video(m) ? "of sound"
+           : m->constant_rate  ? "each source frame exactly once"
+                               : "variable rate: each frame shows the nearest source frame");
 }
 
 // All segments of a regular table but the last have as many frames; one alone has those of

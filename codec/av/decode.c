@@ -151,6 +151,7 @@ static int configure_video(AVCodecContext *ctx, const struct job *job, bool stea
     ctx->has_b_frames = t->reorder < 16 ? t->reorder : 16;
     ctx->pkt_timebase = (AVRational){ 1, (int)t->timescale };
     ctx->codec_tag = t->tag;
+    ctx->flags |= AV_CODEC_FLAG_UNALIGNED; // what is cropped on the left is cropped to the pixel
     ctx->thread_count = steady && !is_steady_with_threads(t->codec) ? 1 : DECODE_THREADS;
     ctx->err_recognition |= steady ? 0 : AV_EF_EXPLODE;
     ctx->thread_type = FF_THREAD_FRAME;
