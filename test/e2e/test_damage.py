@@ -10,6 +10,9 @@ import pytest
 import mutants
 from edge import Playlist
 
+# A copy of damaged pictures is as damaged as they are.
+pytestmark = pytest.mark.usefixtures("encoded_only")
+
 
 def hashes(edge, asset):
     """{path without recipe: status and hash} of all segments of the largest rung and of the sound."""
