@@ -121,9 +121,10 @@ static void end_track(struct track *k)
 // On the one time line, in ticks; INDEX_NO_PTS stays.
 static int64_t time_of(const struct scan *s, const struct track *k, const AVStream *st, int64_t t)
 {
-    const __int128 v = (__int128)(t + (s->wraps ? k->add : 0)) * st->time_base.num;
-    return t == AV_NOPTS_VALUE || v > INDEX_TIME_MAX || v < -INDEX_TIME_MAX ? INDEX_NO_PTS
-                                                                            : (int64_t)v;
+    if (t == AV_NOPTS_VALUE)
+        return INDEX_NO_PTS;
+    const __int128 v = ((__int128)t + (s->wraps ? k->add : 0)) * st->time_base.num;
+    return v > INDEX_TIME_MAX || v < -INDEX_TIME_MAX ? INDEX_NO_PTS : (int64_t)v;
 }
 
 static void unwrap(struct scan *s, int i, AVPacket *p)
@@ -232,6 +233,7 @@ static int add_packet(struct scan *s, AVPacket *p)
                              .sync = t->audio || p->flags & AV_PKT_FLAG_KEY };
     const int rc = trace_packet(&k->trace, p->data, p->size, p->pos, &sample.offset);
     k->missing += rc == 0;
+    k->half &= rc != 0; // its other field may be what is missing
     if (rc <= 0)
         return rc < 0 ? fail_with(s->why, rc, "looking for its packets: %s", err_sentence(rc)) : 0;
     note_padding(t, p, st->codecpar->sample_rate);
