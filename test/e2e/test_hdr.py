@@ -47,5 +47,5 @@ def test_the_range_is_kept(name, video_range, transfer, start, real_clips, tmp_p
 
 def test_an_sdr_source_has_none(start, clip, media_dir):
     playlist, _ = exact.fetch(start(media_dir, config={"ladder": LADDER[:1]}), clip("short.mp4"), only=[])
-    assert [uri.split("/")[1] for _, uri in playlist.variants] == ["360p-hevc"]
+    assert [uri.split("/")[1] for _, uri in playlist.variants] == ["source", "360p-hevc"]
     assert "VIDEO-RANGE" not in playlist.master
