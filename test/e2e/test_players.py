@@ -83,7 +83,7 @@ def play(edge, cold, player, name, fps, frames, turn):
         assert len(seeks) == 10 and [got for _, got in seeks] == [want - late for want, _ in seeks]
     assert r["coldErrors"] == []
     if player != "native":
-        check_switches(r["switches"], Playlist(edge, name), duration)
+        check_switches(r["switches"], Playlist(edge, name, entry if ts else "master.m3u8"), duration)
     assert r["errors"] == []
 
 
@@ -101,7 +101,8 @@ def check_switches(switches, playlist, duration):
 @pytest.mark.parametrize("player", ["hls", pytest.param("shaka", marks=pytest.mark.long), "dash"])
 def test_stills(player, start, clip, media_dir):
     """Scrubbing and fast play, of a clip with a picture for each second."""
-    edge = start(media_dir)
+    # Of the source's own video, Shaka has all in its buffer before fast play begins.
+    edge = start(media_dir, env={"TIDEMILL_MEDIA_PASSTHROUGH": "false"})
     entry = "manifest.mpd" if player == "dash" else "master.m3u8"
     # (hls.js does not always find the way back to a picture it has thrown out of its buffer.)
     times = [0.2, 3.5, 7.9, 12.4] if player == "hls" else [0.2, 7.9, 3.5, 12.4, 3.6]
@@ -111,7 +112,9 @@ def test_stills(player, start, clip, media_dir):
         assert r["iframes"] == [[t, 25 * int(t)] for t in times], r
     else:
         assert r["thumbnails"] == [[t, int(t), int(t) + 1, 25 * int(t)] for t in times], r
-        assert r["fast"] and all(n % 25 == 0 for n in r["fast"]), r
+        # The picture that was on the screen when it began may be another.
+        fast = r["fast"][1:] if r["fast"] and r["fast"][0] % 25 else r["fast"]
+        assert len(fast) > 2 and all(n % 25 == 0 for n in fast), r
     assert "init.mp4" in r["asked"] and "7.m4s" in r["asked"], r
 
 
