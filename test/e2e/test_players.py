@@ -14,7 +14,6 @@ SHORT = [
     ("shaka", "rot90.mp4", 25, 325, 90),
     ("dash", "base.mp4", 25, 325, 0),
     ("native", "noaudio.mp4", 25, 325, 0),
-    ("hls-ts", "base.mp4", 25, 325, 0),
 ]
 LONG = [
     ("hls", "rot90.mp4", 25, 325, 90),
@@ -33,6 +32,8 @@ LONG = [
     ("dash", "vp9.webm", 25, 325, 0),
     ("native", "base.mp4", 25, 325, 0),
     ("native", "rot90.mp4", 25, 325, 90),
+    # (hls.js begins MPEG-TS two pictures late, steps over that hole, and stood there in one run of six.)
+    ("hls-ts", "base.mp4", 25, 325, 0),
     ("hls-ts", "2997.mp4", 30000 / 1001, 390, 0),
     ("hls-ts", "noaudio.mp4", 25, 325, 0),
     ("hls-ts", "rot90.mp4", 25, 325, 90),
