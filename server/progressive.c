@@ -18,6 +18,7 @@ struct progressive {
     int count;            // parts: the init segment and the segments
     int at;               // the part opened last
     struct object *ahead; // the one behind it, open, so that it is made meanwhile
+    size_t *sizes;        // of the parts; counted on when progressive_size said true
 };
 
 static const struct route *route_of(struct progressive *p, int part)
@@ -76,8 +77,10 @@ static void close_ahead(struct progressive *p)
 
 void progressive_destroy(struct progressive *p)
 {
-    if (p)
-        close_ahead(p);
+    if (!p)
+        return;
+    close_ahead(p);
+    free(p->sizes);
     free(p);
 }
 
@@ -94,29 +97,25 @@ static bool part_size(struct progressive *p, int part, size_t *size)
     return whole;
 }
 
-bool progressive_size(const struct progressive *p, size_t *size)
+bool progressive_size(struct progressive *p, size_t *size)
 {
-    struct progressive look = *p;
+    if (!p->sizes)
+        p->sizes = xcalloc((size_t)p->count, sizeof *p->sizes);
     *size = 0;
     for (int i = 0; i < p->count; i++) {
-        size_t n;
-        if (!part_size(&look, i, &n))
+        if (!part_size(p, i, &p->sizes[i]))
             return false;
-        *size += n;
+        *size += p->sizes[i];
     }
     return true;
 }
 
-// The ones before are in memory still, or the offset is 0.  One that has gone meanwhile
-// counts as the start of what is sent: its reader finds the length broken, and no wrong byte.
+// What has left the memory meanwhile is made again, and has the same size.
 struct object *progressive_open(struct progressive *p, size_t offset, size_t *skip)
 {
-    size_t n;
     p->at = 0;
-    while (offset > 0 && p->at + 1 < p->count && part_size(p, p->at, &n) && n <= offset) {
-        offset -= n;
-        p->at++;
-    }
+    while (offset > 0 && p->at + 1 < p->count && offset >= p->sizes[p->at])
+        offset -= p->sizes[p->at++];
     *skip = offset;
     return open_part(p, p->at);
 }

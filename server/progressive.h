@@ -27,10 +27,10 @@ struct progressive *progressive_create(struct edge *e, const struct route *r, ui
 void progressive_destroy(struct progressive *p); // NULL is fine
 
 // Whether the size of all of it is known now; *size is that.
-bool progressive_size(const struct progressive *p, size_t *size);
+bool progressive_size(struct progressive *p, size_t *size);
 
-// Opens the object that holds byte offset (of a size that is known, or 0), and starts its making
-// if need be; *skip: so many of its bytes come before.  To be closed.
+// Opens the object that holds byte offset, and starts its making if need be; offset is 0, or
+// lies within what progressive_size said. *skip: so many of its bytes come before.  To be closed.
 struct object *progressive_open(struct progressive *p, size_t offset, size_t *skip);
 
 // The same for the object behind the one opened last; NULL: there is none.
