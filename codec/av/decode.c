@@ -142,6 +142,18 @@ static int get_blank_buffer(AVCodecContext *ctx, AVFrame *frame, int flags)
     return rc;
 }
 
+// Before FFmpeg 6 it has to be told that threads may call get_buffer2.
+static void let_threads_ask(AVCodecContext *ctx)
+{
+    (void)ctx;
+#if FF_API_THREAD_SAFE_CALLBACKS
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+    ctx->thread_safe_callbacks = 1;
+#pragma GCC diagnostic pop
+#endif
+}
+
 static int configure_video(AVCodecContext *ctx, const struct job *job, bool steady)
 {
     const struct video_track *t = &job->media->video;
@@ -156,12 +168,8 @@ static int configure_video(AVCodecContext *ctx, const struct job *job, bool stea
     ctx->err_recognition |= steady ? 0 : AV_EF_EXPLODE;
     ctx->thread_type = FF_THREAD_FRAME;
     ctx->get_buffer2 = get_blank_buffer;
-#if FF_API_THREAD_SAFE_CALLBACKS // before FFmpeg 6 it has to be told that threads may call it
-    _Pragma("GCC diagnostic push") _Pragma("GCC diagnostic ignored \"-Wdeprecated-declarations\"")
-        ctx->thread_safe_callbacks = 1;
-    _Pragma("GCC diagnostic pop")
-#endif
-        return set_extradata(ctx, t->extradata, t->extradata_size);
+    let_threads_ask(ctx);
+    return set_extradata(ctx, t->extradata, t->extradata_size);
 }
 
 static int configure_audio(AVCodecContext *ctx, const struct job *job)
@@ -225,7 +233,7 @@ static int start_anew(struct decoder *d, AVFrame *frame)
     do {
         av_frame_unref(frame);
         rc = rc < 0 ? rc : next_frame(d, frame);
-    } while (rc > 0 && d->given > 0 && frame->pts <= d->given_pts);
+    } while (rc > 0 && d->frames > 0 && frame->pts <= d->given_pts);
     return rc;
 }
 
@@ -236,10 +244,9 @@ int decoder_next(struct decoder *d, AVFrame *frame)
     if (!d->steady && rc >= 0 && (d->damaged || (rc > 0 && decoder_damaged(frame))))
         rc = start_anew(d, frame);
     if (rc > 0) {
-        d->given++;
+        d->frames++;
         d->given_pts = frame->pts;
     }
-    d->frames += rc > 0;
     d->us += clock_us() - start;
     return rc;
 }

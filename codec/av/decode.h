@@ -27,9 +27,9 @@ struct decoder {
     int drain_errors; // a broken decoder must not keep us for ever
     struct payload payload;
 
-    bool steady;              // with one thread: damage is concealed
-    bool damaged;             // something could not be decoded
-    int64_t given, given_pts; // pictures given out, and the last one's time
+    bool steady;       // with one thread: damage is concealed
+    bool damaged;      // something could not be decoded
+    int64_t given_pts; // of the picture given out last
 
     // for struct job_stats
     int64_t samples, frames, us;
