@@ -42,6 +42,11 @@ char *xasprintf(const char *fmt, ...) PRINTF_LIKE(1, 2);
 // Set while there is one thread; NULL: abort.
 void on_no_memory(void (*end)(void));
 
+static inline int64_t min64(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
 // Copies src into dst of size cap, always terminated; false when it was cut.
 bool copy_string(char *dst, size_t cap, const char *src);
 

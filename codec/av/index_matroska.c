@@ -487,11 +487,6 @@ static int track_of(const struct matroska *m, uint64_t number)
     return -1;
 }
 
-static int64_t min64(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
 // A damaged block is left out: 0.
 static int add_block(struct matroska *m, const struct block *b)
 {

@@ -7,11 +7,6 @@
 
 #include "base/err.h"
 
-static int64_t min64(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
 // Reads n bytes in full: 0 or a negative enum err.
 static int fill(struct recent *r, int64_t offset, uint8_t *out, int64_t n)
 {

@@ -39,11 +39,6 @@ void trace_finish(struct trace *t)
     *t = (struct trace){ 0 };
 }
 
-static int64_t min64(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
 // ---- pieces
 
 static bool add_piece(struct trace *t, int64_t offset, int64_t size)

@@ -16,11 +16,6 @@ void window_init(struct window *w, struct io *io, int64_t ceiling)
     w->err = 0;
 }
 
-static int64_t min64(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
 // Reads n bytes that lie within the source.
 static bool read_fully(struct window *w, int64_t offset, uint8_t *out, int64_t n)
 {

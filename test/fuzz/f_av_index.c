@@ -7,29 +7,9 @@
 
 #include "base/base.h"
 #include "codec/av/index.h"
+#include "test/fuzz/memory.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-struct memory {
-    struct io io;
-    const uint8_t *data;
-};
-
-static int64_t read_memory(struct io *io, int64_t offset, void *out, int64_t n)
-{
-    assert(offset >= 0 && n >= 0);
-    const int64_t left = offset < io->size ? io->size - offset : 0;
-    const int64_t take = n < left ? n : left;
-    if (take)
-        memcpy(out, container_of(io, struct memory, io)->data + offset, (size_t)take);
-    return take;
-}
-
-static bool never(struct io *io)
-{
-    (void)io;
-    return false;
-}
 
 static void check(const struct index *x, int64_t size)
 {

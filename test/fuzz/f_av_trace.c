@@ -9,29 +9,9 @@
 #include "codec/av/payload.h"
 #include "codec/av/sniff.h"
 #include "codec/av/trace.h"
+#include "test/fuzz/memory.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-struct memory {
-    struct io io;
-    const uint8_t *data;
-};
-
-static int64_t read_memory(struct io *io, int64_t offset, void *out, int64_t n)
-{
-    assert(offset >= 0 && n >= 0);
-    const int64_t left = offset < io->size ? io->size - offset : 0;
-    const int64_t take = n < left ? n : left;
-    if (take)
-        memcpy(out, container_of(io, struct memory, io)->data + offset, (size_t)take);
-    return take;
-}
-
-static bool never(struct io *io)
-{
-    (void)io;
-    return false;
-}
 
 static void read_again(struct io *io, const struct trace *t, const struct sample *s,
                        const uint8_t *packet)
