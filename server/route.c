@@ -289,6 +289,11 @@ bool route_is_entry(const struct route *r)
            r->kind == ROUTE_POSTER;
 }
 
+bool route_names_subtitles(const struct route *r)
+{
+    return !route_is_entry(r) && strncmp(r->rendition, "subs-", 5) == 0;
+}
+
 bool route_is_immutable(const struct route *r)
 {
     return r->kind == ROUTE_PLAYLIST || r->kind == ROUTE_INIT || r->kind == ROUTE_SEGMENT ||

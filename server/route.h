@@ -73,6 +73,9 @@ int route_escape(const char *p);
 // Whether it is where a player enters an asset: made from the plan, whatever it is now.
 bool route_is_entry(const struct route *r);
 
+// Whether it names a rendition of subtitles, or a part of one.
+bool route_names_subtitles(const struct route *r);
+
 // Whether the bytes behind this route never change (they are below a recipe).
 bool route_is_immutable(const struct route *r);
 
