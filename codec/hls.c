@@ -21,6 +21,18 @@ static const struct rendition *find(const struct plan *p, enum rendition_kind ki
     return NULL;
 }
 
+// Of the largest of that kind, 0 for none.
+static int64_t largest(const struct plan *p, enum rendition_kind kind, bool average)
+{
+    int64_t rate = 0;
+    for (int i = 0; i < p->count; i++) {
+        const struct rendition *const r = &p->renditions[i];
+        const int64_t own = average ? r->average : r->bandwidth;
+        rate = r->kind == kind && own > rate ? own : rate;
+    }
+    return rate;
+}
+
 static void put_uri(struct buf *out, const struct rendition *r)
 {
     char hex[KEY_HEX];
@@ -142,7 +154,8 @@ static void put_video(struct buf *out, const struct plan *p, const struct rendit
 {
     const struct video_settings *v = &r->v;
     buf_printf(out, "#EXT-X-STREAM-INF:BANDWIDTH=%" PRId64 ",AVERAGE-BANDWIDTH=%" PRId64,
-               r->bandwidth + g->bandwidth, r->average + g->average);
+               r->bandwidth + g->bandwidth + largest(p, RENDITION_TEXT, false),
+               r->average + g->average + largest(p, RENDITION_TEXT, true));
     buf_printf(out, ",CODECS=\"%s%s%s\",RESOLUTION=%dx%d,FRAME-RATE=%.3f,CLOSED-CAPTIONS=NONE",
                r->codecs, g->codecs ? "," : "", g->codecs ? g->codecs : "", v->width, v->height,
                rat_double(v->fps));

@@ -16,6 +16,7 @@
 #include "server/assets.h"
 #include "server/deadlines.h"
 #include "server/making.h"
+#include "server/measured.h"
 #include "server/page.h"
 #include "server/sched.h"
 #include "server/tasks.h"
@@ -81,6 +82,7 @@ static bool build(struct edge *e, char *why, size_t cap)
     e->assets = assets_create((size_t)e->conf->cache_indexes);
     e->lookup = tasks_create("lookup", MEMORY_LOOKUPS);
     e->plan = tasks_create("plan", PLAN_THREADS);
+    e->measured = measured_create();
     e->deadlines = deadlines_create(e->conf->http_answer_wait);
     e->sched = sched_create(e->conf, e->zygote, why, cap);
     return e->sched != NULL;
@@ -105,6 +107,7 @@ void edge_destroy(struct edge *e)
     // run on the very threads that go next.
     making_wait_all();
     deadlines_destroy(e->deadlines);
+    measured_destroy(e->measured);
     sched_destroy(e->sched);
     tasks_destroy(e->lookup);
     tasks_destroy(e->plan);

@@ -35,6 +35,7 @@ struct edge {
     struct tasks *lookup;        // threads that ask the lower tiers
     struct tasks *plan;          // threads that plan and print
     struct deadlines *deadlines; // of makings
+    struct measured *measured;   // sizes of segments that were seen
     struct pages *pages;         // scripts and styles; NULL without ui
     bool encrypts;               // players get audio and video only encrypted
     atomic_bool stopping;        // set before the viewers' listener is stopped

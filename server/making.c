@@ -28,6 +28,7 @@
 #include "server/encrypting.h"
 #include "server/gzip.h"
 #include "server/ingredients.h"
+#include "server/measured.h"
 
 // How many there are, in the whole process.
 static pthread_mutex_t count_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -115,28 +116,36 @@ void making_drop_deadline(struct making *m)
         making_unref(m); // not the last one
 }
 
-static void end(struct making *m, int code, const char *detail)
+// Only of what lies by itself in all tiers: what is made of that adds a little that is known.
+static void measure(const struct making *m)
+{
+    if (m->route.kind == ROUTE_SEGMENT && m->want == WANT_BODY && m->route.format != FORMAT_TS &&
+        m->encrypted.method == ENCRYPTION_NONE)
+        measured_add(m->edge->measured, &m->route.recipe, m->route.n, object_size(m->object));
+}
+
+static void fail_object(struct making *m, int code, const char *detail)
+{
+    const int64_t now = clock_ms();
+    const int64_t forget = is_lasting(code) ? now + m->edge->conf->cache_negative : now;
+    if (code == -E_CANCELLED)
+        stat_add(STAT_jobs_cancelled_total, 1);
+    object_set_marks(m->object, m->marks);
+    store_fail(m->edge->store, m->object, code, detail, forget);
+}
+
+static void fail_late(struct making *m)
+{
+    char late[100];
+    snprintf(late, sizeof late, "waited %lld ms, for %s at last",
+             (long long)m->edge->conf->http_answer_wait, m->steps[m->at].waits_for);
+    stat_add(STAT_jobs_refused_total, 1);
+    fail_object(m, -E_TIMEOUT, late);
+}
+
+static void give_back(struct making *m)
 {
     struct edge *const e = m->edge;
-    char late[100];
-    making_drop_deadline(m);
-    if (code == -E_CANCELLED && atomic_load(&m->late)) {
-        snprintf(late, sizeof late, "waited %lld ms, for %s at last",
-                 (long long)e->conf->http_answer_wait, m->steps[m->at].waits_for);
-        code = -E_TIMEOUT;
-        detail = late;
-        stat_add(STAT_jobs_refused_total, 1);
-    }
-    if (code == 0) {
-        store_commit(e->store, m->object, expiry(m));
-    } else {
-        const int64_t now = clock_ms();
-        const int64_t forget = is_lasting(code) ? now + e->conf->cache_negative : now;
-        if (code == -E_CANCELLED)
-            stat_add(STAT_jobs_cancelled_total, 1);
-        object_set_marks(m->object, m->marks);
-        store_fail(e->store, m->object, code, detail, forget);
-    }
     if (m->index)
         store_close(e->store, &m->index);
     ingredients_close(e, &m->ingredients);
@@ -148,6 +157,21 @@ static void end(struct making *m, int code, const char *detail)
         plan_finish(m->old);
     free(m->old);
     making_unref(m);
+}
+
+static void end(struct making *m, int code, const char *detail)
+{
+    making_drop_deadline(m);
+    if (code == -E_CANCELLED && atomic_load(&m->late)) {
+        fail_late(m);
+    } else if (code < 0) {
+        fail_object(m, code, detail);
+    } else {
+        if (!m->probe)
+            measure(m);
+        store_commit(m->edge->store, m->object, expiry(m));
+    }
+    give_back(m);
 }
 
 enum step_end making_done(struct making *m, int code, const char *detail)

@@ -15,6 +15,7 @@
 #include "server/assets.h"
 #include "server/encrypting.h"
 #include "server/gzip.h"
+#include "server/measured.h"
 #include "server/records.h"
 
 static enum step_end finish_text(struct making *m, struct buf *text)
@@ -103,6 +104,7 @@ enum step_end making_print_entry_point(struct making *m)
     struct plan *const shown = xmalloc(sizeof *shown);
     *shown = m->old ? *m->old : m->asset->plan;
     records_keep(m->edge, shown, m->route.asset, source_version(m->source)->validator);
+    measured_tell(m->edge->measured, shown);
     const char *const nothing = show(m, shown);
     if (!nothing) {
         buf_init(&text, (size_t)m->edge->conf->cache_object);

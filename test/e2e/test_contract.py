@@ -858,3 +858,33 @@ def test_wrong_environment(tmp_path):
 def test_address_in_use(edge, tmp_path):
     status, _, err = run("-l", f"127.0.0.1:{edge.port}", "-d", tmp_path, tmp_path)
     assert status == 1 and "in use" in err
+
+
+def test_average_bandwidth(shelf, tmp_path):
+    """A guess at first; what the segments have, as soon as all were made, or come from the disk."""
+    config = {"http": {"entry_age": "0s"}}
+    asset = shelf.take()
+
+    def averages(e):
+        p = Playlist(e, asset)
+        (_, folder, attrs), (_, audio, _) = p.renditions()[0], p.renditions()[-1]
+        return int(attrs["AVERAGE-BANDWIDTH"]), int(attrs["BANDWIDTH"]), (folder, audio)
+
+    def measure(e, folders):
+        total = 0
+        for folder in folders:
+            _, durations, names = Playlist(e, asset).media(folder)
+            bits = 8 * sum(len(e.ok(folder + n)) for n in names)
+            total += bits / sum(map(float, durations))
+        return total
+
+    for run in range(2):
+        e = Edge(shelf.folder, tmp_path / "cache", config=config)
+        try:
+            guess, bound, folders = averages(e)
+            true = measure(e, folders)
+            told = averages(e)[0]
+            assert abs(told - true) < 3 and told <= bound and abs(guess - true) > 100, (run, guess, told, true)
+            assert encodes(e) == 0 or run == 0
+        finally:
+            e.stop()

@@ -252,6 +252,14 @@ static void subtitles(void **state)
             fail_msg("%s is not in %s", line, text);
         free(line);
     }
+    // Whoever takes one takes that much more.
+    const struct rendition *const v = &p.renditions[0], *const a = plan_find(&p, "audio-0");
+    char *rates =
+        xasprintf("BANDWIDTH=%ld,AVERAGE-BANDWIDTH=%ld,",
+                  (long)(v->bandwidth + a->bandwidth + plan_find(&p, "subs-en")->bandwidth),
+                  (long)(v->average + a->average + plan_find(&p, "subs-en")->average));
+    assert_non_null(strstr(text, rates));
+    free(rates);
     // Every variant names them, and nothing else does.
     int variants = 0, named = 0;
     for (const char *s = text; (s = strstr(s, "#EXT-X-STREAM-INF")); s++)
