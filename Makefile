@@ -70,7 +70,10 @@ $B/test/t_%: $B/test/unit/t_%.o $(SERVER_SIDE)
 # Its own part_give stands before the real one.
 $B/test/t_av_video: LINK += -Wl,--wrap=part_give
 
-# A tool of the tests is one file.
+# A tool of the tests is one file, and what of the server it is there to show.
+$B/test/layouts: $B/test/tools/layouts.o $(SERVER_SIDE)
+	@mkdir -p $(@D)
+	$(LINK) -o $@ $^ $(call libs,$(SERVER_PKGS))
 $B/test/%: $B/test/tools/%.o
 	@mkdir -p $(@D)
 	$(LINK) -o $@ $^ -lm

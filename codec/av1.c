@@ -5,19 +5,6 @@
 #include "base/err.h"
 #include "codec/bits.h"
 
-#define SEQUENCE_HEADER 1
-#define TEMPORAL_DELIMITER 2
-#define TILE_LIST 8
-#define PADDING 15
-
-struct obu {
-    int type;
-    const uint8_t *p; // of the whole of it, header and all; borrowed
-    size_t n;
-    const uint8_t *payload;
-    size_t payload_size;
-};
-
 static uint64_t get_leb128(struct reader *r)
 {
     uint64_t v = 0;
@@ -31,13 +18,14 @@ static uint64_t get_leb128(struct reader *r)
     return 0;
 }
 
-static int next_obu(struct reader *r, struct obu *o)
+int av1_next_obu(struct reader *r, struct av1_obu *o)
 {
     o->p = r->p;
     const uint8_t head = get_u8(r);
     o->type = head >> 3 & 15;
-    if (head & 4) // extension
-        get_u8(r);
+    const uint8_t layers = head & 4 ? get_u8(r) : 0;
+    o->temporal = layers >> 5;
+    o->spatial = layers >> 3 & 3;
     if (head & 0x80 || !(head & 2)) // forbidden; without a size
         return -E_CORRUPT;
     o->payload_size = (size_t)get_leb128(r);
@@ -53,7 +41,7 @@ struct sequence {
 };
 
 // Headers with timing are not looked into; nothing here makes them.
-static int read_sequence(struct sequence *s, const struct obu *o)
+static int read_sequence(struct sequence *s, const struct av1_obu *o)
 {
     struct bits b = { .bytes = reader_of(o->payload, o->payload_size) };
     s->profile = get_bits(&b, 3);
@@ -69,10 +57,10 @@ int av1_config(struct buf *out, const uint8_t *extradata, size_t n)
 {
     struct reader r = reader_of(extradata, n);
     struct sequence s = { 0 };
-    struct obu o = { 0 };
+    struct av1_obu o = { 0 };
     int rc = 0;
-    while (rc == 0 && o.type != SEQUENCE_HEADER)
-        rc = next_obu(&r, &o);
+    while (rc == 0 && o.type != AV1_SEQUENCE_HEADER)
+        rc = av1_next_obu(&r, &o);
     if (rc == 0)
         rc = read_sequence(&s, &o);
     if (rc < 0)
@@ -90,10 +78,10 @@ int av1_copy_sample(struct buf *out, const uint8_t *p, size_t n)
 {
     struct reader r = reader_of(p, n);
     while (reader_left(&r) > 0) {
-        struct obu o;
-        if (next_obu(&r, &o) < 0)
+        struct av1_obu o;
+        if (av1_next_obu(&r, &o) < 0)
             return -E_CORRUPT;
-        if (o.type != TEMPORAL_DELIMITER && o.type != TILE_LIST && o.type != PADDING)
+        if (o.type != AV1_TEMPORAL_DELIMITER && o.type != AV1_TILE_LIST && o.type != AV1_PADDING)
             buf_append(out, o.p, o.n);
     }
     return buf_error(out);

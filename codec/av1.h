@@ -11,6 +11,29 @@
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "base/bytes.h"
+
+enum av1_type {
+    AV1_SEQUENCE_HEADER = 1,
+    AV1_TEMPORAL_DELIMITER = 2,
+    AV1_FRAME_HEADER = 3,
+    AV1_TILE_GROUP = 4,
+    AV1_FRAME = 6,
+    AV1_TILE_LIST = 8,
+    AV1_PADDING = 15,
+};
+
+struct av1_obu {
+    int type;              // enum av1_type, or another
+    int temporal, spatial; // layers
+    const uint8_t *p;      // of the whole of it, header and all; borrowed
+    size_t n;
+    const uint8_t *payload;
+    size_t payload_size;
+};
+
+// Takes the next OBU, which says its size, off r.  -E_CORRUPT.
+int av1_next_obu(struct reader *r, struct av1_obu *o);
 
 // A sequence header OBU, of a stream in 4:2:0 with 8 bits, in; av1C body out.  -E_CORRUPT;
 // or the buffer's error.

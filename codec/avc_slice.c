@@ -234,21 +234,6 @@ static int walk(struct header *h, const struct avc_slices *s)
     return b->bytes.bad ? -E_CORRUPT : 0;
 }
 
-// How many bytes of a NAL unit hold its first n when unescaped.
-static size_t escaped(const uint8_t *p, size_t size, size_t n)
-{
-    size_t at = 0;
-    for (int zeros = 0; at < size && n > 0; at++) {
-        if (zeros >= 2 && p[at] == 3) {
-            zeros = 0;
-            continue;
-        }
-        zeros = p[at] == 0 ? zeros + 1 : 0;
-        n--;
-    }
-    return at;
-}
-
 int avc_slice_header(const struct avc_slices *s, const uint8_t *p, size_t n, size_t *bytes)
 {
     uint8_t plain[HEADER_READ];

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// bits - reading the headers of H.264 and HEVC bit by bit.  A reader that was asked for
+// bits - reading the headers of H.264, HEVC and AV1 bit by bit.  A reader that was asked for
 // more than there is gives zeros and is bad, as in base/bytes.h.
 // Rules: Rec. ITU-T H.264 7.2, 7.4.1, 9.1; the same in H.265.
 
@@ -48,6 +48,18 @@ static inline uint32_t get_bits(struct bits *b, int n)
     return v;
 }
 
+static inline void skip_bits(struct bits *b, int n)
+{
+    while (n-- > 0)
+        get_bit(b);
+}
+
+// Whether the bits up to the next byte are zeros.
+static inline bool rest_is_zero(const struct bits *b)
+{
+    return (b->byte & ((1 << b->left) - 1)) == 0;
+}
+
 // Copies a NAL unit without the bytes that keep start codes out of it, at most cap bytes.
 static inline size_t unescape(uint8_t *out, size_t cap, const uint8_t *p, size_t size)
 {
@@ -62,6 +74,21 @@ static inline size_t unescape(uint8_t *out, size_t cap, const uint8_t *p, size_t
         out[n++] = p[i];
     }
     return n;
+}
+
+// How many bytes of a NAL unit hold its first n when unescaped.
+static inline size_t escaped(const uint8_t *p, size_t size, size_t n)
+{
+    size_t at = 0;
+    for (int zeros = 0; at < size && n > 0; at++) {
+        if (zeros >= 2 && p[at] == 3) {
+            zeros = 0;
+            continue;
+        }
+        zeros = p[at] == 0 ? zeros + 1 : 0;
+        n--;
+    }
+    return at;
 }
 
 // Where the next start code (00 00 01) begins at or behind i; n: there is none.

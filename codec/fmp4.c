@@ -110,16 +110,15 @@ static void put_sample_entry(struct buf *b)
     put_be16(b, 1); // data reference
 }
 
+const struct fmp4_boxes fmp4_boxes[FMP4_CODINGS] = {
+    [FMP4_AVC] = { "avc1", "avcC" },
+    [FMP4_HEVC] = { "hvc1", "hvcC" },
+    [FMP4_AV1] = { "av01", "av1C" },
+};
+
 static void put_visual(struct buf *b, const struct fmp4_track *t)
 {
-    static const struct {
-        const char *entry, *config;
-    } names[] = {
-        [FMP4_AVC] = { "avc1", "avcC" },
-        [FMP4_HEVC] = { "hvc1", "hvcC" },
-        [FMP4_AV1] = { "av01", "av1C" },
-    };
-    const size_t entry = box_open(b, names[t->coding].entry);
+    const size_t entry = box_open(b, fmp4_boxes[t->coding].entry);
     put_sample_entry(b);
     buf_fill(b, 0, 16);
     put_be16(b, (uint16_t)t->width);
@@ -131,7 +130,7 @@ static void put_visual(struct buf *b, const struct fmp4_track *t)
     buf_fill(b, 0, 32);  // compressor name
     put_be16(b, 0x18);   // depth: colour without alpha
     put_be16(b, 0xffff); // predefined: -1
-    const size_t config = box_open(b, names[t->coding].config);
+    const size_t config = box_open(b, fmp4_boxes[t->coding].config);
     buf_append(b, t->config, t->config_size);
     box_close(b, config);
     const size_t colr = box_open(b, "colr");

@@ -15,7 +15,7 @@
 #include "base/buf.h"
 #include "codec/media.h"
 
-enum fmp4_coding { FMP4_AVC, FMP4_HEVC, FMP4_AV1 };
+enum fmp4_coding { FMP4_AVC, FMP4_HEVC, FMP4_AV1, FMP4_CODINGS };
 
 struct fmp4_track {
     bool video;
@@ -82,7 +82,7 @@ int fmp4_samples(const uint8_t *bytes, size_t n, int max, struct fmp4_found **ou
 size_t fmp4_whole_fragments(const uint8_t *bytes, size_t n);
 
 // The track of an init segment; its config points into the bytes.  Nothing is said of
-// colour and bitrate.  -E_CORRUPT, also for a coding that is neither H.264 nor AAC.
+// colour and bitrate.  -E_CORRUPT, also for a coding that fmp4_init does not write.
 int fmp4_read_init(const uint8_t *bytes, size_t n, struct fmp4_track *out);
 
 #endif

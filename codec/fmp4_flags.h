@@ -1,11 +1,19 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// fmp4_flags - the numbers that our writer and reader of fragmented MP4 share.
+// fmp4_flags - the numbers and names that our writer and reader of fragmented MP4 share.
 
 #ifndef CODEC_FMP4_FLAGS_H
 #define CODEC_FMP4_FLAGS_H
 
+#include "codec/fmp4.h"
+
 #define TRACK_ID 1
+
+// The boxes of a video coding: the sample entry, and the decoder configuration in it.
+struct fmp4_boxes {
+    const char *entry, *config;
+};
+extern const struct fmp4_boxes fmp4_boxes[FMP4_CODINGS];
 
 #define TFHD_DEFAULT_DURATION 0x000008u
 #define TFHD_DEFAULT_FLAGS 0x000020u

@@ -283,15 +283,15 @@ static bool take_config(struct fmp4_track *t, const struct reader *r)
     return !r->bad && t->config_size > 0 && t->config_size <= MEDIA_EXTRADATA_MAX;
 }
 
-static bool read_avc1(struct reader *entry, struct fmp4_track *t)
+static bool read_visual(struct reader *entry, const char *config_box, struct fmp4_track *t)
 {
-    struct reader avcc;
+    struct reader config;
     get_bytes(entry, 24);
     t->width = get_be16(entry);
     t->height = get_be16(entry);
     get_bytes(entry, 50);
     t->video = true;
-    return find_box(entry, "avcC", &avcc) && take_config(t, &avcc);
+    return find_box(entry, config_box, &config) && take_config(t, &config);
 }
 
 static bool read_mp4a(struct reader *entry, struct fmp4_track *t)
@@ -317,10 +317,15 @@ static bool read_entry(struct reader stsd, struct fmp4_track *t)
     get_be32(&stsd); // version and flags
     if (get_be32(&stsd) != 1)
         return false;
-    struct reader again = stsd;
-    if (get_box(&stsd, "avc1", &entry))
-        return read_avc1(&entry, t);
-    return get_box(&again, "mp4a", &entry) && read_mp4a(&entry, t);
+    const char *const type = next_box(&stsd, &entry);
+    if (!type)
+        return false;
+    for (int i = 0; i < FMP4_CODINGS; i++)
+        if (memcmp(type, fmp4_boxes[i].entry, 4) == 0) {
+            t->coding = (enum fmp4_coding)i;
+            return read_visual(&entry, fmp4_boxes[i].config, t);
+        }
+    return memcmp(type, "mp4a", 4) == 0 && read_mp4a(&entry, t);
 }
 
 int fmp4_read_init(const uint8_t *bytes, size_t n, struct fmp4_track *out)

@@ -192,7 +192,7 @@ static int stream_open(struct stream *s, const struct kind *kind, const struct t
         return 0;
     s->whole = in->whole;
     int rc = fmp4_read_init(in->init, in->init_size, &s->track);
-    if (rc == 0 && s->track.video != kind->video)
+    if (rc == 0 && (s->track.video != kind->video || s->track.coding != FMP4_AVC))
         rc = -E_CORRUPT;
     const size_t n = in->whole ? in->media_size : fmp4_whole_fragments(in->media, in->media_size);
     if (rc == 0 && (n > 0 || in->whole))

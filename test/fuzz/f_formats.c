@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // The small readers of hostile bytes, chosen by the first byte: jobs and their
-// results, segments and their headers, parameter sets, records, paths, pictures.
+// results, segments and their headers, parameter sets, records, paths, pictures, video samples.
 
 #include <stdio.h>
 #include <string.h>
@@ -9,6 +9,7 @@
 #include "base/base.h"
 #include "base/err.h"
 #include "codec/avc.h"
+#include "codec/cenc_layout.h"
 #include "codec/fmp4.h"
 #include "codec/job.h"
 #include "codec/jpeg.h"
@@ -76,6 +77,30 @@ static void picture(const uint8_t *data, size_t size)
         assert(width > 0 && height > 0);
 }
 
+// The coding, how many bytes the headers have, these, a sample twice.
+static void layout(const uint8_t *data, size_t size)
+{
+    if (size < 2 || size - 2 < data[1])
+        return;
+    struct cenc_rules *rules;
+    struct cenc_layout l;
+    const size_t at = 2 + data[1];
+    const struct fmp4_track t = { .video = true,
+                                  .coding = (enum fmp4_coding)(data[0] % FMP4_CODINGS),
+                                  .config = data + 2,
+                                  .config_size = data[1] };
+    if (cenc_rules_create(&t, &rules) < 0)
+        return;
+    for (int i = 0; i < 2; i++) {
+        size_t sum = 0;
+        const int rc = cenc_lay_out(rules, data + at, size - at, &l);
+        for (int k = 0; rc == 0 && k < l.count; k++)
+            sum += l.list[k].clear + l.list[k].hidden;
+        assert(rc < 0 || sum == size - at);
+    }
+    cenc_rules_destroy(rules);
+}
+
 static void path(const uint8_t *data, size_t size)
 {
     struct route r;
@@ -90,8 +115,8 @@ static void path(const uint8_t *data, size_t size)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static void (*const readers[])(const uint8_t *,
-                                   size_t) = { job,    stats, segment, parameter_sets,
-                                               record, path,  init,    picture };
+                                   size_t) = { job,  stats, segment, parameter_sets, record,
+                                               path, init,  picture, layout };
     if (size > 0)
         readers[data[0] % countof(readers)](data + 1, size - 1);
     return 0;

@@ -358,14 +358,18 @@ static void test_check_refuses(void **state)
 static void test_read_init(void **state)
 {
     (void)state;
-    const struct fmp4_track *const tracks[] = { &video, &audio };
-    for (int i = 0; i < 2; i++) {
+    struct fmp4_track hevc = video, av1 = video;
+    hevc.coding = FMP4_HEVC;
+    av1.coding = FMP4_AV1;
+    const struct fmp4_track *const tracks[] = { &video, &audio, &hevc, &av1 };
+    for (size_t i = 0; i < countof(tracks); i++) {
         struct buf b;
         struct fmp4_track t;
         buf_init(&b, MAX);
         assert_int_equal(fmp4_init(&b, tracks[i]), 0);
         assert_int_equal(fmp4_read_init(b.data, b.len, &t), 0);
         assert_int_equal(t.video, tracks[i]->video);
+        assert_int_equal(t.coding, tracks[i]->coding);
         assert_int_equal(t.timescale, tracks[i]->timescale);
         assert_int_equal(t.width, tracks[i]->width);
         assert_int_equal(t.height, tracks[i]->height);
