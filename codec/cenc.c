@@ -8,14 +8,13 @@
 #include "base/base.h"
 #include "base/err.h"
 #include "base/hash.h"
-#include "codec/avc_slice.h"
 #include "codec/boxes.h"
+#include "codec/cenc_layout.h"
 #include "codec/fmp4.h"
 
 #define CRYPT_BLOCKS 1 // of video: so many blocks are encrypted,
 #define SKIP_BLOCKS 9  // and so many behind them are not
 #define SAMPLES_MAX 100000
-#define SUBSAMPLES_MAX 42 // what saiz can count: 2 + 6 x 42 bytes
 #define SENC_SUBSAMPLES 2u
 #define TRUN_OFFSET_AT 16 // from the start of the box
 
@@ -62,13 +61,12 @@ static void put_pssh(struct buf *b, const struct encryption *e)
     box_close(b, at);
 }
 
-static int put_entry(struct buf *out, const struct encryption *e, struct reader stsd)
+static int put_entry(struct buf *out, const struct encryption *e, bool video, struct reader stsd)
 {
     struct reader entry;
     buf_append(out, get_bytes(&stsd, 8), stsd.bad ? 0 : 8); // version, flags and count
     const char *const coding = next_box(&stsd, &entry);
-    const bool video = coding && memcmp(coding, "avc1", 4) == 0;
-    if (!video && !(coding && memcmp(coding, "mp4a", 4) == 0))
+    if (!coding)
         return -E_CORRUPT;
     const size_t at = box_open(out, video ? "encv" : "enca");
     buf_append(out, entry.p, reader_left(&entry));
@@ -78,7 +76,7 @@ static int put_entry(struct buf *out, const struct encryption *e, struct reader 
 }
 
 // Copies boxes; those on the way to the sample entry grow.
-static int put_boxes(struct buf *out, const struct encryption *e, struct reader r,
+static int put_boxes(struct buf *out, const struct encryption *e, bool video, struct reader r,
                      const char *const *way)
 {
     int rc = 0;
@@ -93,7 +91,7 @@ static int put_boxes(struct buf *out, const struct encryption *e, struct reader 
             continue;
         }
         const size_t at = box_open(out, *way);
-        rc = way[1] ? put_boxes(out, e, body, way + 1) : put_entry(out, e, body);
+        rc = way[1] ? put_boxes(out, e, video, body, way + 1) : put_entry(out, e, video, body);
         if (memcmp(type, "moov", 4) == 0)
             put_pssh(out, e);
         box_close(out, at);
@@ -107,20 +105,11 @@ int cenc_init(struct buf *out, const struct encryption *e, const uint8_t *init, 
     struct fmp4_track track;
     int rc = fmp4_read_init(init, n, &track);
     if (rc == 0)
-        rc = put_boxes(out, e, reader_of(init, n), way);
+        rc = put_boxes(out, e, track.video, reader_of(init, n), way);
     return rc < 0 ? rc : buf_error(out);
 }
 
 // ---- samples
-
-struct subsample {
-    size_t clear, hidden;
-};
-
-struct layout {
-    struct subsample list[SUBSAMPLES_MAX];
-    int count;
-};
 
 // A media segment on the way.
 struct segment {
@@ -128,55 +117,11 @@ struct segment {
     struct buf *out;
     struct cipher *cipher;
     bool video;
-    int length_size; // of a NAL unit
-    struct avc_slices slices;
+    struct cenc_rules *rules; // of video
     struct fmp4_found *samples;
-    int count, at;          // at: first of the fragment
-    struct layout *layouts; // of the fragment's samples, of video
+    int count, at;               // at: first of the fragment
+    struct cenc_layout *layouts; // of the fragment's samples, of video
 };
-
-// The rest of what is clear goes with what is hidden; 16 bits count it.
-static int add(struct layout *l, size_t clear, size_t hidden)
-{
-    for (;;) {
-        const size_t now = clear < UINT16_MAX ? clear : UINT16_MAX;
-        if (l->count == SUBSAMPLES_MAX)
-            return -E_LIMITS;
-        clear -= now;
-        l->list[l->count++] = (struct subsample){ now, clear ? 0 : hidden };
-        if (clear == 0)
-            return 0;
-    }
-}
-
-static bool is_slice(uint8_t first)
-{
-    return (first & 31) == 1 || (first & 31) == 5;
-}
-
-static int lay_out(const struct segment *s, const struct fmp4_found *f, struct layout *l)
-{
-    struct reader r = reader_of(f->data, f->s.size);
-    size_t clear = 0, header;
-    *l = (struct layout){ .count = 0 };
-    while (reader_left(&r) > 0) {
-        const size_t n = (size_t)get_be(&r, s->length_size);
-        const uint8_t *const unit = get_bytes(&r, n);
-        if (!unit || n == 0)
-            return -E_CORRUPT;
-        clear += (size_t)s->length_size;
-        header = n;
-        if (is_slice(unit[0]) && avc_slice_header(&s->slices, unit, n, &header) < 0)
-            return -E_CORRUPT;
-        clear += header;
-        if (header == n)
-            continue;
-        if (add(l, clear, n - header) < 0)
-            return -E_LIMITS;
-        clear = 0;
-    }
-    return clear > 0 ? add(l, clear, 0) : 0;
-}
 
 // One block in ten; the chain begins anew in each subsample and goes on over what is skipped.
 static void hide_some(struct cipher *c, const uint8_t iv[CIPHER_BLOCK], uint8_t *p, size_t n)
@@ -205,7 +150,7 @@ static void put_sample(const struct segment *s, int i)
         hide_all(s->cipher, s->e->iv.b, p, f->s.size);
         return;
     }
-    const struct layout *const l = &s->layouts[i];
+    const struct cenc_layout *const l = &s->layouts[i];
     for (int k = 0; k < l->count; k++) {
         hide_some(s->cipher, s->e->iv.b, p + l->list[k].clear, l->list[k].hidden);
         p += l->list[k].clear + l->list[k].hidden;
@@ -214,7 +159,7 @@ static void put_sample(const struct segment *s, int i)
 
 // ---- fragments
 
-static void put_sizes(struct buf *b, const struct layout *l, int count)
+static void put_sizes(struct buf *b, const struct cenc_layout *l, int count)
 {
     const size_t at = full_open(b, "saiz", 0, 0);
     put_u8(b, 0); // they differ
@@ -233,7 +178,7 @@ static void put_place(struct buf *b, size_t moof)
     box_close(b, at);
 }
 
-static void put_layouts(struct buf *b, const struct layout *l, int count)
+static void put_layouts(struct buf *b, const struct cenc_layout *l, int count)
 {
     const size_t at = full_open(b, "senc", 0, SENC_SUBSAMPLES);
     put_be32(b, (uint32_t)count);
@@ -287,6 +232,12 @@ static void put_moof(const struct segment *s, struct reader body, int count)
     patch_be32(b, offset_at, (uint32_t)(b->len - moof + 8)); // behind the head of mdat
 }
 
+static int lay_out(const struct segment *s, int i, struct cenc_layout *l)
+{
+    const struct fmp4_found *const f = &s->samples[i];
+    return cenc_lay_out(s->rules, f->data, f->s.size, l);
+}
+
 static int put_fragment(struct segment *s, struct reader moof, struct reader mdat)
 {
     int count = 0, rc = 0;
@@ -294,7 +245,7 @@ static int put_fragment(struct segment *s, struct reader moof, struct reader mda
         count++;
     s->layouts = s->video ? xcalloc((size_t)count, sizeof *s->layouts) : NULL;
     for (int i = 0; s->video && i < count && rc == 0; i++)
-        rc = lay_out(s, &s->samples[s->at + i], &s->layouts[i]);
+        rc = lay_out(s, s->at + i, &s->layouts[i]);
     if (rc == 0) {
         put_moof(s, moof, count);
         const size_t at = box_open(s->out, "mdat");
@@ -321,14 +272,9 @@ static int put_fragments(struct segment *s, const uint8_t *bytes, size_t n)
 static int begin(struct segment *s, const uint8_t *init, size_t n)
 {
     struct fmp4_track track;
-    struct avc_sets sets;
-    int rc = fmp4_read_init(init, n, &track);
+    const int rc = fmp4_read_init(init, n, &track);
     s->video = rc == 0 && track.video;
-    if (rc < 0 || !s->video)
-        return rc;
-    rc = avc_read_sets(&sets, track.config, track.config_size);
-    s->length_size = sets.length_size;
-    return rc < 0 ? rc : avc_slices_read(&s->slices, &sets);
+    return s->video ? cenc_rules_create(&track, &s->rules) : rc;
 }
 
 int cenc_segment(struct buf *out, const struct encryption *e, const uint8_t *init, size_t init_size,
@@ -346,6 +292,7 @@ int cenc_segment(struct buf *out, const struct encryption *e, const uint8_t *ini
         rc = put_fragments(s, bytes, whole);
         cipher_end(s->cipher);
     }
+    cenc_rules_destroy(s->rules);
     free(s->samples);
     free(s);
     return rc;

@@ -73,14 +73,14 @@ bool encryption_covers(enum rendition_kind kind)
     return kind != RENDITION_TEXT && kind != RENDITION_STORYBOARD && kind != RENDITION_POSTER;
 }
 
-// Which samples may be encrypted in part is a rule of their coding (ISO/IEC 23001-7, 9.5).
+// Which samples may be encrypted in part is a rule of their coding (codec/cenc_layout.h).
 static bool is_possible(enum encryption_method method, const struct rendition *r)
 {
-    if (method != ENCRYPTION_CBCS)
-        return true;
-    if (r->kind == RENDITION_SOURCE) // which may have more slices than saiz can count
-        return false;
-    return strncmp(r->codecs, "avc1.", 5) == 0 || strncmp(r->codecs, "mp4a.", 5) == 0;
+    static const char *const codings[] = { "avc1.", "hvc1.", "av01.", "mp4a." };
+    bool known = method != ENCRYPTION_CBCS;
+    for (size_t i = 0; i < countof(codings); i++)
+        known = known || strncmp(r->codecs, codings[i], strlen(codings[i])) == 0;
+    return known;
 }
 
 struct encrypted encrypted_view(const struct encryption *e, const char *name,
@@ -97,6 +97,46 @@ struct encrypted encrypted_view(const struct encryption *e, const char *name,
     return v;
 }
 
+// Bytes that cbcs adds to a fragment of half a second of video, and to each of its samples
+// (codec/cenc.h): of H.264 and HEVC from our encoders, of one slice; of AV1, where the frames
+// that are not shown come with one that is, and that may be shown again; of any.
+#define CBCS_FRAGMENT 64
+#define CBCS_SLICE 9
+#define CBCS_FRAMES 21
+#define CBCS_SAMPLE_MAX 255
+
+static int cbcs_sample(const struct rendition *r)
+{
+    if (r->kind == RENDITION_SOURCE)
+        return CBCS_SAMPLE_MAX;
+    return strncmp(r->codecs, "av01.", 5) == 0 ? CBCS_FRAMES : CBCS_SLICE;
+}
+
+// Bits per second that cbcs adds to samples of which each grows by so many bytes.
+static int64_t cbcs_adds(const struct plan *p, const struct rendition *r, int sample)
+{
+    const struct segtab *const t = &p->table;
+    const struct rational shortest = { segtab_part_min(t) * t->fps.den, t->fps.num };
+    if (r->kind == RENDITION_AUDIO)
+        return 0;
+    return 8 * 2 * CBCS_FRAGMENT + muldiv_ceil(8 * CBCS_FRAGMENT, shortest.den, shortest.num) +
+           muldiv_ceil(8 * sample, r->v.fps.num, r->v.fps.den);
+}
+
+// Likewise, a block of padding in each segment.
+static int64_t aes_adds(const struct plan *p)
+{
+    const struct segtab *const t = &p->table;
+    return muldiv_ceil(8 * CIPHER_BLOCK, t->fps.num, segtab_part_min(t) * t->fps.den);
+}
+
+static void promise_more(enum encryption_method method, const struct plan *p, struct rendition *r)
+{
+    const bool aes = method == ENCRYPTION_AES_128;
+    r->bandwidth += aes ? aes_adds(p) : cbcs_adds(p, r, cbcs_sample(r));
+    r->average += aes ? aes_adds(p) : cbcs_adds(p, r, CBCS_SLICE);
+}
+
 int encryption_show(const struct encryption *e, struct plan *p)
 {
     int kept = 0, covered = 0;
@@ -107,10 +147,8 @@ int encryption_show(const struct encryption *e, struct plan *p)
         if (covers && !is_possible(e->method, r))
             continue;
         if (covers) {
-            const int64_t more = encryption_adds(e->method, p, r);
             r->recipe = encrypted_view(e, r->name, &r->recipe, false).recipe;
-            r->bandwidth += more;
-            r->average += more;
+            promise_more(e->method, p, r);
             covered += r->kind != RENDITION_TRICK;
         }
         kept++;
@@ -139,24 +177,6 @@ int encryption_views(const struct encryption *e, const struct plan *p,
     for (int i = 0; i < muxed; i++)
         out[count++] = encrypted_view(e, ts_lead(&list[i])->name, &list[i].recipe, true);
     return count;
-}
-
-// Bytes that cbcs adds to a fragment of half a second of video, and to each of its samples
-// (codec/cenc.h).
-#define CBCS_FRAGMENT 64
-#define CBCS_SAMPLE 9
-
-int64_t encryption_adds(enum encryption_method method, const struct plan *p,
-                        const struct rendition *r)
-{
-    const struct segtab *const t = &p->table;
-    const struct rational shortest = { segtab_part_min(t) * t->fps.den, t->fps.num };
-    if (method == ENCRYPTION_AES_128) // a block of padding
-        return muldiv_ceil(8 * CIPHER_BLOCK, shortest.den, shortest.num);
-    if (r->kind == RENDITION_AUDIO)
-        return 0;
-    return 8 * 2 * CBCS_FRAGMENT + muldiv_ceil(8 * CBCS_FRAGMENT, shortest.den, shortest.num) +
-           muldiv_ceil(8 * CBCS_SAMPLE, r->v.fps.num, r->v.fps.den);
 }
 
 // ---- what players are told

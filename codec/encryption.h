@@ -72,10 +72,6 @@ void encryption_show_ts(const struct encryption *e, struct ts_rendition *list, i
 int encryption_views(const struct encryption *e, const struct plan *p,
                      struct encrypted out[ENCRYPTED_MAX]);
 
-// Bits per second that encryption adds to a rendition of p at most.
-int64_t encryption_adds(enum encryption_method method, const struct plan *p,
-                        const struct rendition *r);
-
 // Appends the EXT-X-KEY line of a media playlist.
 void encryption_put_key(const struct encryption *e, struct buf *out);
 

@@ -181,7 +181,7 @@ static void what_has_no_rule_is_left_out(void **state)
     const struct encryption a = encryption_of(&aes, "a"), c = encryption_of(&cbcs, "a");
     const struct plan p = plan_of(&aes);
     struct plan some = p, shown;
-    strcpy(some.renditions[0].codecs, "hvc1.1.6.L93.B0");
+    strcpy(some.renditions[0].codecs, "vp09.00.10.08");
     shown = some;
     assert_int_equal(encryption_show(&a, &shown), 0);
     assert_int_equal(shown.count, p.count);
@@ -190,7 +190,7 @@ static void what_has_no_rule_is_left_out(void **state)
     assert_int_equal(shown.count, p.count - 1);
     assert_null(plan_find(&shown, p.renditions[0].name));
     for (int i = 0; i < some.count; i++)
-        strcpy(some.renditions[i].codecs, "av01.0.04M.08");
+        strcpy(some.renditions[i].codecs, "vp09.00.10.08");
     assert_int_equal(encryption_show(&c, &some), -E_UNSUPPORTED);
 }
 
