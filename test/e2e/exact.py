@@ -19,6 +19,7 @@ class Rendition:
     def __init__(self, playlist, name, folder, attrs, order=None, at_once=1):
         edge = playlist.edge
         self.name, self.folder, self.attrs = name, folder, attrs
+        self.variants = [attrs]  # it may have one for each group of sound
         self.text, self.durations, self.names = playlist.media(folder)
         wanted = list(self.names)
         (order or random.Random(7).shuffle)(wanted)
@@ -54,9 +55,19 @@ class Rendition:
 
 
 def fetch(edge, asset, order=None, at_once=1, only=None):
-    p = Playlist(edge, asset)
-    return p, [Rendition(p, *r, order=order, at_once=at_once) for r in p.renditions()
-               if only is None or r[0] in only]
+    """(playlist, its renditions), each once."""
+    p, out = Playlist(edge, asset), {}
+    for name, folder, attrs in p.renditions():
+        if folder in out:
+            out[folder].variants.append(attrs)
+        elif only is None or name in only:
+            out[folder] = Rendition(p, name, folder, attrs, order=order, at_once=at_once)
+    return p, list(out.values())
+
+
+def fetch_tricks(playlist):
+    """Those for fast play."""
+    return [Rendition(playlist, *r) for r in playlist.tricks()]
 
 
 def check_chain(r):
@@ -125,17 +136,25 @@ def rates(r):
             for b, fragments in zip(r.segments, r.fragments)]
 
 
-def check_promises(r, sound=None):
-    """CODECS, RESOLUTION, FRAME-RATE, BANDWIDTH against the bytes; sound: the rendition played beside r."""
-    if r.video:
-        codec = boxes.codec_string(r.init)
-        assert codec in r.attrs["CODECS"], (r.attrs["CODECS"], codec)
-        assert r.attrs["RESOLUTION"] == f"{r.init.width}x{r.init.height}", r.attrs
-        off = abs(float(r.attrs["FRAME-RATE"]) / float(frame_rate(r)) - 1)
-        assert off <= (0.01 if r.copied else 0.0001), (r.attrs, frame_rate(r))
-    if "BANDWIDTH" in r.attrs:
-        most = max(map(sum, zip(rates(r), rates(sound)))) if sound else max(rates(r))
-        assert most <= int(r.attrs["BANDWIDTH"]), (r.name, float(most), r.attrs["BANDWIDTH"])
+def check_bandwidth(r, attrs, sounds):
+    """Also together with the sound that a variant names."""
+    beside = [rates(s) for s in sounds if "AUDIO" in attrs and s.attrs["GROUP-ID"] == attrs["AUDIO"]]
+    for sound in beside or [[0] * len(r.segments)]:
+        most = max(map(sum, zip(rates(r), sound, strict=True)))
+        assert most <= int(attrs["BANDWIDTH"]), (r.name, float(most), attrs)
+
+
+def check_promises(r, sounds=()):
+    """CODECS, RESOLUTION, FRAME-RATE, BANDWIDTH against the bytes; sounds: the renditions to be played beside r."""
+    for attrs in r.variants:
+        if r.video:
+            codec = boxes.codec_string(r.init)
+            assert codec in attrs["CODECS"].split(","), (attrs["CODECS"], codec)
+            assert attrs["RESOLUTION"] == f"{r.init.width}x{r.init.height}", attrs
+            off = abs(float(attrs["FRAME-RATE"]) / float(frame_rate(r)) - 1)
+            assert off <= (0.01 if r.copied else 0.0001), (attrs, frame_rate(r))
+        if "BANDWIDTH" in attrs:
+            check_bandwidth(r, attrs, sounds)
 
 
 def decode_alone(r, k, tmp):
@@ -183,20 +202,26 @@ def presented(path):
                                "csv=p=0", path], capture_output=True, text=True, check=True).stdout.split()
 
     tick = Fraction(ask("stream=time_base")[0].rstrip(","))
-    rows = sorted((int(pts) * tick, int(duration) * tick) for pts, duration, flags in
-                  (line.split(",")[:3] for line in ask("packet=pts,duration,flags")) if "D" not in flags)
-    shown = [(pts - rows[0][0], pts - rows[0][0] + duration) for pts, duration in rows]
+    rows = [line.split(",")[:3] for line in ask("packet=pts,duration,flags")]
+    begins = sorted(int(pts) * tick for pts, _, flags in rows if "D" not in flags)
+    lasts = {int(pts) * tick: int(duration) * tick for pts, duration, _ in rows if duration != "N/A"}
+    nexts = [*begins[1:], begins[-1] + lasts[begins[-1]]]
+    shown = [(pts - begins[0], pts - begins[0] + lasts.get(pts, end - pts)) for pts, end in zip(begins, nexts)]
     length = ask("stream=duration_ts")[0].rstrip(",")
     if length != "N/A":
         shown[-1] = shown[-1][0], min(shown[-1][1], int(length) * tick)
     return shown
 
 
-def frames_on_grid(path, fps):
-    return int(presented(path)[-1][1] * fps + Fraction(1, 2))
+def frames_on_grid(times, fps):
+    return int(times[-1][1] * fps + Fraction(1, 2))
 
 
-def shown_on_grid(path, fps):
-    """Which presented picture each frame of a grid shows: the nearest, of two the earlier."""
-    times, count = presented(path), frames_on_grid(path, fps)
-    return [min(range(len(times)), key=lambda i: (abs(times[i][0] - n / fps), i)) for n in range(count)]
+def shown_on_grid(times, fps):
+    """Which of the pictures presented at these times each frame of a grid shows: the nearest, of two the earlier."""
+    out, i = [], 0
+    for at in (n / fps for n in range(frames_on_grid(times, fps))):
+        while i + 1 < len(times) and abs(times[i + 1][0] - at) < abs(times[i][0] - at):
+            i += 1
+        out.append(i)
+    return out

@@ -48,7 +48,7 @@ def test_noise_stays_below_bandwidth(codec, start, clip, media_dir):
     ladder = [{**LADDERS[codec][1], "maxrate": 500000}]
     edge = start(media_dir, config={"ladder": ladder})
     _, [video, sound] = exact.fetch(edge, clip("snow.mp4"))
-    exact.check_promises(video, sound)
+    exact.check_promises(video, [sound])
     assert edge.metrics()["bandwidth_exceeded_total"] == 0
 
 
