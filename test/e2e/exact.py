@@ -2,6 +2,7 @@
 """The exactness suite: what research calls correct, asked of the bytes a client gets."""
 import concurrent.futures
 import hashlib
+import json
 import os
 import random
 import subprocess
@@ -39,9 +40,14 @@ class Rendition:
         """Whether it is the source's own video, whose pictures may last as long as they like."""
         return self.name == "source"
 
+    @property
+    def ticks(self):
+        """So many a second."""
+        return Fraction(self.init.timescale)
+
     def cuts(self):
         """When its segments begin, in seconds."""
-        return [Fraction(fragments[0].time, self.init.timescale) for fragments in self.fragments]
+        return [fragments[0].time / self.ticks for fragments in self.fragments]
 
     def hashes(self):
         return [hashlib.sha256(b).hexdigest() for b in [self.init_bytes, *self.segments]]
@@ -102,15 +108,17 @@ def check_samples(r, k, fragments):
 
 
 def check_playlist(r, total):
-    """EXTINF sums and TARGETDURATION (checks 2, 3)."""
+    """EXTINF sums and TARGETDURATION, which it returns (checks 2, 3)."""
     target = int(r.text.split("#EXT-X-TARGETDURATION:")[1].split("\n")[0])
     listed = [Fraction(d) for d in r.durations]
+    assert min(listed) >= Fraction(1, 10) or len(listed) == 1, (r.name, listed)
     assert abs(sum(listed) - total) <= Fraction(1, 10**6) * len(listed), (r.name, sum(listed), total)
     for d, fragments in zip(listed, r.fragments):
         real = Fraction(sum(f.duration for f in fragments), r.init.timescale)
         assert abs(d - real) <= Fraction(2, 10**6), (r.name, d, real)
         assert d + Fraction(1, 2) < target + 1, (r.name, "longer than TARGETDURATION allows", d, target)
     assert "#EXT-X-ENDLIST" in r.text and "#EXT-X-PLAYLIST-TYPE:VOD" in r.text
+    return target
 
 
 def frame_rate(r):
@@ -121,13 +129,24 @@ def frame_rate(r):
     return Fraction(r.init.timescale * len(samples), sum(s.duration for s in samples))
 
 
-def check_cuts(videos):
-    """All video is cut at the same times; a copy of pictures that come unevenly at the nearest to those of the grid."""
+def check_cuts(videos, sounds=()):
+    """All video is cut at the same times; a copy of pictures that come unevenly at the nearest to those of the grid;
+    sound at the first of its frames that begins there or later (check 4)."""
     grid, step = next((r.cuts(), 1 / frame_rate(r)) for r in videos if not r.copied)
     for r in videos:
         even = not r.copied or len({s.duration for fragments in r.fragments for f in fragments for s in f.samples}) == 1
         off = max(abs(a - b) for a, b in zip(r.cuts(), grid, strict=True))
         assert off == 0 if even else off <= step / 2, (r.name, off)
+    for r in sounds:
+        assert all(0 <= a - b < 1024 / r.ticks for a, b in zip(r.cuts(), grid, strict=True)), (r.name, r.cuts(), grid)
+
+
+def check_lengths(videos):
+    """A regular table has as many frames in each segment but the last, which is the shorter or takes in what would be
+    too short by itself (check 10)."""
+    for r in videos if not any(r.copied for r in videos) else ():
+        *counts, last = [sum(len(f.samples) for f in fragments) for fragments in r.fragments]
+        assert len(set(counts)) <= 1 and (not counts or last < 1.5 * counts[0]), (r.name, counts, last)
 
 
 def rates(r):
@@ -157,18 +176,68 @@ def check_promises(r, sounds=()):
             check_bandwidth(r, attrs, sounds)
 
 
-def decode_alone(r, k, tmp):
-    """Segment k behind its init decodes without a word and gives exactly its frames."""
-    path = os.path.join(str(tmp), f"{r.name}-{k}.mp4")
-    with open(path, "wb") as f:
-        f.write(r.init_bytes + r.segments[k])
-    want = sum(len(f.samples) for f in r.fragments[k])
-    out = subprocess.run(["ffprobe", "-v", "error", "-err_detect", "explode", "-count_frames",
-                          "-select_streams", "0", "-show_entries", "stream=nb_read_frames", "-of", "csv=p=0",
-                          path], capture_output=True, text=True)
+def decode_strictly(path, kind):
+    """A hash of each frame; anything that the decoder has to say is an error."""
+    out = subprocess.run(["ffmpeg", "-v", "error", "-err_detect", "explode", "-i", path, "-map", f"0:{kind}", "-vsync",
+                          "passthrough", "-f", "framemd5", "-"], capture_output=True, text=True)
+    assert out.returncode == 0 and not out.stderr, (path, out.stderr)
+    return [line.rsplit(",", 1)[1] for line in out.stdout.splitlines() if line[0] != "#"]
+
+
+def check_alone(r, tmp):
+    """Each segment behind its init decodes without a word and gives exactly its frames (check 12), and pictures that
+    are those of the whole (check 13); the sound of the first packet lacks that of the packet before."""
+    kind = "v" if r.video else "a"
+    path, whole = os.path.join(str(tmp), r.name + ".mp4"), []
+    if r.video:
+        whole = decode_strictly(r.whole(path), kind)
+    for k, fragments in enumerate(r.fragments):
+        with open(path, "wb") as f:
+            f.write(r.init_bytes + r.segments[k])
+        alone, count = decode_strictly(path, kind), sum(len(f.samples) for f in fragments)
+        assert len(alone) == count, (r.name, k, len(alone), count)
+        assert not r.video or alone == whole[:count], (r.name, k)
+        whole = whole[count:]
     os.unlink(path)
-    assert out.returncode == 0 and not out.stderr, (r.name, k, out.stderr)
-    assert int(out.stdout) == want, (r.name, k, out.stdout, want)
+
+
+def check_shape(r, tmp):
+    """What is decoded has the promised size, square pixels, nothing that turns it, and colours by their names
+    (checks 15, 17)."""
+    path = os.path.join(str(tmp), r.name + ".mp4")
+    with open(path, "wb") as f:
+        f.write(r.init_bytes + r.segments[0])
+    out = subprocess.run(["ffprobe", "-v", "error", "-show_entries", "frame=width,height,sample_aspect_ratio,color_range,"
+                          "color_transfer:stream_side_data_list", "-read_intervals", "%+#1", "-of", "json", path],
+                         capture_output=True, text=True, check=True).stdout
+    os.unlink(path)
+    [frame], [stream] = (json.loads(out)[key] for key in ("frames", "streams"))
+    assert (frame["width"], frame["height"]) == (r.init.width, r.init.height), (r.name, frame)
+    assert frame.get("sample_aspect_ratio", "1:1") == "1:1" and "side_data_list" not in stream, (r.name, frame, stream)
+    tones = {"PQ": "smpte2084", "HLG": "arib-std-b67"}.get(r.attrs.get("VIDEO-RANGE"))
+    told = frame.get("color_transfer")
+    assert told == tones if tones else told not in ("smpte2084", "arib-std-b67"), (r.name, frame)
+    assert r.copied or frame["color_range"] == "tv" and told, (r.name, frame)
+
+
+def check_renditions(renditions, tmp):
+    """All that can be asked of an asset's renditions without knowing what they show.  Returns those of pictures."""
+    videos, sounds = ([r for r in renditions if r.video is kind] for kind in (True, False))
+    ends = {r.name: check_chain(r) for r in renditions}
+    if videos:
+        end = next(ends[r.name] for r in videos if not r.copied)
+        assert max(abs(ends[r.name] - end) for r in videos) <= 1 / min(r.ticks for r in videos) / 2
+        assert all(0 <= ends[r.name] - end < 1024 / r.ticks for r in sounds)
+        check_cuts(videos, sounds)
+        check_lengths(videos)
+    targets = {check_playlist(r, ends[r.name]) for r in renditions}
+    assert len(targets) == 1, targets
+    for r in renditions:
+        check_promises(r, sounds)
+        check_alone(r, tmp)
+        if r.video:
+            check_shape(r, tmp)
+    return videos
 
 
 def frame_count(r):

@@ -26,7 +26,7 @@ def rarely(*case):
                                                  ("av1", "base.mp4", 325), rarely("av1", "2997.mkv", 390)])
 def test_every_frame_once(codec, name, frames, start, clip, media_dir, tmp_path):
     edge = start(media_dir, config={"ladder": LADDERS[codec] + H264})
-    videos, _ = check_asset(edge, clip(name), tmp_path)
+    videos = check_asset(edge, clip(name), tmp_path)
     assert {r.name for r in videos} == {"360p-" + codec, "240p", "180p-" + codec}
     for r in videos:
         assert exact.barcodes(r, tmp_path) == list(range(frames)), r.name

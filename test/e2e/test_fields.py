@@ -21,7 +21,7 @@ EVERY_FIELD = {"media": {"every_field": 300}}
 def test_each_moment_once(name, start, clip, media_dir, tmp_path):
     """Rungs of at least 300 lines show every field, the others the first field of every frame."""
     edge = start(media_dir, config=EVERY_FIELD)
-    videos, _ = check_asset(edge, clip(name), tmp_path)
+    videos = check_asset(edge, clip(name), tmp_path)
     fields = 2 * len(exact.presented(os.path.join(media_dir, name)))
     steps = {r.name: 1 if min(r.init.width, r.init.height) >= 300 else 2 for r in videos}
     assert set(steps.values()) == {1, 2}

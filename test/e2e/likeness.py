@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Which picture of a source each picture of a rendition is, by what is to be seen.  For sources without barcodes.
+
+Pictures are arrays of W x H levels of luma, whatever shape they have on a screen.
+"""
+import subprocess
+
+import numpy
+
+W, H = 128, 72
+NEAR = 3     # neighbours to each side that it could be taken for
+APART = 3    # levels, root mean square: pictures that differ by less are not told apart, for what coding does to them
+
+
+def pictures(path, filters="null"):
+    """All that a file presents, cropped to the pixel and turned as it says, in order."""
+    raw = subprocess.run(["ffmpeg", "-v", "error", "-flags", "unaligned", "-i", path, "-map", "0:v:0", "-vf",
+                          f"{filters},scale={W}:{H}:flags=area,format=gray", "-vsync", "passthrough", "-f", "rawvideo",
+                          "-"], capture_output=True, check=True).stdout
+    return numpy.frombuffer(raw, "u1").reshape(-1, W * H)
+
+
+def toned(ours, right):
+    """Ours with the levels of the source, which may be of another range: by one curve for all of them."""
+    some = numpy.s_[::max(len(ours) // 60, 1), ::7]
+    curve = numpy.polyfit(ours[some].ravel().astype(float), right[some].ravel().astype(float), 3)
+    return numpy.polyval(curve, ours.astype("f4"))
+
+
+def between(ours, right, other):
+    """Where ours lies on the way from the right picture, 0, to another, 1; None where they cannot be told apart."""
+    way = other - right
+    length = way @ way
+    return None if length < W * H * APART ** 2 else (ours - right) @ way / length
+
+
+def check(ours, source, want):
+    """Ours are the pictures of the source at the places wanted, each nearer to its own than to any about it.
+    Returns how many there were that could be told from some other."""
+    assert len(ours) == len(want)
+    toned_, source = toned(ours, source[want]), source.astype("f4")
+    told = 0
+    for n, i in enumerate(want):
+        around = [j for j in range(max(i - NEAR, 0), min(i + NEAR + 1, len(source))) if j != i]
+        ways = {j: between(toned_[n], source[i], source[j]) for j in around}
+        wrong = {j: w for j, w in ways.items() if w is not None and w >= 0.5}
+        assert not wrong, (n, i, wrong)
+        told += any(w is not None for w in ways.values())
+    return told
+
+
+def check_upright(ours, source, want):
+    """As its source is turned, and not upside down or in a mirror: of a picture in the middle, as many a clip begins black."""
+    n = len(want) // 2
+    right = source[want[n]].reshape(H, W)
+    turns = [right, right[::-1], right[:, ::-1], right[::-1, ::-1]]
+    alike = [numpy.corrcoef(ours[n], t.ravel())[0, 1] for t in turns]
+    assert max(alike) == alike[0], alike
