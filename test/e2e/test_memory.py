@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """One ceiling for all memory: what is counted, what is refused at it, and that it passes."""
+import concurrent.futures
 import os
 import socket
 import subprocess
@@ -109,6 +110,24 @@ def test_no_room_for_a_segment(start, shelf):
     slow.__exit__()
     until(lambda: shares(edge)["cache.in_use"][1] == 0, "all is given back")
     assert edge.ok(path)
+
+
+def test_six_hundred_at_once(start, media_dir, clip, tmp_path):
+    """More than may wait: each is served or told to come again, nothing is made twice, and then all is well."""
+    (tmp_path / "shelf").mkdir()
+    shelf = Shelf(tmp_path / "shelf", os.path.join(media_dir, clip("tiny.mp4")))
+    edge = start(shelf.folder, config={"workers": {"count": 2, "queue": 4}})
+    paths = [f + leaf for p in (Playlist(edge, shelf.take()) for _ in range(5)) for _, f, _ in p.renditions()
+             for leaf in p.media(f)[2]]
+    with concurrent.futures.ThreadPoolExecutor(600) as pool:
+        answers = list(pool.map(edge.get, (paths * 15)[:600]))
+    refused = [a for a in answers if a.status != 200]
+    assert 0 < len(refused) < 600
+    assert all(a.status == 504 and a.header("retry-after") and a.json["code"] == "E_BUSY" for a in refused), refused[:3]
+    for path in paths:
+        edge.ok(path)
+    m = edge.metrics()
+    assert m["encodes_video_total"] + m["encodes_audio_total"] == len(paths) and m["workers_crashed_total"] == 0
 
 
 def configured(tmp_path, *args, **env):
