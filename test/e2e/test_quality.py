@@ -52,6 +52,7 @@ class Look:
         # From the last picture before each border to the first behind it; and from the last few to the first few.
         self.jump = statistics.mean(abs(ssim[k] - ssim[k - 1]) for k in borders)
         self.step = statistics.mean(abs(statistics.mean(ssim[k:k + 5]) - statistics.mean(ssim[k - 5:k])) for k in borders)
+        self.heads = [statistics.mean(ssim[k:k + 12]) for k in range(0, len(ssim), rung.frames)]  # of segments
 
     def __repr__(self):
         return (f"SSIM {self.ssim:.5f}, jump {self.jump:.5f}, step {self.step:.5f}, {self.bytes} bytes, "
@@ -67,8 +68,9 @@ def compare(edge, source, tmp_path):
     rung = Rung(source, top, config if os.path.exists(config) else None)
     ours = Look(r.whole(str(tmp_path / "ours.mp4")), source, rung)
     whole = Look(encode_whole(source, rung, str(tmp_path / "whole.mp4")), source, rung)
-    print(f"{name} {top}: {ours}; whole: {whole}")
-    assert ours.frames == whole.frames
+    lost = max(b - a for a, b in zip(ours.heads, whole.heads))
+    print(f"{name} {top}: {ours}; whole: {whole}; at most {lost:.5f} less at the beginning of a segment")
+    assert ours.frames == whole.frames and lost <= 0.01
     return ours, whole
 
 
@@ -89,8 +91,8 @@ def rarely(*case):
 def test_top_rung(name, folder, start, tmp_path):
     ours, whole = compare(start(folder), os.path.join(folder, name), tmp_path)
     assert ours.ssim >= 0.95
-    assert ours.ssim >= whole.ssim - 0.002
-    assert ours.bytes <= 1.03 * whole.bytes
+    assert ours.ssim >= whole.ssim - (0.002 if name == BBB else 0.001)  # its rate binds in places, and it is 4 % smaller
+    assert ours.bytes <= 1.02 * whole.bytes
     assert ours.jump <= 1.5 * whole.jump
 
 
