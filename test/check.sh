@@ -38,6 +38,11 @@ includes 'lib(av|sw|post)' '(base|config|cache|server)/|codec/[^/]*:' | fails 'l
 readelf -d "$B/tidemill" | grep -E 'NEEDED.*lib(av|sw|postproc)' | fails 'the server loads libav*'
 
 docs/configuration.sh | grep -vxFf docs/configuration.md | fails 'docs/configuration.md lacks'
+# A test that a document names has to be there.
+grep -oE '[a-z0-9_]+\.(py|c)::[a-z0-9_]+' docs/*.md | sort -u | while IFS=: read -r doc file _ name; do
+    grep -qE "^(def|static void) $name\(" test/e2e/"$file" test/unit/"$file" 2>/dev/null ||
+        echo "$doc: $file::$name"
+done | fails 'no such test'
 grep -L 'SPDX-License-Identifier: BSD-2-Clause' $code $scripts Makefile | fails 'no licence line'
 grep -nE '[[:blank:]]+$' $code $scripts $texts config/*.def base/*.def codec/*.def |
     fails 'blanks at the end of a line'
