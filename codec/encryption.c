@@ -137,7 +137,7 @@ bool encryption_covers(enum rendition_kind kind)
 // Which samples may be encrypted in part is a rule of their coding (codec/cenc_layout.h).
 static bool is_possible(enum encryption_method method, const struct rendition *r)
 {
-    static const char *const codings[] = { "avc1.", "hvc1.", "av01.", "mp4a." };
+    static const char *const codings[] = { "avc1.", "hvc1.", "av01.", "mp4a.", "opus" };
     bool known = method != ENCRYPTION_CBCS;
     for (size_t i = 0; i < countof(codings); i++)
         known = known || strncmp(r->codecs, codings[i], strlen(codings[i])) == 0;

@@ -180,16 +180,34 @@ static void put_esds(struct buf *b, const struct fmp4_track *t)
     box_close(b, at);
 }
 
-static void put_mp4a(struct buf *b, const struct fmp4_track *t)
+static void put_audio(struct buf *b, const struct fmp4_track *t)
 {
-    const size_t at = box_open(b, "mp4a");
+    const bool opus = t->coding == FMP4_OPUS;
+    const size_t at = box_open(b, opus ? "Opus" : "mp4a");
     put_sample_entry(b);
     buf_fill(b, 0, 8);
     put_be16(b, (uint16_t)t->channels);
     put_be16(b, 16);
     put_be32(b, 0);
     put_be32(b, (uint32_t)t->sample_rate << 16);
-    put_esds(b, t);
+    if (opus) {
+        const size_t config = box_open(b, "dOps");
+        buf_append(b, t->config, t->config_size);
+        box_close(b, config);
+    } else {
+        put_esds(b, t);
+    }
+    box_close(b, at);
+}
+
+// All samples, of all fragments: a decoder that begins with one is right four frames later.
+static void put_roll(struct buf *b)
+{
+    const size_t at = full_open(b, "sgpd", 2, 0);
+    buf_puts(b, "roll");
+    put_be32(b, 1); // the group of samples that nothing else is said of
+    put_be32(b, 1); // group
+    put_be16(b, (uint16_t)-4);
     box_close(b, at);
 }
 
@@ -206,13 +224,15 @@ static void put_stbl(struct buf *b, const struct fmp4_track *t)
     if (t->video)
         put_visual(b, t);
     else
-        put_mp4a(b, t);
+        put_audio(b, t);
     box_close(b, stsd);
     for (size_t i = 0; i < countof(empty); i++) {
         const size_t at = full_open(b, empty[i].type, 0, 0);
         buf_fill(b, 0, empty[i].zeros);
         box_close(b, at);
     }
+    if (t->coding == FMP4_OPUS)
+        put_roll(b);
     box_close(b, stbl);
 }
 

@@ -3,7 +3,8 @@
 // fmp4 - writes fragmented MP4 (CMAF) from sample tables.  Pure; no edit lists,
 // no sidx.  Composition offsets are signed (trun version 1) and the earliest
 // presentation time of a part equals its tfdt.
-// Rules: ISO/IEC 14496-12 (boxes), 14496-14 (esds), 23000-19 (CMAF).
+// Rules: ISO/IEC 14496-12 (boxes), 14496-14 (esds), 23000-19 (CMAF), and "Encapsulation of
+// Opus in ISO Base Media File Format".
 
 #ifndef CODEC_FMP4_H
 #define CODEC_FMP4_H
@@ -15,17 +16,24 @@
 #include "base/buf.h"
 #include "codec/media.h"
 
-enum fmp4_coding { FMP4_AVC, FMP4_HEVC, FMP4_AV1, FMP4_CODINGS };
+enum fmp4_coding {
+    FMP4_AVC,
+    FMP4_HEVC,
+    FMP4_AV1,
+    FMP4_CODINGS, // of video
+    FMP4_AAC = FMP4_CODINGS,
+    FMP4_OPUS,
+};
 
 struct fmp4_track {
     bool video;
+    enum fmp4_coding coding;
     uint32_t timescale;
     // video
-    enum fmp4_coding coding;
     int width, height;
     struct colour colour; // written as colr nclx
-    // The body of avcC, hvcC or av1C (codec/avc.h, hevc.h, av1.h), or AudioSpecificConfig;
-    // borrowed.
+    // The body of avcC, hvcC, av1C or dOps (codec/avc.h, hevc.h, av1.h, opus.h), or
+    // AudioSpecificConfig; borrowed.
     const uint8_t *config;
     size_t config_size;
     // audio

@@ -294,14 +294,28 @@ static bool read_visual(struct reader *entry, const char *config_box, struct fmp
     return find_box(entry, config_box, &config) && take_config(t, &config);
 }
 
-static bool read_mp4a(struct reader *entry, struct fmp4_track *t)
+static void read_sound(struct reader *entry, struct fmp4_track *t)
 {
-    uint32_t flags;
-    struct reader esds, es, decoder, config;
     get_bytes(entry, 16);
     t->channels = get_be16(entry);
     get_bytes(entry, 6);
     t->sample_rate = (int)(get_be32(entry) >> 16);
+}
+
+static bool read_opus(struct reader *entry, struct fmp4_track *t)
+{
+    struct reader dops;
+    read_sound(entry, t);
+    t->coding = FMP4_OPUS;
+    return find_box(entry, "dOps", &dops) && take_config(t, &dops);
+}
+
+static bool read_mp4a(struct reader *entry, struct fmp4_track *t)
+{
+    uint32_t flags;
+    struct reader esds, es, decoder, config;
+    read_sound(entry, t);
+    t->coding = FMP4_AAC;
     if (!get_full_box(entry, "esds", 0, &flags, &esds) || !get_descriptor(&esds, 3, &es))
         return false;
     get_bytes(&es, 3);
@@ -325,6 +339,8 @@ static bool read_entry(struct reader stsd, struct fmp4_track *t)
             t->coding = (enum fmp4_coding)i;
             return read_visual(&entry, fmp4_boxes[i].config, t);
         }
+    if (memcmp(type, "Opus", 4) == 0)
+        return read_opus(&entry, t);
     return memcmp(type, "mp4a", 4) == 0 && read_mp4a(&entry, t);
 }
 

@@ -63,12 +63,16 @@ static void put_media_uri(struct buf *out, const struct rendition *r)
 }
 
 // ---- groups of sound
-// All tracks in stereo; and where there is more of one, all at their best: a variant says which
-// of these it is heard with, and both have the same tracks.
+// All tracks in stereo; where there is more of one, all at their best; and all in Opus, if the
+// ladder has it: a variant says which of these it is heard with, and all have the same tracks.
+// The first is for everybody.
+
+enum group_kind { GROUP_STEREO, GROUP_SURROUND, GROUP_OPUS, GROUPS };
+
+static const char *const group_names[GROUPS] = { "audio", "surround", "opus" };
 
 struct group {
-    const char *name;
-    bool surround;
+    enum group_kind kind;
     int64_t bandwidth, average; // of the largest in it
     const char *codecs;         // NULL: there is no such group
 };
@@ -85,14 +89,16 @@ static bool has_surround(const struct plan *p, int track)
 
 static bool is_in(const struct group *g, const struct plan *p, const struct rendition *r)
 {
-    return r->kind == RENDITION_AUDIO &&
-           (r->a.channels > 2 ? g->surround : !g->surround || !has_surround(p, r->track));
+    if (r->kind != RENDITION_AUDIO || (r->a.codec == AUDIO_OPUS) != (g->kind == GROUP_OPUS))
+        return false;
+    const bool best = g->kind == GROUP_SURROUND;
+    return r->a.channels > 2 ? best : !best || !has_surround(p, r->track);
 }
 
-static struct group group_of(const struct plan *p, bool surround)
+static struct group group_of(const struct plan *p, enum group_kind kind)
 {
-    struct group g = { .name = surround ? "surround" : "audio", .surround = surround };
-    for (int i = 0; i < p->count && (!surround || has_surround(p, -1)); i++) {
+    struct group g = { .kind = kind };
+    for (int i = 0; i < p->count && (kind != GROUP_SURROUND || has_surround(p, -1)); i++) {
         const struct rendition *const r = &p->renditions[i];
         if (!is_in(&g, p, r))
             continue;
@@ -109,7 +115,7 @@ static void put_group(struct buf *out, const struct plan *p, const struct group 
         const struct rendition *const r = &p->renditions[i];
         if (!is_in(g, p, r))
             continue;
-        put_media(out, p, r, g->name, r->track == 0);
+        put_media(out, p, r, group_names[g->kind], r->track == 0);
         if (r->tags.flags & TAG_DESCRIPTION)
             buf_puts(out, ",CHARACTERISTICS=\"public.accessibility.describes-video\"");
         buf_printf(out, ",CHANNELS=\"%d\"", r->a.channels);
@@ -161,7 +167,7 @@ static void put_video(struct buf *out, const struct plan *p, const struct rendit
                rat_double(v->fps));
     put_range(out, p, r);
     if (g->codecs)
-        buf_printf(out, ",AUDIO=\"%s\"", g->name);
+        buf_printf(out, ",AUDIO=\"%s\"", group_names[g->kind]);
     buf_puts(out, find(p, RENDITION_TEXT) ? ",SUBTITLES=\"" TEXT_GROUP "\"\n" : "\n");
     put_uri(out, r);
     buf_puts(out, "\n");
@@ -213,6 +219,8 @@ static void put_stills(struct buf *out, const struct plan *p)
 
 static void put_audio_alone(struct buf *out, const struct rendition *r)
 {
+    if (r->kind != RENDITION_AUDIO || r->track > 0)
+        return;
     buf_printf(out,
                "#EXT-X-STREAM-INF:BANDWIDTH=%" PRId64 ",AVERAGE-BANDWIDTH=%" PRId64
                ",CODECS=\"%s\"\n",
@@ -240,20 +248,22 @@ static int start_variant(const struct plan *p, int64_t audio_rate)
 
 int hls_master(struct buf *out, const struct plan *p)
 {
-    const struct group stereo = group_of(p, false), surround = group_of(p, true);
-    const int start = start_variant(p, stereo.bandwidth);
+    struct group groups[GROUPS];
+    for (int g = 0; g < GROUPS; g++)
+        groups[g] = group_of(p, (enum group_kind)g);
+    const int start = start_variant(p, groups[GROUP_STEREO].bandwidth);
     buf_puts(out, "#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-INDEPENDENT-SEGMENTS\n");
-    if (start < 0) {
-        put_audio_alone(out, find(p, RENDITION_AUDIO));
+    for (int i = 0; start < 0 && i < p->count; i++)
+        put_audio_alone(out, &p->renditions[i]);
+    if (start < 0)
         return buf_error(out);
-    }
-    put_group(out, p, &stereo);
-    if (surround.codecs)
-        put_group(out, p, &surround);
+    for (int g = 0; g < GROUPS; g++)
+        if (groups[g].codecs)
+            put_group(out, p, &groups[g]);
     put_texts(out, p);
-    put_videos(out, p, start, &stereo);
-    if (surround.codecs)
-        put_videos(out, p, start, &surround);
+    for (int g = 0; g < GROUPS; g++)
+        if (g == GROUP_STEREO || groups[g].codecs)
+            put_videos(out, p, start, &groups[g]);
     put_stills(out, p);
     return buf_error(out);
 }

@@ -86,8 +86,10 @@ bool audio_settings_ok(const struct audio_settings *a)
     bool known = false;
     for (size_t i = 0; i < countof(sample_rates); i++)
         known |= a->sample_rate == sample_rates[i];
-    return known && (in(a->channels, 1, 2) || a->channels == JOB_CHANNELS_MAX) &&
-           in(a->quality, 1, 10000);
+    if (a->codec == AUDIO_OPUS)
+        return a->sample_rate == 48000 && in(a->channels, 1, 2) && in(a->quality, 6000, 512000);
+    return a->codec == AUDIO_AAC && known &&
+           (in(a->channels, 1, 2) || a->channels == JOB_CHANNELS_MAX) && in(a->quality, 1, 10000);
 }
 
 bool text_settings_ok(const struct text_settings *t)
@@ -131,6 +133,7 @@ static void pack_audio_settings(struct buf *out, const struct audio_settings *a)
     put_v(out, (uint64_t)a->sample_rate);
     put_v(out, (uint64_t)a->channels);
     put_v(out, (uint64_t)a->quality);
+    put_v(out, a->codec);
 }
 
 static void pack_sheet_settings(struct buf *out, const struct sheet_settings *s)
@@ -331,6 +334,7 @@ static void get_audio_settings(struct reader *r, struct audio_settings *a)
     a->sample_rate = get_int(r);
     a->channels = get_int(r);
     a->quality = get_int(r);
+    a->codec = (enum audio_codec)get_in(r, 0, AUDIO_CODECS - 1);
     if (!audio_settings_ok(a))
         r->bad = true;
 }

@@ -40,6 +40,9 @@ struct job_limits {
 // What a video rendition is coded in.  A record holds the number.
 enum video_codec { VIDEO_H264, VIDEO_HEVC, VIDEO_AV1, VIDEO_CODECS };
 
+// What an audio rendition is coded in.  A record holds the number.
+enum audio_codec { AUDIO_AAC, AUDIO_OPUS, AUDIO_CODECS };
+
 // What is made of an interlaced source's pictures.
 enum deinterlace {
     DEINTERLACE_NOT,    // nothing: the source is progressive
@@ -66,9 +69,11 @@ struct video_settings {
 
 // Everything the audio encoder is told.  Enters the recipe.
 struct audio_settings {
-    int sample_rate; // 32000, 44100 or 48000
-    int channels;    // 1, 2, or 6: 5.1
-    int quality;     // global_quality of FFmpeg's AAC encoder, constant-quality mode
+    int sample_rate; // 32000, 44100 or 48000; of Opus 48000
+    int channels;    // 1, 2, or 6: 5.1; of Opus 1 or 2
+    int quality;     // global_quality of FFmpeg's AAC encoder, constant-quality mode;
+                     // the bits per second that libopus aims at
+    enum audio_codec codec;
 };
 
 // What subtitles are made of.
@@ -143,7 +148,7 @@ struct job {
     int64_t last_ticks; // its last frame lasts so many; the others v.fps.den
     int64_t sequence;   // moof sequence number of the first fragment
 
-    // AUDIO: AAC frames [first, first + frames) are put out; sequence as above.
+    // AUDIO: its frames [first, first + frames) are put out; sequence as above.
     int64_t frames;
     int64_t end; // source content past this time is silence: the asset's duration in
                  // samples of a.sample_rate

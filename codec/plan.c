@@ -9,6 +9,7 @@
 #include "codec/ladder.h"
 #include "codec/passthrough.h"
 #include "codec/record.h"
+#include "codec/sound.h"
 #include "codec/stills.h"
 #include "codec/texts.h"
 #include "config/conf.h"
@@ -44,16 +45,21 @@ static void promise_video(struct rendition *r, const struct segtab *t)
 
 static int64_t audio_container(const struct rendition *r, const struct segtab *t)
 {
-    const struct rational rate = { r->a.sample_rate, AUDIO_FRAME };
-    const int64_t last = segtab_audio_frame(t, t->count, r->a.sample_rate) -
-                         segtab_audio_frame(t, t->count - 1, r->a.sample_rate);
+    const struct rational rate = sound_frame_rate(&r->a);
+    const int64_t last =
+        segtab_audio_frame(t, t->count, rate) - segtab_audio_frame(t, t->count - 1, rate);
     return container_rate(rate, (struct rational){ last * rate.den, rate.num });
 }
 
 static void promise_audio(struct rendition *r, const struct segtab *t)
 {
-    const int64_t nominal = r->a.channels > 1 ? 64000 * r->a.channels : 72000;
+    const int64_t nominal = sound_nominal_rate(&r->a);
     const int64_t container = audio_container(r, t);
+    if (r->a.codec == AUDIO_OPUS) {
+        r->bandwidth = nominal * 7 / 4 + container;
+        r->average = nominal + container;
+        return;
+    }
     // 1.6 was measured for qualities up to 118.
     const int quality = r->a.quality > 118 ? r->a.quality : 118;
     r->bandwidth = nominal * 8 / 5 * quality / 118 + container;
@@ -123,33 +129,49 @@ static int make_recipe(const struct plan *p, struct rendition *r, const char *as
 
 // ---- the plan
 
-static void add_audio(struct plan *p, const struct conf *conf, const struct media *m, int track,
-                      int channels)
+static void add_audio(struct plan *p, const struct media *m, int track, const char *suffix,
+                      struct audio_settings a)
 {
-    const struct audio_track *const a = media_audio(m, track);
     assert(p->count < PLAN_RENDITIONS);
     struct rendition *r = &p->renditions[p->count++];
     r->kind = RENDITION_AUDIO;
     r->track = track;
-    snprintf(r->name, sizeof r->name, channels > 2 ? "audio-%d-surround" : "audio-%d",
-             track % MEDIA_AUDIOS);
-    copy_string(r->codecs, sizeof r->codecs, "mp4a.40.2");
-    r->tags = a->tags;
-    r->a = (struct audio_settings){
-        .sample_rate = media_output_rate(a->sample_rate),
-        .channels = channels,
-        .quality = conf->media_audio_quality,
-    };
+    snprintf(r->name, sizeof r->name, "audio-%d%s", track % MEDIA_AUDIOS, suffix);
+    copy_string(r->codecs, sizeof r->codecs, sound_codecs(a.codec));
+    r->tags = media_audio(m, track)->tags;
+    r->a = a;
 }
 
-// In stereo, or mono, for everybody; then what has 5.1 channels or more, with as many.
+static struct audio_settings aac(const struct conf *conf, const struct audio_track *t, int channels)
+{
+    return (struct audio_settings){ .sample_rate = media_output_rate(t->sample_rate),
+                                    .channels = channels,
+                                    .quality = conf->media_audio_quality };
+}
+
+// One channel takes two thirds of what two do.
+static struct audio_settings opus(const struct conf *conf, int channels)
+{
+    const int rate = conf->opus_bitrate;
+    return (struct audio_settings){ .sample_rate = 48000,
+                                    .channels = channels,
+                                    .quality = channels > 1 ? rate : rate * 2 / 3,
+                                    .codec = AUDIO_OPUS };
+}
+
+// In stereo, or mono, for everybody; then what has 5.1 channels or more, with as many; then
+// the first again in Opus, if it is in the ladder.
 static void add_audios(struct plan *p, const struct conf *conf, const struct media *m)
 {
-    for (int i = 0; i < media_audio_count(m); i++)
-        add_audio(p, conf, m, i, media_audio(m, i)->channels > 1 ? 2 : 1);
-    for (int i = 0; i < media_audio_count(m) && media_has_video(m); i++)
+    const int count = media_audio_count(m);
+    for (int i = 0; i < count; i++)
+        add_audio(p, m, i, "",
+                  aac(conf, media_audio(m, i), media_audio(m, i)->channels > 1 ? 2 : 1));
+    for (int i = 0; i < count && media_has_video(m); i++)
         if (media_audio(m, i)->channels >= JOB_CHANNELS_MAX)
-            add_audio(p, conf, m, i, JOB_CHANNELS_MAX);
+            add_audio(p, m, i, "-surround", aac(conf, media_audio(m, i), JOB_CHANNELS_MAX));
+    for (int i = 0; i < count && conf->opus_bitrate; i++)
+        add_audio(p, m, i, "-opus", opus(conf, media_audio(m, i)->channels > 1 ? 2 : 1));
 }
 
 // Where segments last a second or so, the last picture may last longer.
@@ -166,12 +188,14 @@ static void add_stills(struct plan *p, const struct conf *conf, const struct med
     stills_add_poster(p, m);
 }
 
-// For pictures, and for sound of each rate that there is.
-static int longest_duration(const struct plan *p, const struct media *m)
+// For pictures, and for sound on each grid that there is.
+static int longest_duration(const struct plan *p)
 {
-    int longest = segtab_target_duration(&p->table, 0);
-    for (int i = 0; i < media_audio_count(m); i++) {
-        const int rate = media_output_rate(media_audio(m, i)->sample_rate);
+    int longest = segtab_target_duration(&p->table, (struct rational){ 0, 1 });
+    for (int i = 0; i < p->count; i++) {
+        if (p->renditions[i].kind != RENDITION_AUDIO)
+            continue;
+        const struct rational rate = sound_frame_rate(&p->renditions[i].a);
         const int seconds = segtab_target_duration(&p->table, rate);
         longest = seconds > longest ? seconds : longest;
     }
@@ -189,8 +213,8 @@ int plan_make(struct plan *p, const struct conf *conf, const struct media *m, co
         passthrough_make(p, conf, m);
         ladder_make(p, conf, m);
     }
-    p->target_duration = longest_duration(p, m);
     add_audios(p, conf, m);
+    p->target_duration = longest_duration(p);
     if (video)
         add_stills(p, conf, m);
     texts_add(p, m);
@@ -312,7 +336,7 @@ int64_t plan_segment_start(const struct plan *p, const struct rendition *r, int 
     case RENDITION_POSTER:
         return sheet_start(t, r, k) * t->fps.den;
     default:
-        return segtab_audio_frame(t, k, r->a.sample_rate) * AUDIO_FRAME;
+        return segtab_audio_frame(t, k, sound_frame_rate(&r->a)) * sound_frame(&r->a);
     }
 }
 
@@ -344,7 +368,7 @@ int64_t plan_segment_samples(const struct plan *p, const struct rendition *r, in
     if (plan_is_sheets(r) || r->kind == RENDITION_TRICK || r->kind == RENDITION_TEXT)
         return n;
     const int64_t ticks = plan_segment_start(p, r, k + 1) - plan_segment_start(p, r, k);
-    return ticks / (r->kind == RENDITION_VIDEO ? r->v.fps.den : AUDIO_FRAME);
+    return ticks / (r->kind == RENDITION_VIDEO ? r->v.fps.den : sound_frame(&r->a));
 }
 
 int64_t plan_audio_maxrate(const struct plan *p, const struct rendition *r)
@@ -389,8 +413,9 @@ void plan_label(const struct plan *p, const struct rendition *r, char out[PLAN_L
     for (const struct rendition *x = p->renditions; x < r; x++) {
         char other[PLAN_LABEL];
         base_label(x, other);
-        // The same track with more channels stands in a list of its own.
-        const bool beside = x->kind == r->kind && (x->a.channels > 2) == (r->a.channels > 2);
+        // The same track with more channels, or in Opus, stands in a list of its own.
+        const bool beside = x->kind == r->kind && (x->a.channels > 2) == (r->a.channels > 2) &&
+                            x->a.codec == r->a.codec;
         same += beside && strcmp(other, out) == 0;
     }
     if (same > 1)

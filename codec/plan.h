@@ -19,7 +19,7 @@
 #define PLAN_LABEL (LANGUAGE_NAME + 48) // bytes of a label, its end included
 #define PLAN_FILES 16                   // of subtitles beside the source
 #define PLAN_SUFFIX 48                  // bytes of a suffix, its end included
-#define PLAN_RENDITIONS (PLAN_VIDEOS + 2 * MEDIA_AUDIOS + MEDIA_TEXTS + PLAN_FILES)
+#define PLAN_RENDITIONS (PLAN_VIDEOS + 3 * MEDIA_AUDIOS + MEDIA_TEXTS + PLAN_FILES)
 
 struct conf;
 
@@ -68,7 +68,7 @@ struct rendition {
     //   trick  1.05 x bufsize / the shortest segment + container: a picture may take it all
     //   sheets stills_sheet_bytes over their time; coded more coarsely to stay below it
     //   source what the samples of the largest segment have, + container
-    //   audio  1.6 x nominal, the spread of constant quality on most sounds, + container;
+    //   audio  1.6 x nominal (Opus 1.75), the spread on most sounds, + container;
     //          a segment that would exceed it is coded more coarsely (codec/av/audio.c).
     int64_t bandwidth;
     int64_t average;   // bits per second expected; a guess until something is made
@@ -165,7 +165,7 @@ int64_t plan_segment_us(const struct plan *p, const struct rendition *r, int k);
 // it is one.  Not of source: the index tells.
 int64_t plan_segment_samples(const struct plan *p, const struct rendition *r, int k);
 
-// Bits per second that the AAC frames of no segment of r, an audio rendition, may exceed:
+// Bits per second that the frames of no segment of r, an audio rendition, may exceed:
 // what its bandwidth leaves beside the container.
 int64_t plan_audio_maxrate(const struct plan *p, const struct rendition *r);
 

@@ -11,13 +11,10 @@
 #include "codec/grid.h"
 #include "codec/ladder.h"
 #include "codec/plan.h"
+#include "codec/sound.h"
 #include "codec/stills.h"
 #include "codec/texts.h"
 
-// Of the AAC encoder: frames encoded before and after what is kept (correctness
-// of the overlap, and of the psychoacoustic state).
-#define PRE_ROLL 32
-#define POST_ROLL 2
 // Of the source's decoder, before the first sample that counts: at least this long
 // and this many packets (bit reservoirs, overlaps, Opus' convergence).
 #define WARM_UP_MS 700
@@ -329,17 +326,18 @@ static int fill_audio(struct job *job, const struct plan *p, const struct rendit
 {
     const struct audio_track *a = media_audio(m, r->track);
     const int64_t out = job->a.sample_rate, in = a->sample_rate;
-    job->first = segtab_audio_frame(&p->table, k, (int)out);
-    job->frames = segtab_audio_frame(&p->table, k + 1, (int)out) - job->first;
+    const struct rational rate = sound_frame_rate(&job->a);
+    job->first = segtab_audio_frame(&p->table, k, rate);
+    job->frames = segtab_audio_frame(&p->table, k + 1, rate) - job->first;
     job->end = muldiv_ceil(p->table.frames, p->table.fps.den * out, p->table.fps.num);
-    job->bits = muldiv_floor(plan_audio_maxrate(p, r), job->frames * AUDIO_FRAME, out);
+    job->bits = muldiv_floor(plan_audio_maxrate(p, r), job->frames * rate.den, out);
 
     // In output samples, then in source samples.  A resampler is exact only when
     // it restarts where both rates meet: every in / gcd source samples.
-    const int64_t need = (job->first - PRE_ROLL + 1) * AUDIO_FRAME;
-    const int64_t until = (job->first + job->frames + POST_ROLL) * AUDIO_FRAME;
+    const int64_t need = sound_feed_begin(&job->a, job->first);
+    const int64_t until = sound_feed_end(&job->a, job->first, job->frames);
     const int64_t meet = in / gcd(in, out);
-    const int64_t from = muldiv_floor(need > 0 ? need : 0, in, out) - RESAMPLER_MARGIN - meet;
+    const int64_t from = muldiv_floor(need, in, out) - RESAMPLER_MARGIN - meet;
     const int64_t to = muldiv_ceil(until, in, out) + RESAMPLER_MARGIN;
 
     const int warm = packet_at(a, from - in * WARM_UP_MS / 1000);

@@ -109,8 +109,10 @@ static void put_sheet(struct buf *b, const struct sheet_settings *s)
 // What most renditions have not stands at the end, if at all.
 static void put_special(struct buf *b, const struct rendition *r)
 {
-    if (r->kind == RENDITION_AUDIO && r->track > 0)
+    if (r->kind == RENDITION_AUDIO && (r->track > 0 || r->a.codec != AUDIO_AAC))
         put_z(b, r->track);
+    if (r->kind == RENDITION_AUDIO && r->a.codec != AUDIO_AAC)
+        put_z(b, r->a.codec);
     if (r->v.deinterlace == DEINTERLACE_NOT && r->v.codec == VIDEO_H264)
         return;
     put_z(b, r->v.deinterlace);
@@ -262,8 +264,6 @@ static void get_audio(struct reader *r, struct audio_settings *a)
     a->sample_rate = get_int(r);
     a->channels = get_int(r);
     a->quality = get_int(r);
-    if (!audio_settings_ok(a))
-        r->bad = true;
 }
 
 // With the frames of its own grid, as the encoder is told: that has to be the asset's.
@@ -312,11 +312,22 @@ static void get_sheet(struct reader *r, struct rendition *x)
         x->every = get_within(r, 1, INT32_MAX);
 }
 
-// The codec decides what its level and factor may be.
+static void get_special_audio(struct reader *r, struct rendition *x)
+{
+    if (reader_left(r) > 0)
+        x->track = (int)get_within(r, 0, MEDIA_AUDIOS - 1);
+    const bool coded = reader_left(r) > 0;
+    if (coded)
+        x->a.codec = (enum audio_codec)get_within(r, AUDIO_AAC + 1, AUDIO_CODECS - 1);
+    if (!audio_settings_ok(&x->a))
+        r->bad = true;
+}
+
+// The codec decides what its level, factor and rate may be.
 static void get_special(struct reader *r, struct rendition *x)
 {
-    if (x->kind == RENDITION_AUDIO && reader_left(r) > 0)
-        x->track = (int)get_within(r, 1, MEDIA_AUDIOS - 1);
+    if (x->kind == RENDITION_AUDIO)
+        get_special_audio(r, x);
     if (x->kind != RENDITION_VIDEO && x->kind != RENDITION_TRICK)
         return;
     if (reader_left(r) > 0) {

@@ -158,15 +158,14 @@ int64_t segtab_start_us(const struct segtab *t, int k)
     return muldiv_round(segtab_frame(t, k), 1000000 * t->fps.den, t->fps.num);
 }
 
-int64_t segtab_audio_frame(const struct segtab *t, int k, int sample_rate)
+int64_t segtab_audio_frame(const struct segtab *t, int k, struct rational rate)
 {
-    return muldiv_ceil(segtab_frame(t, k), sample_rate * t->fps.den, AUDIO_FRAME * t->fps.num);
+    return muldiv_ceil(segtab_frame(t, k), rate.num * t->fps.den, rate.den * t->fps.num);
 }
 
-int64_t segtab_audio_start_us(const struct segtab *t, int k, int sample_rate)
+int64_t segtab_audio_start_us(const struct segtab *t, int k, struct rational rate)
 {
-    const int64_t frame = segtab_audio_frame(t, k, sample_rate);
-    return muldiv_round(frame, 1000000 * AUDIO_FRAME, sample_rate);
+    return muldiv_round(segtab_audio_frame(t, k, rate), 1000000 * rate.den, rate.num);
 }
 
 int segtab_parts(const struct segtab *t, int k)
@@ -221,16 +220,16 @@ static int64_t longer(int64_t longest_us, int64_t from_us, int64_t to_us)
     return to_us - from_us > longest_us ? to_us - from_us : longest_us;
 }
 
-int segtab_target_duration(const struct segtab *t, int sample_rate)
+int segtab_target_duration(const struct segtab *t, struct rational audio_rate)
 {
     int64_t us = 0;
     for (int k = 0; k < t->count; k++) {
         us = longer(us, segtab_start_us(t, k), segtab_start_us(t, k + 1));
         if (t->cuts)
             us = longer(us, segtab_tick_us(t, k), segtab_tick_us(t, k + 1));
-        if (sample_rate > 0)
-            us = longer(us, segtab_audio_start_us(t, k, sample_rate),
-                        segtab_audio_start_us(t, k + 1, sample_rate));
+        if (audio_rate.num > 0)
+            us = longer(us, segtab_audio_start_us(t, k, audio_rate),
+                        segtab_audio_start_us(t, k + 1, audio_rate));
     }
     const int64_t rounded = (us + 500000) / 1000000;
     return rounded > 1 ? (int)rounded : 1;

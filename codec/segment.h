@@ -21,8 +21,6 @@
 
 #include "base/rational.h"
 
-#define AUDIO_FRAME 1024 // samples of one AAC frame
-
 #define SEGTAB_CUTS_MAX 16384
 #define SEGTAB_CLOCK_MAX 50000000 // ticks a second: 40 seconds of them fit 31 bits
 
@@ -81,12 +79,12 @@ int64_t segtab_start_us(const struct segtab *t, int k);
 int64_t segtab_tick(const struct segtab *t, int k);
 int64_t segtab_tick_us(const struct segtab *t, int k);
 
-// First AAC frame of segment k at this sample rate: ceil(start x rate / 1024);
-// k = count gives the end: ceil(duration x rate / 1024).
-int64_t segtab_audio_frame(const struct segtab *t, int k, int sample_rate);
+// First audio frame of segment k, of which there are `rate` a second: ceil(start x rate);
+// k = count gives the end: ceil(duration x rate).
+int64_t segtab_audio_frame(const struct segtab *t, int k, struct rational rate);
 
 // Start time of that frame in microseconds, rounded.
-int64_t segtab_audio_start_us(const struct segtab *t, int k, int sample_rate);
+int64_t segtab_audio_start_us(const struct segtab *t, int k, struct rational rate);
 
 // The parts of segment k: how many, and [first, first + n) of part j in frames of the asset.
 int segtab_parts(const struct segtab *t, int k);
@@ -96,8 +94,8 @@ void segtab_part(const struct segtab *t, int k, int j, int64_t *first, int64_t *
 int64_t segtab_part_max(const struct segtab *t);
 int64_t segtab_part_min(const struct segtab *t);
 
-// EXT-X-TARGETDURATION that holds for video, the source's own too, and for audio at
-// sample_rate (0: no audio).
-int segtab_target_duration(const struct segtab *t, int sample_rate);
+// EXT-X-TARGETDURATION that holds for video, the source's own too, and for audio of so many
+// frames a second (0/1: no audio).
+int segtab_target_duration(const struct segtab *t, struct rational audio_rate);
 
 #endif

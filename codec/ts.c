@@ -15,7 +15,7 @@
 #include "base/err.h"
 #include "codec/avc.h"
 #include "codec/fmp4.h"
-#include "codec/segment.h"
+#include "codec/sound.h"
 
 #define SAMPLES_MAX 40000
 #define SECONDS_MAX 1000000000 // keeps times in 64 bits
@@ -105,7 +105,7 @@ static int open_h264(struct stream *s)
 // Frames of a PES packet.  Alone they carry the clock.
 static int audio_group(int sample_rate, bool alone)
 {
-    const int most = CLOCK_EVERY / (int)muldiv_ceil(AUDIO_FRAME, CLOCK, sample_rate);
+    const int most = CLOCK_EVERY / (int)muldiv_ceil(AAC_FRAME, CLOCK, sample_rate);
     return !alone ? AUDIO_GROUP : most > 0 ? most : 1;
 }
 
@@ -124,7 +124,7 @@ static int open_aac(struct stream *s)
     put_u8(&s->head, (uint8_t)((type - 1) << 6 | rate << 2 | channels >> 2));
     put_u8(&s->head, (uint8_t)((channels & 3) << 6));
     s->group = audio_group(s->track.sample_rate, s->alone);
-    s->lead = AHEAD + muldiv_ceil(s->group * AUDIO_FRAME, CLOCK, s->track.sample_rate);
+    s->lead = AHEAD + muldiv_ceil(s->group * AAC_FRAME, CLOCK, s->track.sample_rate);
     return buf_error(&s->head);
 }
 
@@ -192,7 +192,8 @@ static int stream_open(struct stream *s, const struct kind *kind, const struct t
         return 0;
     s->whole = in->whole;
     int rc = fmp4_read_init(in->init, in->init_size, &s->track);
-    if (rc == 0 && (s->track.video != kind->video || s->track.coding != FMP4_AVC))
+    const enum fmp4_coding coding = kind->video ? FMP4_AVC : FMP4_AAC;
+    if (rc == 0 && (s->track.video != kind->video || s->track.coding != coding))
         rc = -E_CORRUPT;
     const size_t n = in->whole ? in->media_size : fmp4_whole_fragments(in->media, in->media_size);
     if (rc == 0 && (n > 0 || in->whole))
@@ -547,9 +548,9 @@ int64_t ts_video_rate(int64_t rate, struct rational fps, struct rational idr,
 int64_t ts_audio_rate(int64_t rate, int sample_rate, bool alone, struct rational shortest)
 {
     // A segment may have one frame more than its time holds.
-    const struct rational frames = { sample_rate, AUDIO_FRAME };
-    const struct rational groups = { sample_rate, AUDIO_FRAME * audio_group(sample_rate, alone) };
-    const int64_t one_more = muldiv_ceil(rate, AUDIO_FRAME, sample_rate);
+    const struct rational frames = { sample_rate, AAC_FRAME };
+    const struct rational groups = { sample_rate, AAC_FRAME * audio_group(sample_rate, alone) };
+    const int64_t one_more = muldiv_ceil(rate, AAC_FRAME, sample_rate);
     const int64_t frame = 8 * ADTS_SIZE, group = 8 * (CLOCK_FIELD + PES_HEADER_MAX);
     return in_packets(rate + per_second(frame, frames) + per_second(group, groups) +
                           each(one_more + frame + 2 * group, shortest),

@@ -33,6 +33,8 @@
 #define MAXRATE_MAX 400000000
 #define CRF_MAX 51
 #define CRF_MAX_AV1 63
+#define OPUS_RATE_MIN 48000
+#define OPUS_RATE_MAX 256000
 
 static const struct conf_rung default_ladder[] = {
     { 1080, 5000000, 23, CONF_H264, false }, { 720, 2800000, 23, CONF_H264, false },
@@ -44,7 +46,9 @@ static const char *const codec_names[CONF_CODECS] = { "h264", "hevc", "av1" };
 
 static const char ladder_doc[] =
     "Steps of the ladder: [{\"short_side\": 720, \"maxrate\": 2800000, \"crf\": 23}]; with "
-    "\"codec\": \"hevc\" or \"av1\" in that instead of H.264";
+    "\"codec\": \"hevc\" or \"av1\" in that instead of H.264; {\"codec\": \"opus\", \"bitrate\": "
+    "96000} "
+    "for sound in Opus beside AAC";
 static const char origins_doc[] = "Where sources live: [{\"prefix\": \"/\", \"base\": "
                                   "\"/srv/video\"}]; base is a folder or an http(s):// URL";
 
@@ -151,7 +155,28 @@ static int get_codec(const json_t *element, const struct from *from, enum conf_c
             *out = (enum conf_codec)i;
             return 0;
         }
-    return v ? complain(from, "codec is \"h264\", \"hevc\" or \"av1\"") : 0;
+    return v ? complain(from, "codec is \"h264\", \"hevc\", \"av1\" or \"opus\"") : 0;
+}
+
+static bool is_opus(const json_t *element)
+{
+    const json_t *const v = json_object_get(element, "codec");
+    return json_is_string(v) && strcmp(json_string_value(v), "opus") == 0;
+}
+
+static int add_opus(struct conf *c, const json_t *element, const struct from *from)
+{
+    static const char *const names[] = { "codec", "bitrate", NULL };
+    int64_t bitrate;
+    int rc = check_members(element, names, "a rung of Opus has codec and bitrate", from);
+    if (!rc)
+        rc = get_number(element, "bitrate", OPUS_RATE_MIN, OPUS_RATE_MAX, from, &bitrate);
+    if (rc)
+        return rc;
+    if (c->opus_bitrate)
+        return complain(from, "a second rung of Opus; keep one");
+    c->opus_bitrate = (int)bitrate;
+    return 0;
 }
 
 static int add_rung(struct conf *c, const json_t *element, const struct from *from)
@@ -159,6 +184,8 @@ static int add_rung(struct conf *c, const json_t *element, const struct from *fr
     static const char *const names[] = { "short_side", "maxrate", "crf", "codec", "hdr", NULL };
     enum conf_codec codec = CONF_H264;
     int64_t side, maxrate, crf;
+    if (is_opus(element))
+        return add_opus(c, element, from);
     int rc = check_members(element, names,
                            "a rung has short_side, maxrate, crf and perhaps codec and hdr", from);
     if (!rc)
@@ -328,7 +355,10 @@ static int read_list(struct conf *c, const json_t *list, size_t max, const struc
 static int read_ladder(struct conf *c, const json_t *v, const struct from *from)
 {
     c->rung_count = 0;
+    c->opus_bitrate = 0;
     const int rc = read_list(c, v, CONF_RUNGS, from, add_rung);
+    if (!rc && c->rung_count == 0)
+        return complain(from, "has no rung of video; it needs one");
     qsort(c->rungs, (size_t)c->rung_count, sizeof c->rungs[0], descending);
     return rc;
 }
@@ -716,6 +746,9 @@ static json_t *json_of_ladder(const struct conf *c)
             json_object_set_new(rung, "hdr", json_true());
         json_array_append_new(list, rung);
     }
+    if (c->opus_bitrate)
+        json_array_append_new(list,
+                              json_pack("{s:s, s:i}", "codec", "opus", "bitrate", c->opus_bitrate));
     return list;
 }
 

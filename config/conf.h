@@ -55,6 +55,7 @@ struct conf {
 #undef PARAM
     struct conf_rung rungs[CONF_RUNGS]; // descending by short_side, by codec where that is equal
     int rung_count;
+    int opus_bitrate; // {"codec": "opus", "bitrate": 96000} in the ladder; 0: it has none
     struct conf_origin origins[CONF_ORIGINS]; // longest prefix first
     int origin_count;
 };

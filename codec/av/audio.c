@@ -10,16 +10,16 @@
 //  - the mixing matrix is fixed by the two layouts;
 //  - the resampler starts where an input sample falls on an output sample, and
 //    so early that its filter has filled up;
-//  - the encoder starts 32 frames early (or at frame 0, as a continuous encode
-//    does) and is fed 2 frames past the end: by then it has settled, and knows
-//    what follows.
-// (Two things it never forgets: the thresholds of its last short block, and bands
+//  - the encoder starts some frames early (or at frame 0, as a continuous encode
+//    does) and is fed a little past the end (codec/sound.h): by then it has settled, and
+//    knows what follows.
+// (Two things that of AAC never forgets: the thresholds of its last short block, and bands
 // it once had too few bits for.  On music with attacks that moves how finely some
 // packets are coded against a continuous encode, never how blocks join.)
 // A segment of more bits than its BANDWIDTH allows (dense clicks, square waves) is encoded
 // again at a coarser quality, and again, until it fits.  How coarse is a function of the
 // same samples; only the noise differs from that of its neighbours, never how blocks join.
-// The priming frame is dropped: AAC frame i holds samples [1024 i, 1024 (i + 1)).
+// Priming is dropped: with n samples in a frame, frame i holds samples [n i, n (i + 1)).
 
 #include "codec/av/av.h"
 
@@ -32,10 +32,8 @@
 #include "codec/av/decode.h"
 #include "codec/av/encode.h"
 #include "codec/av/out.h"
-#include "codec/segment.h"
+#include "codec/sound.h"
 
-#define PRE_ROLL 32                 // AAC frames; the first packet of an encoder is priming
-#define POST_ROLL 2                 // AAC frames
 #define FRAMES_MAX 4096             // of one segment
 #define CODED_MAX (64 * MIB)        // the same, in bytes
 #define FRAME_INDEX_MAX (1LL << 32) // keeps sample numbers in 63 bits
@@ -64,9 +62,11 @@ struct audio {
     struct canvas source; // at the source's rate, mixed
     struct canvas sound;  // at the output's rate, what the encoder is fed
 
+    int frame_size; // samples of a coded frame
     AVCodecContext *encoder;
     AVPacket *packet;
-    struct buf coded; // the segment's packets, one after another
+    float woven[SOUND_FRAME_MAX * JOB_CHANNELS_MAX]; // a frame as libopus wants it
+    struct buf coded;                                // the segment's packets, one after another
     uint32_t sizes[FRAMES_MAX];
     int64_t taken; // packets in it
 
@@ -178,22 +178,11 @@ static int decode_all(struct audio *a, struct io *io)
 
 // ---- the timeline
 
-// First and last sample that the encoder is fed.
-static int64_t feed_begin(const struct job *job)
-{
-    const int64_t frame = job->first - PRE_ROLL + 1;
-    return frame > 0 ? frame * AUDIO_FRAME : 0;
-}
-
-static int64_t feed_end(const struct job *job)
-{
-    return (job->first + job->frames + POST_ROLL) * AUDIO_FRAME;
-}
-
 static int create_canvases(struct audio *a)
 {
     const struct job *job = a->job;
-    const int64_t begin = feed_begin(job), end = feed_end(job);
+    const int64_t begin = sound_feed_begin(&job->a, job->first);
+    const int64_t end = sound_feed_end(&job->a, job->first, job->frames);
     const struct rational step =
         rat_reduce((struct rational){ job->media->audio.sample_rate, job->a.sample_rate });
     int rc = canvas_create(&a->sound, a->job->a.channels, begin, end - begin, a->why);
@@ -282,10 +271,10 @@ static int make_sound(struct audio *a, struct io *io)
 
 static int take_packet(struct audio *a)
 {
-    const int64_t frame = a->packet->pts / AUDIO_FRAME;
-    if (a->packet->pts < a->job->first * AUDIO_FRAME)
+    const int64_t frame = a->job->first + a->taken;
+    if (a->packet->pts < a->job->first * a->frame_size)
         return 0;
-    if (a->packet->pts != (a->job->first + a->taken) * AUDIO_FRAME)
+    if (a->packet->pts != frame * a->frame_size)
         return fail_with(a->why, -E_INTERNAL, "the encoder lost frame %lld", (long long)frame);
     if (buf_append(&a->coded, a->packet->data, (size_t)a->packet->size) < 0)
         return fail_with(a->why, buf_error(&a->coded), "a segment above %lld bytes",
@@ -315,17 +304,29 @@ static int take_packets(struct audio *a)
     return 0;
 }
 
+static void weave(struct audio *a, int64_t offset)
+{
+    const int channels = a->job->a.channels;
+    for (int ch = 0; ch < channels; ch++)
+        for (int i = 0; i < a->frame_size; i++)
+            a->woven[i * channels + ch] = a->sound.channel[ch][offset + i];
+}
+
 // Feeds the frame that begins at offset on the canvas.
 static int encode(struct audio *a, int64_t offset)
 {
     AVFrame *f = a->frame;
-    f->format = AV_SAMPLE_FMT_FLTP;
+    f->format = a->encoder->sample_fmt;
     f->sample_rate = a->job->a.sample_rate;
-    f->nb_samples = AUDIO_FRAME;
+    f->nb_samples = a->frame_size;
     f->pts = a->sound.at + offset;
     av_channel_layout_default(&f->ch_layout, a->job->a.channels);
     for (int ch = 0; ch < a->job->a.channels; ch++)
         f->data[ch] = (uint8_t *)(a->sound.channel[ch] + offset);
+    if (f->format == AV_SAMPLE_FMT_FLT) {
+        weave(a, offset);
+        f->data[0] = (uint8_t *)a->woven;
+    }
     const int rc = avcodec_send_frame(a->encoder, f);
     av_frame_unref(f);
     return rc < 0 ? fail_libav(a->why, -E_INTERNAL, rc, "encoding") : take_packets(a);
@@ -338,7 +339,7 @@ static int encode_within(struct audio *a, struct io *io, int quality, int64_t bi
     a->taken = 0;
     avcodec_free_context(&a->encoder);
     int rc = encode_open_audio(&a->encoder, &a->job->a, quality, a->why);
-    for (int64_t at = 0; rc == 0 && at < a->sound.n && !done(a); at += AUDIO_FRAME) {
+    for (int64_t at = 0; rc == 0 && at < a->sound.n && !done(a); at += a->frame_size) {
         if (io->cancelled(io))
             return fail_with(a->why, -E_CANCELLED, "cancelled");
         rc = encode(a, at);
@@ -366,12 +367,12 @@ static int encode_all(struct audio *a, struct io *io)
 
 static int write_all(struct audio *a)
 {
-    const int64_t cut_every = muldiv_round(FRAGMENT_SECONDS, a->job->a.sample_rate, AUDIO_FRAME);
+    const int64_t cut_every = muldiv_round(FRAGMENT_SECONDS, a->job->a.sample_rate, a->frame_size);
     const uint8_t *packet = a->coded.data;
     int rc = 0;
     for (int64_t i = 0; rc == 0 && i < a->taken; packet += a->sizes[i++]) {
         buf_append(&a->out.data, packet, a->sizes[i]);
-        rc = out_sample(&a->out, AUDIO_FRAME, 0, true);
+        rc = out_sample(&a->out, (uint32_t)a->frame_size, 0, true);
         if (rc == 0 && ((i + 1) % cut_every == 0 || i + 1 == a->taken))
             rc = out_cut(&a->out);
     }
@@ -384,8 +385,9 @@ static int check_job(const struct job *job, const struct why *why)
 {
     if (job->first < 0 || job->first > FRAME_INDEX_MAX || job->frames < 1)
         return fail_with(why, -E_PROTOCOL, "a frame number out of range");
-    if (job->a.sample_rate < 8000 || job->a.sample_rate > 96000 || job->a.channels < 1 ||
-        job->a.channels > JOB_CHANNELS_MAX || job->media->audio.sample_rate < 1)
+    if (job->a.codec >= AUDIO_CODECS || job->a.sample_rate < 8000 || job->a.sample_rate > 96000 ||
+        job->a.channels < 1 || job->a.channels > JOB_CHANNELS_MAX ||
+        job->media->audio.sample_rate < 1)
         return fail_with(why, -E_PROTOCOL, "audio settings out of range");
     if (job->frames > FRAMES_MAX)
         return fail_with(why, -E_LIMITS, "%lld frames in a segment", (long long)job->frames);
@@ -434,8 +436,9 @@ int av_audio(const struct job *job, struct io *io, struct job_stats *stats, char
     if (rc < 0)
         return rc;
     struct audio a = { .job = job, .why = &why, .stats = stats };
+    a.frame_size = sound_frame(&job->a);
     buf_init(&a.coded, CODED_MAX);
-    out_init(&a.out, io, job->sequence, job->first * AUDIO_FRAME, &why);
+    out_init(&a.out, io, job->sequence, job->first * a.frame_size, &why);
     a.out.track = (struct fmp4_track){ .timescale = (uint32_t)job->a.sample_rate };
     rc = run(&a, io);
     close_all(&a);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// encode - the video encoders, FFmpeg's AAC encoder and its JPEG encoder, as settings say.
+// encode - the video encoders, those of AAC, Opus and JPEG, as settings say.
 //
 // Video: one thread (more would change the bytes, and with a binding VBV even
 // from run to run), capped CRF.  Nothing that depends on content may reach the
@@ -19,7 +19,9 @@
 //
 // Audio: constant quality, because the state of the rate control of a mean rate
 // never forgets where it began.  Noise substitution is off: its random numbers
-// depend on every frame before.  What then remains of the past: see audio.c.
+// depend on every frame before.  What then remains of the past: see audio.c.  Of Opus, which
+// has no constant quality, an unconstrained mean rate; without its analysis, whose network has a
+// long memory.
 
 #include "codec/av/encode.h"
 
@@ -30,9 +32,13 @@
 #include "codec/av1.h"
 #include "codec/avc.h"
 #include "codec/hevc.h"
+#include "codec/opus.h"
+#include "codec/sound.h"
 
 #define GOP (JOB_FRAMES_MAX + 1)
-#define AUDIO_NOMINAL 64000 // bits per second and channel: sets the AAC encoder's bandwidth
+#define AAC_NOMINAL 64000 // bits per second and channel: sets the AAC encoder's bandwidth
+#define OPUS_COMPLEXITY 6 // of 10: the highest without analysis
+#define OPUS_RATE_MIN 500 // bits per second and channel
 #define CONFIG_MAX 4096
 #define DEN_MAX (INT32_MAX / 64) // ticks of a frame: composition offsets fit 32 bits
 
@@ -233,26 +239,55 @@ int encode_open_jpeg(AVCodecContext **out, const AVFrame *like, int quality, con
     return open_encoder(out, ctx, why);
 }
 
+static void configure_aac(AVCodecContext *ctx, const struct audio_settings *a, int quality)
+{
+    ctx->sample_fmt = AV_SAMPLE_FMT_FLTP;
+    // The encoder's lambda, unscaled.  It derives bandwidth and thresholds from the product
+    // of the two: half the quality alone would leave of mono nothing above 4 kHz.
+    ctx->global_quality = quality;
+    ctx->bit_rate = (int64_t)AAC_NOMINAL * a->channels * a->quality / quality;
+    ctx->flags |= AV_CODEC_FLAG_QSCALE;
+    set_option(ctx, "aac_pns", "0");
+}
+
+static void configure_opus(AVCodecContext *ctx, const struct audio_settings *a, int quality)
+{
+    const int least = OPUS_RATE_MIN * a->channels;
+    ctx->sample_fmt = AV_SAMPLE_FMT_FLT;
+    ctx->bit_rate = quality > least ? quality : least;
+    ctx->compression_level = OPUS_COMPLEXITY;
+    set_option(ctx, "application", "audio");
+    set_option(ctx, "vbr", "on");
+    set_option(ctx, "frame_duration", "20");
+}
+
 int encode_open_audio(AVCodecContext **out, const struct audio_settings *a, int quality,
                       const struct why *why)
 {
-    if (a->channels < 1 || a->channels > JOB_CHANNELS_MAX || quality < 1)
+    if (a->codec >= AUDIO_CODECS || a->channels < 1 || a->channels > JOB_CHANNELS_MAX ||
+        quality < 1)
         return fail_with(why, -E_PROTOCOL, "audio settings out of range");
-    AVCodecContext *ctx = create_encoder("aac", why);
+    AVCodecContext *ctx = create_encoder(a->codec == AUDIO_OPUS ? "libopus" : "aac", why);
     if (!ctx)
         return -E_CONFIG;
     av_channel_layout_default(&ctx->ch_layout, a->channels);
     ctx->sample_rate = a->sample_rate;
-    ctx->sample_fmt = AV_SAMPLE_FMT_FLTP;
     ctx->time_base = (AVRational){ 1, a->sample_rate };
-    // The encoder's lambda, unscaled.  It derives bandwidth and thresholds from the product
-    // of the two: half the quality alone would leave of mono nothing above 4 kHz.
-    ctx->global_quality = quality;
-    ctx->bit_rate = (int64_t)AUDIO_NOMINAL * a->channels * a->quality / quality;
-    ctx->flags |= AV_CODEC_FLAG_QSCALE | AV_CODEC_FLAG_GLOBAL_HEADER | AV_CODEC_FLAG_BITEXACT;
+    ctx->flags |= AV_CODEC_FLAG_GLOBAL_HEADER | AV_CODEC_FLAG_BITEXACT;
     ctx->thread_count = 1;
-    set_option(ctx, "aac_pns", "0");
+    if (a->codec == AUDIO_OPUS)
+        configure_opus(ctx, a, quality);
+    else
+        configure_aac(ctx, a, quality);
     return open_encoder(out, ctx, why);
+}
+
+static int put_config(struct buf *out, const struct job *job, bool video, const uint8_t *p,
+                      size_t n)
+{
+    if (video)
+        return makers[job->v.codec].config(out, p, n);
+    return job->a.codec == AUDIO_OPUS ? opus_config(out, p, n) : buf_append(out, p, n);
 }
 
 int encode_track(const AVCodecContext *encoder, const struct job *job, bool video,
@@ -261,9 +296,7 @@ int encode_track(const AVCodecContext *encoder, const struct job *job, bool vide
     const uint8_t *bytes = encoder->extradata;
     const size_t n = (size_t)encoder->extradata_size;
     buf_init(config, CONFIG_MAX);
-    const int rc =
-        video ? makers[job->v.codec].config(config, bytes, n) : buf_append(config, bytes, n);
-    if (rc < 0)
+    if (put_config(config, job, video, bytes, n) < 0)
         return fail_with(why, -E_INTERNAL, "%s wrote unusable headers", encoder->codec->name);
     *t = (struct fmp4_track){ .video = video, .config = config->data, .config_size = config->len };
     if (video) {
@@ -273,6 +306,7 @@ int encode_track(const AVCodecContext *encoder, const struct job *job, bool vide
         t->height = job->v.height;
         t->colour = job->v.colour;
     } else {
+        t->coding = job->a.codec == AUDIO_OPUS ? FMP4_OPUS : FMP4_AAC;
         t->timescale = (uint32_t)job->a.sample_rate;
         t->sample_rate = job->a.sample_rate;
         t->channels = job->a.channels;

@@ -18,6 +18,7 @@ int encode_open_video(AVCodecContext **out, const struct video_settings *v, cons
 
 // Opens an encoder for a stretch of audio; the same.  quality: that of the settings, or
 // less, down to 1: the same audio bandwidth with more noise, and far below it a narrower one.
+// It takes samples in the format that it says.
 int encode_open_audio(AVCodecContext **out, const struct audio_settings *a, int quality,
                       const struct why *why);
 

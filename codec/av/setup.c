@@ -48,7 +48,7 @@ static const struct video_settings VIDEO = {
 };
 static const struct audio_settings AUDIO = { .sample_rate = 48000, .channels = 2, .quality = 100 };
 
-static char signature[256];
+static char signature[320];
 
 // ---- libav's messages
 
@@ -105,6 +105,13 @@ static const char *svt_version(void)
 {
     const char *(*const text)(void) =
         (const char *(*)(void))dlsym(RTLD_DEFAULT, "svt_av1_get_version");
+    return text ? text() : "none";
+}
+
+static const char *opus_version(void)
+{
+    const char *(*const text)(void) =
+        (const char *(*)(void))dlsym(RTLD_DEFAULT, "opus_get_version_string");
     return text ? text() : "none";
 }
 
@@ -179,11 +186,11 @@ static int sign(const struct why *why)
         const unsigned c = avcodec_version(), s = swscale_version(), r = swresample_version();
         snprintf(signature, sizeof signature,
                  "own %d lavc %u.%u.%u swscale %u.%u.%u swresample %u.%u.%u x264 %d x265 %.40s "
-                 "svtav1 %.40s headers %.16s",
+                 "svtav1 %.40s opus %.40s headers %.16s",
                  OWN_VERSION, AV_VERSION_MAJOR(c), AV_VERSION_MINOR(c), AV_VERSION_MICRO(c),
                  AV_VERSION_MAJOR(s), AV_VERSION_MINOR(s), AV_VERSION_MICRO(s), AV_VERSION_MAJOR(r),
                  AV_VERSION_MINOR(r), AV_VERSION_MICRO(r), build, x265_version(), svt_version(),
-                 key_hex(&k, hex));
+                 opus_version(), key_hex(&k, hex));
     }
     buf_finish(&headers);
     return rc;

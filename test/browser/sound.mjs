@@ -2,7 +2,7 @@
 //
 //   node sound.mjs '{"player": "hls", "url": ..., "languages": ["en", "de", "en"]}'
 //
-// player: as for play.mjs.  heard: of each, the loudest frequency in Hz, once it has come.
+// player: as for play.mjs.  without: a codec that the browser shall not know.  heard: of each, the loudest frequency in Hz, once it has come.
 import { withBrowser } from './browser.mjs';
 import { serve } from './serve.mjs';
 
@@ -12,6 +12,15 @@ const port = await serve();
 await withBrowser(async (browser, result) => {
   const page = await browser.newPage();
   page.on('pageerror', (e) => { (result.pageErrors ??= []).push(String(e)); });
+  await page.addInitScript((codec) => {
+    const known = MediaSource.isTypeSupported, decoding = navigator.mediaCapabilities.decodingInfo;
+    const lacks = (type) => codec && type?.includes(codec);
+    MediaSource.isTypeSupported = (type) => !lacks(type) && known.call(MediaSource, type);
+    navigator.mediaCapabilities.decodingInfo = async function (c) {
+      const info = await decoding.call(this, c);
+      return lacks(c.audio?.contentType) ? { ...info, supported: false } : info;
+    };
+  }, order.without);
   await page.goto(`http://127.0.0.1:${port}/`);
   await page.evaluate(([p, u]) => players[p](u), [order.player, order.url]);
   await page.evaluate(() => settled);

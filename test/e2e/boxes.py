@@ -38,15 +38,15 @@ def child(data, box, *path):
 class Init:
     timescale: int = 0
     kind: str = ""          # vide, soun
-    entry: str = ""         # avc1, hvc1, av01, mp4a
+    entry: str = ""         # avc1, hvc1, av01, mp4a, Opus
     width: int = 0
     height: int = 0
-    config: bytes = b""     # avcC, hvcC, av1C or esds body
+    config: bytes = b""     # avcC, hvcC, av1C, esds or dOps body
     sample_rate: int = 0
     channels: int = 0
 
 
-CONFIGS = {"avc1": "avcC", "hvc1": "hvcC", "av01": "av1C"}
+CONFIGS = {"avc1": "avcC", "hvc1": "hvcC", "av01": "av1C", "mp4a": "esds", "Opus": "dOps"}
 
 
 def parse_init(data):
@@ -70,12 +70,11 @@ def parse_init(data):
     if out.kind == "vide":
         out.width, out.height = struct.unpack_from(">HH", data, entry[1] + 24)
         inner = boxes(data, entry[1] + 78, entry[2])
-        out.config = next(data[b[1]:b[2]] for b in inner if b[0] == CONFIGS[out.entry])
     else:
         out.channels = struct.unpack_from(">H", data, entry[1] + 16)[0]
         out.sample_rate = struct.unpack_from(">I", data, entry[1] + 24)[0] >> 16
         inner = boxes(data, entry[1] + 28, entry[2])
-        out.config = next(data[b[1]:b[2]] for b in inner if b[0] == "esds")
+    out.config = next(data[b[1]:b[2]] for b in inner if b[0] == CONFIGS[out.entry])
     child(data, moov, "mvex", "trex")
     return out
 

@@ -183,10 +183,10 @@ def lags(heard, right):
             for at in range(0, len(right) - WINDOW + 1, WINDOW) if level(right[at:at + WINDOW]) > usual / 2]
 
 
-def quiet(x):
-    """Where no channel sounds, nor anything within EDGE."""
-    loud = numpy.pad((x != 0).any(0).astype(int), EDGE).cumsum()
-    return loud[2 * EDGE:] == numpy.pad(loud, (1, 0))[:-2 * EDGE - 1]
+def quiet(x, edge=EDGE):
+    """Where no channel sounds, nor anything within `edge`."""
+    loud = numpy.pad((x != 0).any(0).astype(int), edge).cumsum()
+    return loud[2 * edge:] == numpy.pad(loud, (1, 0))[:-2 * edge - 1]
 
 
 def onsets(x, rate):

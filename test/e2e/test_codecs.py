@@ -15,6 +15,7 @@ HEVC = [{"short_side": 360, "maxrate": 600000, "crf": 28, "codec": "hevc"},
 AV1 = [{"short_side": 360, "maxrate": 500000, "crf": 38, "codec": "av1"},
        {"short_side": 180, "maxrate": 180000, "crf": 38, "codec": "av1"}]
 LADDERS = {"hevc": HEVC, "av1": AV1}
+OPUS = [{"codec": "opus", "bitrate": 96000}]
 H264 = [{"short_side": 240, "maxrate": 400000, "crf": 23}]
 
 
@@ -35,12 +36,13 @@ def test_every_frame_once(codec, name, frames, start, clip, media_dir, tmp_path)
 
 @pytest.mark.parametrize("codec", list(LADDERS))
 def test_same_bytes_in_any_order(codec, start, clip, media_dir):
-    config = {"ladder": LADDERS[codec], "workers": {"parts": 2}}
+    config = {"ladder": LADDERS[codec] + OPUS, "workers": {"parts": 2}}
     name = clip("short.mp4")
     _, forwards = exact.fetch(start(media_dir, config=config), name, order=lambda names: None)
     config["workers"]["parts"] = 1
     _, backwards = exact.fetch(start(media_dir, config=config), name, order=lambda names: names.reverse(), at_once=4)
     assert [r.hashes() for r in forwards] == [r.hashes() for r in backwards]
+    assert "audio-0-opus" in {r.name for r in forwards}
 
 
 @pytest.mark.parametrize("codec", list(LADDERS))
@@ -59,3 +61,17 @@ def test_h264_comes_first(start, clip, media_dir):
     assert Playlist(edge, name).renditions()[0][0] == "240p"
     sets = [s for s in edge.ok(f"/{name}/manifest.mpd").decode().split("<AdaptationSet") if "video" in s]
     assert sorted(("hvc1" in s, "avc1" in s) for s in sets if "trickmode" not in s) == [(False, True), (True, False)]
+
+
+def test_opus_stands_beside_aac(start, clip, media_dir):
+    """Who knows no Opus finds every rung with AAC; MPEG-TS, which has no Opus that players know, has nothing else."""
+    edge = start(media_dir, config={"ladder": H264 + OPUS})
+    name = clip("base.mp4")
+    p, [opus] = exact.fetch(edge, name, only={"audio-0-opus"})
+    assert [(v["AUDIO"], v["CODECS"].split(",")[1]) for v, _ in p.variants] == [
+        ("audio", "mp4a.40.2"), ("opus", "opus")]
+    assert [(a["GROUP-ID"], a["DEFAULT"], a["CHANNELS"]) for a in p.audio] == [("audio", "YES", "2"), ("opus", "YES", "2")]
+    assert (opus.init.entry, opus.init.sample_rate, opus.init.config[2:4]) == ("Opus", 48000, b"\0\0")
+    assert "opus" not in edge.ok(f"/{name}/master-ts.m3u8").decode()
+    sets = [s for s in edge.ok(f"/{name}/manifest.mpd").decode().split("<AdaptationSet") if 'codecs="opus"' in s]
+    assert len(sets) == 1 and 'timescale="48000"' in sets[0]

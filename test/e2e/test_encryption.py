@@ -202,7 +202,7 @@ def rung(codec, height=180):
     return {"short_side": height, "maxrate": 300000, "crf": 35, "codec": codec}
 
 
-OTHERS = {"ladder": [rung("hevc"), rung("av1")]}  # codecs
+OTHERS = {"ladder": [rung("hevc"), rung("av1"), {"codec": "opus", "bitrate": 96000}]}  # codecs
 
 
 @pytest.mark.parametrize("name, ladder", [

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Several tracks of sound: each is what it would be alone, and players choose among them."""
 import os
+import re
 import subprocess
 
 import numpy
@@ -85,12 +86,34 @@ def tones(tmp_path_factory):
     return folder
 
 
+OPUS = {"ladder": [{"short_side": 180, "maxrate": 400000, "crf": 23}, {"codec": "opus", "bitrate": 96000}]}
+
+
+def fetched(edge):
+    """The renditions of sound that somebody asked for."""
+    return {m for line in edge.lines for m in re.findall(r"/(audio-\d[a-z-]*)/", line)}
+
+
 @pytest.mark.parametrize("player,entry", [("hls", "master.m3u8"), ("dash", "manifest.mpd")])
 def test_switched_in_chromium(player, entry, tones, start):
+    switch(player, entry, start(tones), ["en", "de", "en", "de"])
+
+
+@pytest.mark.parametrize("player,entry,without", [
+    ("hls", "master.m3u8", "mp4a"), ("dash", "manifest.mpd", "mp4a"),
+    pytest.param("hls", "master.m3u8", "opus", marks=pytest.mark.long),
+    pytest.param("dash", "manifest.mpd", "opus", marks=pytest.mark.long)])
+def test_opus_in_chromium(player, entry, without, tones, start):
+    """A browser that knows one of the two codecs plays that."""
+    edge = start(tones, config=OPUS)
+    switch(player, entry, edge, ["en", "de"], without)
+    assert fetched(edge) == ({"audio-0-opus", "audio-1-opus"} if without == "mp4a" else {"audio-0", "audio-1"})
+
+
+def switch(player, entry, edge, order, without=None):
     """What is heard is the track that was chosen: there, back, and there again while it plays."""
-    edge = start(tones)
-    order = ["en", "de", "en", "de"]
-    r = browser.run("sound.mjs", dict(player=player, url=f"{edge.url}/tones.mp4/{entry}", languages=order))
+    r = browser.run("sound.mjs", dict(player=player, url=f"{edge.url}/tones.mp4/{entry}", languages=order,
+                                      without=without))
     assert "failed" not in r and "pageErrors" not in r and r["errors"] == [], (r, edge.log_tail())
     assert r["tracks"] == [["en", "English"], ["de", "Deutsch"]]
     want = {lang: hz for hz, _, lang in TONES}

@@ -101,7 +101,7 @@ static inline void fake_serve(fake_job *run)
 {
     struct wire_message m;
     wire_message_init(&m);
-    say(WIRE_HELLO, "\0\0\0\4" FAKE_SIGNATURE, 3 + sizeof FAKE_SIGNATURE);
+    say(WIRE_HELLO, "\0\0\0\5" FAKE_SIGNATURE, 3 + sizeof FAKE_SIGNATURE);
     for (;;) {
         struct job j;
         hear_any(&m);

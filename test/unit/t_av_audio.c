@@ -16,6 +16,7 @@
 #include "codec/av/encode.h"
 #include "codec/fmp4.h"
 #include "codec/segment.h"
+#include "codec/sound.h"
 
 #define SECONDS 8
 #define WARM_UP 4 // packets of the source decoded before the first that counts
@@ -29,22 +30,45 @@ static const struct setup {
     int rate, channels;
     int quality;
     int early; // source samples that lie before T0
+    enum audio_codec codec;
 } SETUPS[] = {
-    { "sweep 48k stereo", SWEEP, 48000, 2, 48000, 2, 100, 0 },
-    { "noise 48k stereo", NOISE, 48000, 2, 48000, 2, 100, 0 },
-    { "tone 48k stereo", TONE, 48000, 2, 48000, 2, 100, 0 },
-    { "clicks 48k stereo", CLICKS, 48000, 2, 48000, 2, 100, 0 },
-    { "clicks, best quality", CLICKS, 48000, 2, 48000, 2, 150, 0 },
-    { "noise, low quality", NOISE, 48000, 2, 48000, 2, 60, 0 },
-    { "sweep 44.1k mono", SWEEP, 44100, 1, 44100, 1, 100, 0 },
-    { "clicks 44.1k mono", CLICKS, 44100, 1, 44100, 1, 100, 0 },
-    { "noise 22.05k mono to 48k", NOISE, 22050, 1, 48000, 1, 100, 0 },
-    { "sweep 22.05k stereo to 48k", SWEEP, 22050, 2, 48000, 2, 100, 0 },
-    { "clicks 96k stereo to 48k mono", CLICKS, 96000, 2, 48000, 1, 100, 0 },
-    { "tone 5.1 to stereo", TONE, 48000, 6, 48000, 2, 100, 0 },
-    { "noise, begun before T0", NOISE, 48000, 2, 48000, 2, 100, 3000 },
-    { "the same, resampled", NOISE, 22050, 2, 48000, 2, 100, 3000 },
+    { "sweep 48k stereo", SWEEP, 48000, 2, 48000, 2, 100, 0, AUDIO_AAC },
+    { "noise 48k stereo", NOISE, 48000, 2, 48000, 2, 100, 0, AUDIO_AAC },
+    { "tone 48k stereo", TONE, 48000, 2, 48000, 2, 100, 0, AUDIO_AAC },
+    { "clicks 48k stereo", CLICKS, 48000, 2, 48000, 2, 100, 0, AUDIO_AAC },
+    { "clicks, best quality", CLICKS, 48000, 2, 48000, 2, 150, 0, AUDIO_AAC },
+    { "noise, low quality", NOISE, 48000, 2, 48000, 2, 60, 0, AUDIO_AAC },
+    { "sweep 44.1k mono", SWEEP, 44100, 1, 44100, 1, 100, 0, AUDIO_AAC },
+    { "clicks 44.1k mono", CLICKS, 44100, 1, 44100, 1, 100, 0, AUDIO_AAC },
+    { "noise 22.05k mono to 48k", NOISE, 22050, 1, 48000, 1, 100, 0, AUDIO_AAC },
+    { "sweep 22.05k stereo to 48k", SWEEP, 22050, 2, 48000, 2, 100, 0, AUDIO_AAC },
+    { "clicks 96k stereo to 48k mono", CLICKS, 96000, 2, 48000, 1, 100, 0, AUDIO_AAC },
+    { "tone 5.1 to stereo", TONE, 48000, 6, 48000, 2, 100, 0, AUDIO_AAC },
+    { "noise, begun before T0", NOISE, 48000, 2, 48000, 2, 100, 3000, AUDIO_AAC },
+    { "the same, resampled", NOISE, 22050, 2, 48000, 2, 100, 3000, AUDIO_AAC },
+    { "Opus sweep", SWEEP, 48000, 2, 48000, 2, 96000, 0, AUDIO_OPUS },
+    { "Opus clicks, 128 kb/s", CLICKS, 48000, 2, 48000, 2, 128000, 0, AUDIO_OPUS },
+    { "Opus noise of 22.05k mono", NOISE, 22050, 1, 48000, 1, 96000, 0, AUDIO_OPUS },
+    { "Opus noise, begun before T0", NOISE, 22050, 2, 48000, 2, 96000, 3000, AUDIO_OPUS },
 };
+
+static struct audio_settings settings(const struct setup *u)
+{
+    return (struct audio_settings){ u->rate, u->channels, u->quality, u->codec };
+}
+
+static int frame_of(const struct setup *u)
+{
+    const struct audio_settings a = settings(u);
+    return sound_frame(&a);
+}
+
+// First frame of segment k.
+static int64_t cut(const struct setup *u, const struct segtab *t, int k)
+{
+    const struct audio_settings a = settings(u);
+    return segtab_audio_frame(t, k, sound_frame_rate(&a));
+}
 
 static uint32_t lcg(uint32_t *s)
 {
@@ -162,20 +186,22 @@ static struct media *make_media(const struct setup *u, const struct clip *c)
 // What these settings promise, as codec/plan.c does.
 static int64_t maxrate(const struct setup *u)
 {
+    if (u->codec == AUDIO_OPUS)
+        return u->quality * 7 / 4;
     return (u->channels > 1 ? 128000 : 72000) * 8 / 5 * (u->quality > 118 ? u->quality : 118) / 118;
 }
 
-// The job for AAC frames [first, first + frames).
+// The job for frames [first, first + frames).
 static void make_job(struct job *j, const struct setup *u, const struct clip *c, struct media *m,
                      int64_t first, int64_t frames)
 {
     *j = (struct job){ .kind = JOB_AUDIO, .media = m, .first = first, .frames = frames };
-    j->a = (struct audio_settings){ u->rate, u->channels, u->quality };
+    j->a = settings(u);
     j->end = (int64_t)SECONDS * u->rate;
-    j->bits = maxrate(u) * frames * 1024 / u->rate;
+    j->bits = maxrate(u) * frames * frame_of(u) / u->rate;
     j->sequence = 1;
-    const int64_t begin = (first - 31) * 1024 * u->source_rate / u->rate - 1024;
-    const int64_t end = (first + frames + 3) * 1024 * u->source_rate / u->rate + 1024;
+    const int64_t begin = sound_feed_begin(&j->a, first) * u->source_rate / u->rate - 1024;
+    const int64_t end = sound_feed_end(&j->a, first, frames) * u->source_rate / u->rate + 2048;
     int lo = 0, hi = c->count;
     while (lo + 1 < c->count && c->samples[lo + 1].pts <= begin)
         lo++;
@@ -221,11 +247,12 @@ static void pcm_finish(struct pcm *p)
         free(p->channel[i]);
 }
 
-// lead: samples of silence before T0.
-static struct pcm decode_whole(const struct setup *u, const struct clip *c, int64_t lead)
+// Both of FFmpeg's decoders give planes of floats.  lead: samples of silence before T0.
+static struct pcm decode_with(const char *decoder, int rate, int channels, const struct clip *c,
+                              int64_t lead)
 {
-    struct pcm p = pcm_create(lead + (SECONDS + 2) * (int64_t)u->source_rate);
-    AVCodecContext *d = avcodec_alloc_context3(avcodec_find_decoder_by_name("aac"));
+    struct pcm p = pcm_create(lead + (SECONDS + 2) * (int64_t)rate);
+    AVCodecContext *d = avcodec_alloc_context3(avcodec_find_decoder_by_name(decoder));
     AVPacket *k = av_packet_alloc();
     AVFrame *f = av_frame_alloc();
     d->extradata = av_mallocz((size_t)c->extradata_size + AV_INPUT_BUFFER_PADDING_SIZE);
@@ -239,7 +266,7 @@ static struct pcm decode_whole(const struct setup *u, const struct clip *c, int6
         av_packet_unref(k);
         assert_int_equal(avcodec_receive_frame(d, f), 0);
         for (int s = 0; s < f->nb_samples; s++)
-            for (int ch = 0; ch < u->source_channels && c->samples[i].pts + s >= 0; ch++)
+            for (int ch = 0; ch < channels && c->samples[i].pts + s >= 0; ch++)
                 p.channel[ch][lead + c->samples[i].pts + s] = ((float *)f->extended_data[ch])[s];
         av_frame_unref(f);
     }
@@ -247,6 +274,17 @@ static struct pcm decode_whole(const struct setup *u, const struct clip *c, int6
     av_packet_free(&k);
     avcodec_free_context(&d);
     return p;
+}
+
+static struct pcm decode_whole(const struct setup *u, const struct clip *c, int64_t lead)
+{
+    return decode_with("aac", u->source_rate, u->source_channels, c, lead);
+}
+
+// What we made.
+static struct pcm decode_made(const struct setup *u, const struct clip *c)
+{
+    return decode_with(u->codec == AUDIO_OPUS ? "opus" : "aac", u->rate, u->channels, c, 0);
 }
 
 // Mixes to the output's channels, at the same rate.
@@ -303,11 +341,13 @@ static struct pcm whole_sound(const struct setup *u, const struct clip *c)
     return cut;
 }
 
-// One continuous encode; the clip's packet i + 1 is AAC frame i.
+// One continuous encode; the clip's packet i + 1 is frame i of AAC, packet i that of Opus.
 static void encode_whole(const struct setup *u, int quality, const struct pcm *sound,
                          struct clip *out)
 {
-    const struct audio_settings a = { u->rate, u->channels, u->quality };
+    const struct audio_settings a = settings(u);
+    const int size = sound_frame(&a);
+    float woven[2 * OPUS_FRAME];
     char detail[DETAIL_MAX];
     const struct why why = { detail, sizeof detail };
     AVCodecContext *e = NULL;
@@ -315,18 +355,22 @@ static void encode_whole(const struct setup *u, int quality, const struct pcm *s
     AVPacket *p = av_packet_alloc();
     clip_init(out);
     assert_int_equal(encode_open_audio(&e, &a, quality, &why), 0);
-    for (int64_t at = 0; at + 1024 <= sound->n; at += 1024) {
-        f->format = AV_SAMPLE_FMT_FLTP;
-        f->nb_samples = 1024;
+    for (int64_t at = u->codec == AUDIO_OPUS ? 312 : 0; at + size <= sound->n; at += size) {
+        f->format = e->sample_fmt;
+        f->nb_samples = size;
         f->sample_rate = u->rate;
         f->pts = at;
         av_channel_layout_default(&f->ch_layout, u->channels);
         for (int ch = 0; ch < u->channels; ch++)
             f->data[ch] = (uint8_t *)(sound->channel[ch] + at);
+        for (int i = 0; u->codec == AUDIO_OPUS && i < size * u->channels; i++)
+            woven[i] = sound->channel[i % u->channels][at + i / u->channels];
+        if (u->codec == AUDIO_OPUS)
+            f->data[0] = (uint8_t *)woven;
         assert_int_equal(avcodec_send_frame(e, f), 0);
         av_frame_unref(f);
         while (avcodec_receive_packet(e, p) == 0) {
-            clip_add(out, p, p->pts, 1024);
+            clip_add(out, p, p->pts, (uint32_t)size);
             av_packet_unref(p);
         }
     }
@@ -337,8 +381,8 @@ static void encode_whole(const struct setup *u, int quality, const struct pcm *s
 
 static bool same_packet(const struct clip *whole, int64_t frame, const struct coded *c)
 {
-    const struct sample *s = &whole->samples[frame + 1];
-    assert_int_equal(s->pts, frame * 1024);
+    const struct sample *s = &whole->samples[frame + (whole->samples[0].pts < 0)];
+    assert_int_equal(s->pts, frame * s->duration);
     return s->size == c->size && memcmp(whole->bytes.data + s->offset, c->data, c->size) == 0;
 }
 
@@ -361,11 +405,12 @@ static int64_t compare_segment(const struct setup *u, const struct clip *c, stru
     struct coded_list l;
     struct fmp4_summary sum;
     make_job(&j, u, c, m, first, frames);
-    assert_in_range(run(&j, c, &io), 1, frames + 34); // once, with pre-roll and post-roll
+    // Once, with what is dropped around it.
+    assert_in_range(run(&j, c, &io), 1, frames + (u->codec == AUDIO_OPUS ? 64 : 34));
     assert_int_equal(fmp4_check(io.out.data, io.out.len, &sum), 0);
-    assert_int_equal(sum.start, first * 1024);
+    assert_int_equal(sum.start, first * frame_of(u));
     assert_int_equal(sum.samples, frames);
-    assert_int_equal(sum.duration, frames * 1024);
+    assert_int_equal(sum.duration, frames * frame_of(u));
     read_segment(&io.out, &l);
     const int64_t differ = differing(whole, first, &l);
     free(l.v);
@@ -387,9 +432,8 @@ static void test_segments_equal_continuous(void **state)
             segtab_make((struct rational){ 30000, 1001 }, SECONDS * 30000 / 1001, 2000);
         int64_t differ = 0, bytes = whole.samples[whole.count - 1].offset;
         for (int k = t.count - 1; k >= 0; k--) {
-            const int64_t first = segtab_audio_frame(&t, k, u->rate);
-            differ += compare_segment(u, &c, m, &whole, first,
-                                      segtab_audio_frame(&t, k + 1, u->rate) - first);
+            const int64_t first = cut(u, &t, k);
+            differ += compare_segment(u, &c, m, &whole, first, cut(u, &t, k + 1) - first);
         }
         print_message("%-30s %d segments, %lld packets differ, %lld kb/s\n", u->name, t.count,
                       (long long)differ, (long long)(bytes * 8 / SECONDS / 1000));
@@ -407,16 +451,16 @@ static void join_segments(const struct setup *u, const struct clip *c, struct me
 {
     clip_init(joined);
     for (int k = 0; k < t->count; k++) {
-        const int64_t first = segtab_audio_frame(t, k, u->rate);
+        const int64_t first = cut(u, t, k);
         struct job j;
         struct memory io;
         struct coded_list l;
-        make_job(&j, u, c, m, first, segtab_audio_frame(t, k + 1, u->rate) - first);
+        make_job(&j, u, c, m, first, cut(u, t, k + 1) - first);
         run(&j, c, &io);
         read_segment(&io.out, &l);
         for (int i = 0; i < l.count; i++) {
             const AVPacket p = { .data = (uint8_t *)l.v[i].data, .size = (int)l.v[i].size };
-            clip_add(joined, &p, l.v[i].pts, 1024);
+            clip_add(joined, &p, l.v[i].pts, (uint32_t)frame_of(u));
         }
         free(l.v);
         buf_finish(&io.out);
@@ -425,11 +469,13 @@ static void join_segments(const struct setup *u, const struct clip *c, struct me
 
 static void take_headers(const struct setup *u, struct clip *c)
 {
-    const struct audio_settings a = { u->rate, u->channels, u->quality };
+    const struct audio_settings a = settings(u);
     const struct why why = { NULL, 0 };
     AVCodecContext *e = NULL;
     assert_int_equal(encode_open_audio(&e, &a, u->quality, &why), 0);
     clip_headers(c, e);
+    if (u->codec == AUDIO_OPUS) // pre-skip, as fmp4.c has it
+        c->extradata[10] = c->extradata[11] = 0;
     avcodec_free_context(&e);
 }
 
@@ -452,9 +498,11 @@ static void test_borders_are_not_heard(void **state)
 {
     (void)state;
     static const struct setup rows[] = {
-        { "rare clicks", RARE_CLICKS, 48000, 2, 48000, 2, 100, 0 },
-        { "dull clicks", DULL_CLICKS, 48000, 2, 48000, 2, 100, 0 },
-        { "dull clicks, mono", DULL_CLICKS, 44100, 1, 44100, 1, 100, 0 },
+        { "rare clicks", RARE_CLICKS, 48000, 2, 48000, 2, 100, 0, AUDIO_AAC },
+        { "dull clicks", DULL_CLICKS, 48000, 2, 48000, 2, 100, 0, AUDIO_AAC },
+        { "dull clicks, mono", DULL_CLICKS, 44100, 1, 44100, 1, 100, 0, AUDIO_AAC },
+        { "Opus sweep, mono", SWEEP, 48000, 1, 48000, 1, 64000, 0, AUDIO_OPUS },
+        { "Opus dull clicks", DULL_CLICKS, 48000, 2, 48000, 2, 48000, 0, AUDIO_OPUS },
     };
     for (size_t i = 0; i < countof(rows); i++) {
         const struct setup *u = &rows[i];
@@ -467,11 +515,11 @@ static void test_borders_are_not_heard(void **state)
         join_segments(u, &c, m, &t, &joined);
         take_headers(u, &whole);
         take_headers(u, &joined);
-        struct pcm a = decode_whole(u, &whole, 0), b = decode_whole(u, &joined, 0);
+        struct pcm a = decode_made(u, &whole), b = decode_made(u, &joined);
         assert_true(error(&sound, &b, 1024, sound.n / 2) <
                     1.25 * error(&sound, &a, 1024, sound.n / 2));
         for (int k = 1; k < t.count; k++) {
-            const int64_t at = segtab_audio_frame(&t, k, u->rate) * 1024;
+            const int64_t at = cut(u, &t, k) * frame_of(u);
             const double with = error(&sound, &b, at - 2048, at + 2048);
             const double without = error(&sound, &a, at - 2048, at + 2048);
             if (with > 1.5 * without + 1e-8)
@@ -503,7 +551,7 @@ static void encode_qualities(const struct setup *u, const struct pcm *sound, str
     for (int i = 0; i < STEPS; i++, quality = quality * 7 / 10) {
         encode_whole(u, quality, sound, &q->coded[i]);
         take_headers(u, &q->coded[i]);
-        q->heard[i] = decode_whole(u, &q->coded[i], 0);
+        q->heard[i] = decode_made(u, &q->coded[i]);
     }
 }
 
@@ -544,7 +592,7 @@ static int quality_of_segment(const struct setup *u, const struct clip *c, struc
     while (at < STEPS && differing(&q->coded[at], first, &l) > 0)
         at++;
     print_message("%-30s frame %3lld: step %d, %lld of %lld kb/s, %lld frames encoded\n", u->name,
-                  (long long)first, at, (long long)(bits * u->rate / frames / 1024000),
+                  (long long)first, at, (long long)(bits * u->rate / frames / frame_of(u) / 1000),
                   (long long)(maxrate(u) / 1000), (long long)effort);
     assert_true(at < STEPS);
     assert_true(at == 0 || bits > j.bits * 6 / 10);
@@ -560,11 +608,12 @@ static void test_dense_clicks(void **state)
 {
     (void)state;
     static const struct setup rows[] = {
-        { "dense clicks 48k stereo", DENSE_CLICKS, 48000, 2, 48000, 2, 100, 0 },
-        { "dense clicks 44.1k mono", DENSE_CLICKS, 44100, 1, 44100, 1, 100, 0 },
-        { "dense clicks, best quality", DENSE_CLICKS, 44100, 2, 44100, 2, 150, 0 },
-        { "now and then 48k stereo", NOW_AND_THEN, 48000, 2, 48000, 2, 100, 0 },
-        { "now and then 44.1k mono", NOW_AND_THEN, 44100, 1, 44100, 1, 100, 0 },
+        { "dense clicks 48k stereo", DENSE_CLICKS, 48000, 2, 48000, 2, 100, 0, AUDIO_AAC },
+        { "dense clicks 44.1k mono", DENSE_CLICKS, 44100, 1, 44100, 1, 100, 0, AUDIO_AAC },
+        { "dense clicks, best quality", DENSE_CLICKS, 44100, 2, 44100, 2, 150, 0, AUDIO_AAC },
+        { "now and then 48k stereo", NOW_AND_THEN, 48000, 2, 48000, 2, 100, 0, AUDIO_AAC },
+        { "now and then 44.1k mono", NOW_AND_THEN, 44100, 1, 44100, 1, 100, 0, AUDIO_AAC },
+        { "Opus now and then, mono", NOW_AND_THEN, 48000, 1, 48000, 1, 64000, 0, AUDIO_OPUS },
     };
     for (size_t i = 0; i < countof(rows); i++) {
         const struct setup *u = &rows[i];
@@ -577,11 +626,11 @@ static void test_dense_clicks(void **state)
         encode_qualities(u, &sound, &q);
         join_segments(u, &c, m, &t, &joined);
         take_headers(u, &joined);
-        struct pcm heard = decode_whole(u, &joined, 0);
+        struct pcm heard = decode_made(u, &joined);
         int coarsest = 0;
         for (int k = 0, before = 0; k < t.count; k++) {
-            const int64_t first = segtab_audio_frame(&t, k, u->rate), at = first * 1024;
-            const int64_t frames = segtab_audio_frame(&t, k + 1, u->rate) - first;
+            const int64_t first = cut(u, &t, k), at = first * frame_of(u);
+            const int64_t frames = cut(u, &t, k + 1) - first;
             const int step = quality_of_segment(u, &c, m, &q, first, frames);
             const int noisier = step > before ? step : before;
             coarsest = step > coarsest ? step : coarsest;
@@ -604,7 +653,7 @@ static void test_dense_clicks(void **state)
 static void test_no_bits_at_all(void **state)
 {
     (void)state;
-    const struct setup u = { "dense clicks", DENSE_CLICKS, 48000, 2, 48000, 2, 100, 0 };
+    const struct setup u = { "dense clicks", DENSE_CLICKS, 48000, 2, 48000, 2, 100, 0, AUDIO_AAC };
     struct clip c, whole;
     struct job j;
     struct memory io;
@@ -641,7 +690,7 @@ static float loudest(const struct pcm *p, int64_t from, int64_t to)
 static void test_silence(void **state)
 {
     (void)state;
-    const struct setup u = { "tone", TONE, 48000, 2, 48000, 2, 100, 0 };
+    const struct setup u = { "tone", TONE, 48000, 2, 48000, 2, 100, 0, AUDIO_AAC };
     struct clip c, out;
     make_clip(&u, &c);
     const int gone = 41; // the packet of [40 * 1024, 41 * 1024), and the 19 after it
@@ -662,7 +711,7 @@ static void test_silence(void **state)
         clip_add(&out, &p, l.v[i].pts, 1024);
     }
     take_headers(&u, &out);
-    struct pcm heard = decode_whole(&u, &out, 0);
+    struct pcm heard = decode_made(&u, &out);
     static const struct {
         int64_t from, to; // frames
         bool silent;
@@ -683,7 +732,7 @@ static void test_silence(void **state)
 static void test_failures(void **state)
 {
     (void)state;
-    const struct setup u = { "tone", TONE, 48000, 2, 48000, 2, 100, 0 };
+    const struct setup u = { "tone", TONE, 48000, 2, 48000, 2, 100, 0, AUDIO_AAC };
     struct clip c;
     make_clip(&u, &c);
     struct media *m = make_media(&u, &c);

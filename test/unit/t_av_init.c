@@ -21,7 +21,7 @@ static const struct video_settings VIDEO = {
     .preset = "veryfast",
     .colour = { 1, 1, 1, false },
 };
-static const struct audio_settings AUDIO = { 48000, 2, 100 };
+static const struct audio_settings AUDIO = { 48000, 2, 100, AUDIO_AAC };
 
 static void make_init(const struct job *j, struct buf *out)
 {

@@ -227,7 +227,7 @@ static int setup(void **state)
     wire_message_init(&s->m);
     s->thread = thread_start("remote", serve, s);
     expect(s, WIRE_HELLO, 10);
-    assert_memory_equal(s->m.payload.data, "\0\0\0\4libs 1", 10);
+    assert_memory_equal(s->m.payload.data, "\0\0\0\5libs 1", 10);
     *state = s;
     return 0;
 }

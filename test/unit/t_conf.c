@@ -126,7 +126,18 @@ static const struct {
       "1:13: ladder[0]: hdr is true or false; true only with the codec \"hevc\"" },
     { "{\"ladder\": [{\"short_side\": 720, \"maxrate\": 2800000, \"crf\": 23, \"codec\": "
       "\"vp9\"}]}",
-      "1:13: ladder[0]: codec is \"h264\", \"hevc\" or \"av1\"" },
+      "1:13: ladder[0]: codec is \"h264\", \"hevc\", \"av1\" or \"opus\"" },
+    { "{\"ladder\": [{\"codec\": \"opus\", \"bitrate\": 96000}]}",
+      "1:2: ladder: has no rung of video; it needs one" },
+    { "{\"ladder\": [{\"codec\": \"opus\"}]}",
+      "1:13: ladder[0]: \"bitrate\" is missing; it wants a whole number" },
+    { "{\"ladder\": [{\"codec\": \"opus\", \"bitrate\": 47999}]}",
+      "1:31: ladder[0].bitrate: out of range; it goes from 48000 to 256000" },
+    { "{\"ladder\": [{\"codec\": \"opus\", \"crf\": 23}]}",
+      "1:31: ladder[0].crf: unknown key; a rung of Opus has codec and bitrate" },
+    { "{\"ladder\": [{\"codec\": \"opus\", \"bitrate\": 96000}, {\"codec\": \"opus\", "
+      "\"bitrate\": 96000}]}",
+      "1:50: ladder[1]: a second rung of Opus; keep one" },
     { "{\"ladder\": [{\"short_side\": 720, \"max_rate\": 2800000}]}",
       "1:33: ladder[0].max_rate: unknown key; a rung has short_side, maxrate, crf and perhaps "
       "codec and hdr" },
@@ -369,6 +380,7 @@ static void test_lists(void **state)
                   "\"pt-BR\"]}, {\"base\": \"/usr/..\", "
                   "\"prefix\": \"/a/\"}],\n"
                   "\"ladder\": [{\"short_side\": 240, \"maxrate\": 300000, \"crf\": 26},\n"
+                  "{\"bitrate\": 96000, \"codec\": \"opus\"},\n"
                   "{\"crf\": 20, \"short_side\": 480, \"maxrate\": 1000000}]}",
                   why, sizeof why),
         0);
@@ -386,6 +398,7 @@ static void test_lists(void **state)
     assert_int_equal(c->rungs[0].short_side, 480);
     assert_int_equal(c->rungs[0].crf, 20);
     assert_int_equal(c->rungs[1].maxrate, 300000);
+    assert_int_equal(c->opus_bitrate, 96000);
     conf_destroy(c);
 }
 

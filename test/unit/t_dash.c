@@ -129,6 +129,28 @@ static void all_of_it(void **state)
     media_destroy(m);
 }
 
+// On a grid of its own: frames of 20 ms.
+static void opus(void **state)
+{
+    (void)state;
+    struct conf conf = settings();
+    struct media *m = make_media(20, 400);
+    struct plan p;
+    conf.opus_bitrate = 96000;
+    assert_int_equal(media_finish(m), 0);
+    assert_int_equal(plan_make(&p, &conf, m, "a", "v", "s"), 0);
+    char *const got = manifest(&p);
+    const char *set = strstr(got, "audioSamplingRate=\"44100\"");
+    assert_non_null(set);
+    assert_non_null(set = strstr(set, "<Label>English</Label>"));
+    assert_non_null(set = strstr(set, "<SegmentTemplate timescale=\"48000\""));
+    assert_non_null(set = strstr(set, "<S t=\"0\" d=\"192000\" r=\"1\"/>\n<S d=\"72960\"/>"));
+    assert_non_null(set = strstr(set, "codecs=\"opus\" audioSamplingRate=\"48000\">"));
+    assert_non_null(strstr(set, base(&p, "audio-0-opus")));
+    free(got);
+    media_destroy(m);
+}
+
 static void one_kind_alone(void **state)
 {
     (void)state;
@@ -225,9 +247,13 @@ static void no_room(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(all_of_it),   cmocka_unit_test(one_kind_alone),
-        cmocka_unit_test(no_language), cmocka_unit_test(the_duration_is_rounded_up),
-        cmocka_unit_test(no_room),     cmocka_unit_test(subtitles),
+        cmocka_unit_test(all_of_it),
+        cmocka_unit_test(one_kind_alone),
+        cmocka_unit_test(opus),
+        cmocka_unit_test(no_language),
+        cmocka_unit_test(the_duration_is_rounded_up),
+        cmocka_unit_test(no_room),
+        cmocka_unit_test(subtitles),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

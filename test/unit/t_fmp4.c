@@ -37,6 +37,7 @@ static const struct fmp4_track video = {
 };
 
 static const struct fmp4_track audio = {
+    .coding = FMP4_AAC,
     .timescale = 48000,
     .config = asc,
     .config_size = sizeof asc,
@@ -68,7 +69,8 @@ static void print_tree(struct buf *out, const uint8_t *p, size_t n)
             buf_puts(out, " ");
         buf_puts(out, type);
         const size_t skip = strcmp(type, "stsd") == 0 ? 8 : strcmp(type, "avc1") == 0 ? 78 : 28;
-        if (is_container(type) || skip == 8 || skip == 78 || strcmp(type, "mp4a") == 0) {
+        if (is_container(type) || skip == 8 || skip == 78 || strcmp(type, "mp4a") == 0 ||
+            strcmp(type, "Opus") == 0) {
             const size_t head = is_container(type) ? 0 : skip;
             assert_true(size - 8 >= head);
             buf_puts(out, "(");
@@ -133,6 +135,29 @@ static void test_init_audio(void **state)
                     "stbl(stsd(mp4a(esds)) stts stsc stsz stco)))) mvex(trex))");
     assert_memory_equal(find(&b, "esds"), esds, sizeof esds);
     assert_memory_equal(find(&b, "mp4a") + 16, "\0\2\0\x10\0\0\0\0\xbb\x80\0\0", 12);
+    buf_finish(&b);
+}
+
+static void test_init_opus(void **state)
+{
+    (void)state;
+    static const uint8_t dops[] = { 0, 2, 0, 0, 0, 0, 0xbb, 0x80, 0, 0, 0 };
+    struct fmp4_track t = audio, back;
+    struct buf b;
+    t.coding = FMP4_OPUS;
+    t.config = dops;
+    t.config_size = sizeof dops;
+    buf_init(&b, MAX);
+    assert_int_equal(fmp4_init(&b, &t), 0);
+    assert_tree(&b, "ftyp moov(mvhd trak(tkhd mdia(mdhd hdlr minf(smhd dinf(dref) "
+                    "stbl(stsd(Opus(dOps)) stts stsc stsz stco sgpd)))) mvex(trex))");
+    assert_memory_equal(find(&b, "Opus") + 16, "\0\2\0\x10\0\0\0\0\xbb\x80\0\0", 12);
+    assert_memory_equal(find(&b, "sgpd"), "\2\0\0\0roll\0\0\0\1\0\0\0\1\xff\xfc", 18);
+    assert_int_equal(fmp4_read_init(b.data, b.len, &back), 0);
+    assert_true(!back.video && back.coding == FMP4_OPUS && back.channels == 2);
+    assert_int_equal(back.sample_rate, 48000);
+    assert_int_equal(back.config_size, sizeof dops);
+    assert_memory_equal(back.config, dops, sizeof dops);
     buf_finish(&b);
 }
 
@@ -447,11 +472,12 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_init_video),      cmocka_unit_test(test_init_audio),
-        cmocka_unit_test(test_ceiling),         cmocka_unit_test(test_fragment_bytes),
-        cmocka_unit_test(test_fragment_shapes), cmocka_unit_test(test_check_summary),
-        cmocka_unit_test(test_check_cut),       cmocka_unit_test(test_check_flips),
-        cmocka_unit_test(test_check_refuses),   cmocka_unit_test(test_read_init),
-        cmocka_unit_test(test_samples),         cmocka_unit_test(test_whole_fragments),
+        cmocka_unit_test(test_init_opus),       cmocka_unit_test(test_ceiling),
+        cmocka_unit_test(test_fragment_bytes),  cmocka_unit_test(test_fragment_shapes),
+        cmocka_unit_test(test_check_summary),   cmocka_unit_test(test_check_cut),
+        cmocka_unit_test(test_check_flips),     cmocka_unit_test(test_check_refuses),
+        cmocka_unit_test(test_read_init),       cmocka_unit_test(test_samples),
+        cmocka_unit_test(test_whole_fragments),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

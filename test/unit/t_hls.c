@@ -200,6 +200,41 @@ static void surround(void **state)
     media_destroy(m);
 }
 
+// A group of its own behind those that everybody knows, whose rungs come first; without video
+// a variant.
+static void opus(void **state)
+{
+    (void)state;
+    struct conf conf = short_ladder();
+    conf.opus_bitrate = 96000;
+    for (int pictures = 1; pictures >= 0; pictures--) {
+        struct media *m = make_media(pictures ? 20 : 0, 400);
+        struct plan p;
+        struct buf b;
+        assert_int_equal(media_finish(m), 0);
+        assert_int_equal(plan_make(&p, &conf, m, "a", "v", "s"), 0);
+        buf_init(&b, MIB);
+        assert_int_equal(hls_master(&b, &p), 0);
+        const char *const text = text_of(&b), *const aac = strstr(text, "mp4a.40.2\"");
+        const char *const first = strstr(text, "opus\"");
+        assert_true(aac && first);
+        if (pictures) {
+            const char *const line =
+                strstr(text, "GROUP-ID=\"opus\",NAME=\"English\",LANGUAGE=\"en\","
+                             "DEFAULT=YES,AUTOSELECT=YES,CHANNELS=\"2\",URI=");
+            assert_true(line && strstr(text, "GROUP-ID=\"audio\"") < line);
+            const char *const variant = strstr(text, ",opus\",");
+            assert_true(variant && strstr(variant, "AUDIO=\"opus\"") < strchr(variant, '\n'));
+            assert_null(strstr(variant, "mp4a"));
+        } else {
+            assert_true(aac < first);
+        }
+        assert_non_null(strstr(text, "/audio-0-opus/index.m3u8"));
+        buf_finish(&b);
+        media_destroy(m);
+    }
+}
+
 // In the master playlist as players show it, and that playlist's own.
 static void subtitles(void **state)
 {
@@ -422,7 +457,8 @@ static void sums(void **state)
                 assert_true(seconds + (micros >= 500000) <= p.target_duration || plan_is_sheets(r));
             }
             assert_int_equal(count, plan_segments(&p, r));
-            const int64_t frames = segtab_audio_frame(&p.table, p.table.count, 44100);
+            const int64_t frames =
+                segtab_audio_frame(&p.table, p.table.count, (struct rational){ 44100, 1024 });
             assert_int_equal(sum, r->kind != RENDITION_AUDIO
                                       ? m->frames * 40000
                                       : muldiv_round(frames, 1024000000, 44100));
@@ -522,6 +558,7 @@ int main(void)
         cmocka_unit_test(subtitles),
         cmocka_unit_test(several_tracks_of_sound),
         cmocka_unit_test(surround),
+        cmocka_unit_test(opus),
         cmocka_unit_test(master_without_audio),
         cmocka_unit_test(master_of_sound),
         cmocka_unit_test(starts),

@@ -73,7 +73,7 @@ static void make_job(struct job *j, enum job_kind kind)
         .preset = "veryfast",
         .colour = { 1, 1, 1, false },
     };
-    j->a = (struct audio_settings){ 48000, 2, 100 };
+    j->a = (struct audio_settings){ 48000, 2, 100, AUDIO_AAC };
     if (kind == JOB_INIT)
         return;
     static const struct sample samples[] = {
@@ -251,6 +251,10 @@ static void remove_video(struct media *m)
     X(sample_rate, JOB_AUDIO, j->a.sample_rate = 22050) \
     X(channels, JOB_AUDIO, j->a.channels = 3) \
     X(quality, JOB_AUDIO, j->a.quality = 0) \
+    X(audio_codec, JOB_AUDIO, j->a.codec = AUDIO_CODECS) \
+    X(opus_rate, JOB_AUDIO, j->a.codec = AUDIO_OPUS; j->a.quality = 96000; j->a.sample_rate = 44100) \
+    X(opus_channels, JOB_AUDIO, j->a.codec = AUDIO_OPUS; j->a.quality = 96000; j->a.channels = 6) \
+    X(opus_quality, JOB_AUDIO, j->a.codec = AUDIO_OPUS) \
     X(no_video, JOB_VIDEO, remove_video(j->media)) \
     X(no_video_init, JOB_INIT, remove_video(j->media)) \
     X(no_audio, JOB_AUDIO, j->media->audio.codec = CODEC_NONE) \

@@ -32,6 +32,7 @@
 #include "codec/avc.h"
 #include "codec/fmp4.h"
 #include "codec/record.h"
+#include "codec/sound.h"
 #include "server/deadlines.h"
 #include "server/edge.h"
 #include "server/making.h"
@@ -74,7 +75,7 @@ static void segment(const struct job *j, int more)
     for (int i = 0; video && i < j->part_count; i++)
         frames += j->part_frames[i];
     frames += more;
-    const uint32_t tick = video ? (uint32_t)j->v.fps.den : AUDIO_FRAME;
+    const uint32_t tick = video ? (uint32_t)j->v.fps.den : (uint32_t)sound_frame(&j->a);
     struct fmp4_track t = { .video = video };
     t.timescale = (uint32_t)(video ? j->v.fps.num : j->a.sample_rate);
     struct fmp4_sample *const samples = xcalloc((size_t)frames, sizeof *samples);

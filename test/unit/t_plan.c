@@ -17,6 +17,7 @@
 #include "codec/ladder.h"
 #include "codec/level.h"
 #include "codec/plan.h"
+#include "codec/sound.h"
 #include "test/unit/media_tools.h"
 #include "test/unit/plan_tools.h"
 
@@ -566,6 +567,7 @@ static void tracks_of_sound(void **state)
     struct media *m = make_media(20, 400);
     struct plan p;
     struct job job;
+    conf.opus_bitrate = 96000;
     make_more_audio(m, "de", 32000, &m->size);
     make_more_audio(m, "en", 16000, &m->size);
     m->more_audio[1].tags.flags = TAG_COMMENTARY;
@@ -576,18 +578,21 @@ static void tracks_of_sound(void **state)
         int in, out;
     } want[] = { { "audio-0", "English", 44100, 44100 },
                  { "audio-1", "Deutsch", 32000, 32000 },
-                 { "audio-2", "English (commentary)", 16000, 48000 } };
-    for (int i = 0; i < 3; i++) {
+                 { "audio-2", "English (commentary)", 16000, 48000 },
+                 { "audio-0-opus", "English", 44100, 48000 },
+                 { "audio-1-opus", "Deutsch", 32000, 48000 } };
+    for (size_t i = 0; i < countof(want); i++) {
         const struct rendition *const r = plan_find(&p, want[i].name);
         char label[PLAN_LABEL];
         assert_non_null(r);
         plan_label(&p, r, label);
         assert_string_equal(label, want[i].label);
-        assert_true(r->track == i && r->a.sample_rate == want[i].out);
+        assert_true(r->track == (int)i % 3 && r->a.sample_rate == want[i].out);
+        assert_int_equal(r->a.codec, i < 3 ? AUDIO_AAC : AUDIO_OPUS);
         assert_int_equal(plan_segment_job(&p, r, m, 1, 0, &job), 0);
         assert_int_equal(job.media->audio.sample_rate, want[i].in);
         assert_int_equal(job.media->more_audio_count, 0);
-        const struct audio_track *const a = media_audio(m, i);
+        const struct audio_track *const a = media_audio(m, r->track);
         assert_true(job.samples[0].offset >= a->samples[0].offset);
         assert_true(job.samples[0].offset <= a->samples[a->sample_count - 1].offset);
         job_finish(&job);
@@ -788,15 +793,15 @@ static void check_bits(const struct rendition *r, const struct job *job)
         const int64_t left = job->frames - at;
         const int n = left < (int64_t)countof(samples) ? (int)left : (int)countof(samples);
         for (int i = 0; i < n; i++) // no two alike, but for the same sum
-            samples[i] = (struct fmp4_sample){ (uint32_t)each, AUDIO_FRAME, 0, true };
+            samples[i] = (struct fmp4_sample){ (uint32_t)each, AAC_FRAME, 0, true };
         samples[0].size--;
         samples[n - 1].size++;
-        assert_int_equal(fmp4_fragment(&b, &track, 1, (uint64_t)at * AUDIO_FRAME, samples, n, data,
+        assert_int_equal(fmp4_fragment(&b, &track, 1, (uint64_t)at * AAC_FRAME, samples, n, data,
                                        (size_t)(each * n)),
                          0);
     }
     const int64_t bits = ((int64_t)b.len + bytes - each * job->frames) * 8;
-    const int64_t most = muldiv_floor(r->bandwidth, job->frames * AUDIO_FRAME, job->a.sample_rate);
+    const int64_t most = muldiv_floor(r->bandwidth, job->frames * AAC_FRAME, job->a.sample_rate);
     assert_in_range(bits, most / 2, most);
     free(data);
     buf_finish(&b);
@@ -862,7 +867,8 @@ static void audio_jobs(void **state)
             job_finish(&again);
             job_finish(&back);
         }
-        assert_int_equal(frames, segtab_audio_frame(&p.table, p.table.count, out));
+        assert_int_equal(frames,
+                         segtab_audio_frame(&p.table, p.table.count, sound_frame_rate(&r->a)));
         media_destroy(m);
     }
 }

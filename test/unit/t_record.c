@@ -35,7 +35,8 @@ static struct media *planned(struct plan *p, const struct conf *conf, struct med
 
 static struct media *asset(struct plan *p, int groups, int packets)
 {
-    const struct conf conf = settings();
+    struct conf conf = settings();
+    conf.opus_bitrate = 96000;
     struct media *const m = make_media(groups, packets);
     if (groups) {
         make_text(m, 9, "en", &m->size);
@@ -87,6 +88,7 @@ static void assert_same_settings(const struct rendition *a, const struct renditi
     assert_string_equal(a->v.preset, b->v.preset);
     assert_int_equal(a->a.sample_rate, b->a.sample_rate);
     assert_int_equal(a->a.quality, b->a.quality);
+    assert_int_equal(a->a.codec, b->a.codec);
     assert_true(a->t.format == b->t.format && a->t.file == b->t.file && a->track == b->track);
 }
 
@@ -300,7 +302,8 @@ static void flip_each_bit(struct plan *p, struct media *m)
     struct plan out;
     int taken = 0;
     const char *const names[] = {
-        p->renditions[0].name, "audio-0", "trick", "storyboard", "poster", "subs-de", "audio-1"
+        p->renditions[0].name, "audio-0",     "trick", "storyboard", "poster", "subs-de", "audio-1",
+        "audio-0-opus",        "audio-1-opus"
     };
     for (size_t k = 0; k < countof(names); k++) {
         const struct rendition *const r = plan_find(p, names[k]);

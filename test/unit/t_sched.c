@@ -306,7 +306,7 @@ static void prepare_reading(struct errand *t, char name, uint32_t client, const 
     prepare(t, name, client, script);
     t->job.kind = JOB_INIT;
     t->job.media = media_copy_head(m, 0);
-    t->job.a = (struct audio_settings){ 48000, 2, 100 };
+    t->job.a = (struct audio_settings){ 48000, 2, 100, AUDIO_AAC };
     t->job.samples = xcalloc((size_t)samples + 1, sizeof *t->job.samples);
     t->job.sample_count = samples;
     for (int i = 0; i < samples; i++)

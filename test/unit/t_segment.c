@@ -12,6 +12,9 @@
 #include "base/base.h"
 #include "codec/segment.h"
 
+#define NO_AUDIO ((struct rational){ 0, 1 })
+#define CD ((struct rational){ 44100, 1024 })
+
 static void cuts(void **state)
 {
     (void)state;
@@ -45,9 +48,9 @@ static void cuts(void **state)
         const struct segtab t = segtab_make(cases[i].fps, cases[i].frames, cases[i].target_ms);
         const int64_t last = t.frames - segtab_frame(&t, t.count - 1);
         if (t.per != cases[i].per || t.count != cases[i].count || last != cases[i].last ||
-            segtab_target_duration(&t, 0) != cases[i].target)
+            segtab_target_duration(&t, NO_AUDIO) != cases[i].target)
             fail_msg("case %zu: per %ld, count %d, last %ld, target %d", i, (long)t.per, t.count,
-                     (long)last, segtab_target_duration(&t, 0));
+                     (long)last, segtab_target_duration(&t, NO_AUDIO));
     }
 }
 
@@ -57,7 +60,10 @@ static const struct rational rates[] = {
     { 60000, 1001 }, { 60, 1 },       { 2081, 138 }, { 125, 4 },      { 375, 8 },
 };
 
-static const int sample_rates[] = { 32000, 44100, 48000 };
+// Frames a second: of AAC, and of Opus.
+static const struct rational audio_rates[] = {
+    { 32000, 1024 }, { 44100, 1024 }, { 48000, 1024 }, { 48000, 960 }
+};
 
 static void check_parts(const struct segtab *t)
 {
@@ -90,16 +96,16 @@ static void check_video(const struct segtab *t, int target)
     assert_int_equal(sum, duration);
 }
 
-static void check_audio(const struct segtab *t, int rate, int target)
+static void check_audio(const struct segtab *t, struct rational rate, int target)
 {
     assert_int_equal(segtab_audio_frame(t, 0, rate), 0);
     for (int k = 0; k < t->count; k++) {
         const int64_t a = segtab_audio_frame(t, k, rate);
         assert_true(segtab_audio_frame(t, k + 1, rate) > a);
-        // Starts within a frame after the video: 0 <= a * 1024 / rate - f / fps < 1024 / rate.
-        const __int128 late =
-            (__int128)a * 1024 * t->fps.num - (__int128)segtab_frame(t, k) * t->fps.den * rate;
-        assert_true(late >= 0 && late < (__int128)1024 * t->fps.num);
+        // Starts within a frame after the video: 0 <= a / rate - f / fps < 1 / rate.
+        const __int128 late = (__int128)a * rate.den * t->fps.num -
+                              (__int128)segtab_frame(t, k) * t->fps.den * rate.num;
+        assert_true(late >= 0 && late < (__int128)rate.den * t->fps.num);
         const int64_t us =
             segtab_audio_start_us(t, k + 1, rate) - segtab_audio_start_us(t, k, rate);
         assert_true((us + 500000) / 1000000 <= target);
@@ -118,9 +124,9 @@ static void every_frame_once(void **state)
                 assert_int_equal(segtab_frame(&t, 0), 0);
                 assert_int_equal(segtab_frame(&t, t.count), frames);
                 check_parts(&t);
-                check_video(&t, segtab_target_duration(&t, 0));
-                for (size_t s = 0; s < countof(sample_rates); s++)
-                    check_audio(&t, sample_rates[s], segtab_target_duration(&t, sample_rates[s]));
+                check_video(&t, segtab_target_duration(&t, NO_AUDIO));
+                for (size_t s = 0; s < countof(audio_rates); s++)
+                    check_audio(&t, audio_rates[s], segtab_target_duration(&t, audio_rates[s]));
             }
         }
 }
@@ -132,8 +138,8 @@ static void long_assets(void **state)
     for (size_t r = 0; r < countof(rates); r++) {
         const int64_t frames = muldiv_floor(12 * 3600, rates[r].num, rates[r].den);
         const struct segtab t = segtab_make(rates[r], frames, 4000);
-        check_video(&t, segtab_target_duration(&t, 44100));
-        check_audio(&t, 44100, segtab_target_duration(&t, 44100));
+        check_video(&t, segtab_target_duration(&t, CD));
+        check_audio(&t, CD, segtab_target_duration(&t, CD));
     }
 }
 
@@ -237,10 +243,10 @@ static void any_source(void **state)
             assert_int_equal(segtab_frame(&t, 0), 0);
             assert_int_equal(segtab_frame(&t, t.count), frames);
             check_parts(&t);
-            const int target = segtab_target_duration(&t, 44100);
+            const int target = segtab_target_duration(&t, CD);
             check_video(&t, target);
             check_ticks(&t, target);
-            check_audio(&t, 44100, target);
+            check_audio(&t, CD, target);
             for (int k = 1, i = 0; k < t.count; k++) { // each a sync sample
                 while (i < n && syncs[i] < segtab_frame(&t, k))
                     i++;

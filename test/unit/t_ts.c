@@ -19,6 +19,7 @@
 #include "codec/avc.h"
 #include "codec/fmp4.h"
 #include "codec/segment.h"
+#include "codec/sound.h"
 #include "codec/ts.h"
 
 #define MAX (64 * MIB)
@@ -111,7 +112,7 @@ static void make_media(struct buf *out, const struct shape *s, bool video, int64
     // Decode order I P B B: a pyramid of two.
     static const int32_t reorder[4] = { 0, 2, -1, -1 };
     const struct fmp4_track t = { .video = video };
-    const int64_t tick = video ? s->fps.den : AUDIO_FRAME;
+    const int64_t tick = video ? s->fps.den : AAC_FRAME;
     struct fmp4_sample samples[12];
     struct buf data;
     begin(out);
@@ -140,7 +141,7 @@ static void make_media(struct buf *out, const struct shape *s, bool video, int64
 static int64_t audio_frame(const struct shape *s, int k)
 {
     return muldiv_ceil((int64_t)k * s->segment * s->fps.den, s->sample_rate,
-                       s->fps.num * AUDIO_FRAME);
+                       s->fps.num * AAC_FRAME);
 }
 
 static struct made make(const struct shape *s, int k)
@@ -495,7 +496,7 @@ static void rates(void **state)
             assert_int_equal(mux(&b, s, &m, k), 0);
             // The rates of the samples: fMP4's own bytes only make them larger.
             const int64_t audio_us = s->audio ? (audio_frame(s, k + 1) - audio_frame(s, k)) *
-                                                    AUDIO_FRAME * 1000000 / s->sample_rate
+                                                    AAC_FRAME * 1000000 / s->sample_rate
                                               : 1;
             const int64_t video = muldiv_floor(8 * (int64_t)m.video.len, length.den, length.num);
             const int64_t audio = muldiv_floor(8 * (int64_t)m.audio.len, 1000000, audio_us);

@@ -12,6 +12,7 @@
 #include "codec/fmp4.h"
 #include "codec/hls.h"
 #include "codec/plan.h"
+#include "codec/sound.h"
 #include "server/verify.h"
 #include "test/unit/media_tools.h"
 #include "test/unit/plan_tools.h"
@@ -43,7 +44,8 @@ static int teardown(void **state)
 // A segment of n samples, one byte each, behind one another.
 static struct buf segment(const struct rendition *r, int64_t start, int n, bool sync)
 {
-    const uint32_t step = (r->kind == RENDITION_VIDEO) ? (uint32_t)plan.table.fps.den : AUDIO_FRAME;
+    const uint32_t step =
+        (uint32_t)(r->kind == RENDITION_VIDEO ? plan.table.fps.den : sound_frame(&r->a));
     const struct fmp4_track track = { .video = (r->kind == RENDITION_VIDEO), .timescale = 1000 };
     struct fmp4_sample *samples = xcalloc((size_t)n, sizeof *samples);
     uint8_t *const data = xcalloc((size_t)n, 1);
@@ -90,12 +92,13 @@ static void segments_are_what_was_ordered(void **state)
     const struct segtab *const t = &plan.table;
     for (size_t i = 0; i < countof(segments); i++) {
         const struct rendition *const r = plan_find(&plan, segments[i].rendition);
-        const int k = segments[i].k, rate = r->a.sample_rate;
+        const struct rational rate = sound_frame_rate(&r->a);
+        const int k = segments[i].k;
         const int64_t first =
             (r->kind == RENDITION_VIDEO) ? segtab_frame(t, k) : segtab_audio_frame(t, k, rate);
         const int64_t next = (r->kind == RENDITION_VIDEO) ? segtab_frame(t, k + 1)
                                                           : segtab_audio_frame(t, k + 1, rate);
-        const int64_t step = (r->kind == RENDITION_VIDEO) ? t->fps.den : AUDIO_FRAME;
+        const int64_t step = (r->kind == RENDITION_VIDEO) ? t->fps.den : sound_frame(&r->a);
         struct buf b = segment(r, (first + segments[i].late) * step,
                                (int)(next - first) + segments[i].more, segments[i].sync);
         if (verify_segment(&plan, r, k, b.data, b.len) != segments[i].right)

@@ -254,9 +254,9 @@ static void fake_worker(int start)
     wire_message_init(&m);
     if (start == START_SILENT)
         _exit(0);
-    const char *hello = start == START_SIGNATURE        ? "\0\0\0\4fake 2.0"
+    const char *hello = start == START_SIGNATURE        ? "\0\0\0\5fake 2.0"
                         : start == START_WORKER_VERSION ? "\0\0\0\7fake 1.0"
-                                                        : "\0\0\0\4fake 1.0";
+                                                        : "\0\0\0\5fake 1.0";
     say(WIRE_HELLO, hello, 12);
     for (;;) {
         if (wire_receive(3, &m, INT64_MAX) < 0)
