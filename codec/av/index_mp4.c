@@ -59,7 +59,8 @@ struct trak {
     int size_bits;      // of one entry of stsz
     uint32_t pcm_frame; // bytes that the sample entry tells of each sample, 0: it is not PCM
     struct defaults trex;
-    int64_t next_dts; // where the next fragment begins unless it says otherwise
+    uint32_t description; // of samples in fragments that tell no other
+    int64_t next_dts;     // where the next fragment begins unless it says otherwise
 };
 
 struct mp4 {
@@ -703,12 +704,14 @@ static void parse_trex(struct mp4 *m, struct reader mvex)
         if (type != TYPE('t', 'r', 'e', 'x'))
             continue;
         version_of(&r, NULL);
-        const uint32_t id = get_be32(&r);
-        get_be32(&r);
+        const uint32_t id = get_be32(&r), description = get_be32(&r);
         const uint32_t duration = get_be32(&r), size = get_be32(&r), flags = get_be32(&r);
-        for (int i = 0; i < m->x->track_count; i++)
-            if (m->traks[i].id == id)
-                m->traks[i].trex = (struct defaults){ duration, size, flags };
+        for (int i = 0; i < m->x->track_count; i++) {
+            if (m->traks[i].id != id)
+                continue;
+            m->traks[i].trex = (struct defaults){ duration, size, flags };
+            m->traks[i].description = description;
+        }
     }
 }
 
@@ -776,12 +779,15 @@ static bool parse_tfhd(struct mp4 *m, struct traf *f, struct reader r, int64_t m
     if (!f->k || !index_is_wanted(f->t))
         return false;
     f->d = f->k->trex;
+    uint32_t description = f->k->description;
     // Without a base of its own a track's data follows that of the track before it.
     f->base = flags & 0x20000 ? moof_at : data;
     if (flags & 0x1)
         f->base = get_offset(&r, 8);
     if (flags & 0x2)
-        get_be32(&r);
+        description = get_be32(&r);
+    if (description > 1 && !f->t->text)
+        return index_refuse(f->t, "a second sample description"), false;
     if (flags & 0x8)
         f->d.duration = get_be32(&r);
     if (flags & 0x10)
