@@ -3,7 +3,7 @@
 #include "codec/av1.h"
 
 #include "base/err.h"
-#include "codec/bits.h"
+#include "codec/av1_sequence.h"
 
 static uint64_t get_leb128(struct reader *r)
 {
@@ -20,6 +20,11 @@ static uint64_t get_leb128(struct reader *r)
 
 int av1_next_obu(struct reader *r, struct av1_obu *o)
 {
+    return av1_next_cut(r, 0, o);
+}
+
+int av1_next_cut(struct reader *r, size_t beyond, struct av1_obu *o)
+{
     o->p = r->p;
     const uint8_t head = get_u8(r);
     o->type = head >> 3 & 15;
@@ -28,46 +33,46 @@ int av1_next_obu(struct reader *r, struct av1_obu *o)
     o->spatial = layers >> 3 & 3;
     if (head & 0x80 || !(head & 2)) // forbidden; without a size
         return -E_CORRUPT;
-    o->payload_size = (size_t)get_leb128(r);
+    const uint64_t size = get_leb128(r);
+    const size_t left = reader_left(r);
+    if (r->bad || size > left + beyond)
+        return -E_CORRUPT;
+    o->payload_size = size < left ? (size_t)size : left;
     o->payload = get_bytes(r, o->payload_size);
     o->n = (size_t)(r->p - o->p);
-    return r->bad ? -E_CORRUPT : 0;
+    return 0;
 }
 
 // ---- av1C
 
-struct sequence {
-    int profile, level, tier;
-};
+#define CONFIG_HEAD 4   // bytes of av1C before its OBUs
+#define CONFIG_ONE 0x81 // the first of them, of version 1; no OBU begins so
 
-// Headers with timing are not looked into; nothing here makes them.
-static int read_sequence(struct sequence *s, const struct av1_obu *o)
+int av1_find_sequence(const uint8_t *extradata, size_t n, struct av1_obu *out)
 {
-    struct bits b = { .bytes = reader_of(o->payload, o->payload_size) };
-    s->profile = get_bits(&b, 3);
-    const int still = get_bits(&b, 2), timing = get_bit(&b);
-    get_bit(&b); // delays of presentation
-    get_bits(&b, 5 + 12);
-    s->level = get_bits(&b, 5);
-    s->tier = s->level > 7 ? get_bit(&b) : 0;
-    return b.bytes.bad || still || timing ? -E_CORRUPT : 0;
+    struct reader r = reader_of(extradata, n);
+    int rc = 0;
+    if (n >= CONFIG_HEAD && extradata[0] == CONFIG_ONE)
+        get_bytes(&r, CONFIG_HEAD);
+    *out = (struct av1_obu){ 0 };
+    while (rc == 0 && out->type != AV1_SEQUENCE_HEADER)
+        rc = av1_next_obu(&r, out);
+    return rc;
 }
 
 int av1_config(struct buf *out, const uint8_t *extradata, size_t n)
 {
-    struct reader r = reader_of(extradata, n);
-    struct sequence s = { 0 };
-    struct av1_obu o = { 0 };
-    int rc = 0;
-    while (rc == 0 && o.type != AV1_SEQUENCE_HEADER)
-        rc = av1_next_obu(&r, &o);
+    struct av1_obu o;
+    struct av1_sequence s;
+    int rc = av1_find_sequence(extradata, n, &o);
     if (rc == 0)
-        rc = read_sequence(&s, &o);
+        rc = av1_sequence_read(&s, &o);
     if (rc < 0)
         return rc;
-    put_u8(out, 0x81); // version 1
+    put_u8(out, CONFIG_ONE);
     put_u8(out, (uint8_t)(s.profile << 5 | s.level));
-    put_u8(out, (uint8_t)(s.tier << 7 | 0xc)); // 4:2:0
+    put_u8(out, (uint8_t)(s.tier << 7 | (s.bits > 8) << 6 | (s.bits > 10) << 5 | s.mono << 4 |
+                          s.sub_x << 3 | s.sub_y << 2 | s.position));
     put_u8(out, 0);
     return buf_append(out, o.p, o.n);
 }

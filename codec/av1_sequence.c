@@ -5,6 +5,8 @@
 #include "base/err.h"
 #include "codec/bits.h"
 
+#define UNSPECIFIED 2
+
 static void read_model(struct bits *b, struct av1_sequence *s)
 {
     skip_bits(b, 64); // ticks and scale
@@ -26,8 +28,11 @@ static void read_points(struct bits *b, struct av1_sequence *s)
     s->points = (int)get_bits(b, 5) + 1;
     for (int i = 0; i < s->points; i++) {
         s->point[i] = (int)get_bits(b, 12);
-        if (get_bits(b, 5) > 7)
-            get_bit(b);
+        const int level = (int)get_bits(b, 5), tier = level > 7 ? get_bit(b) : 0;
+        if (i == 0) {
+            s->level = level;
+            s->tier = tier;
+        }
         s->point_has_model[i] = s->has_model && get_bit(b);
         if (s->point_has_model[i])
             skip_bits(b, 2 * s->delay_bits + 1);
@@ -69,34 +74,43 @@ static void read_tools(struct bits *b, struct av1_sequence *s)
         s->order_bits = (int)get_bits(b, 3) + 1;
 }
 
-static void read_subsampling(struct bits *b, struct av1_sequence *s, int profile, bool deepest)
+static void read_subsampling(struct bits *b, struct av1_sequence *s)
 {
-    s->sub_x = profile != 1;
-    s->sub_y = profile == 0;
-    if (profile == 2 && deepest) {
+    s->sub_x = s->profile != 1;
+    s->sub_y = s->profile == 0;
+    if (s->bits == 12) {
         s->sub_x = get_bit(b);
         s->sub_y = s->sub_x && get_bit(b);
     }
 }
 
-static void read_colour(struct bits *b, struct av1_sequence *s, int profile)
+static void read_range(struct bits *b, struct av1_sequence *s)
 {
-    const bool deep = get_bit(b), deepest = profile == 2 && deep && get_bit(b);
-    uint32_t said = 0;
-    s->mono = profile != 1 && get_bit(b);
-    if (get_bit(b))
-        said = get_bits(b, 24);
+    s->full_range = true; // of sRGB, which is 4:4:4
+    if (s->primaries == 1 && s->transfer == 13 && s->matrix == 0)
+        return;
+    s->full_range = get_bit(b);
+    read_subsampling(b, s);
+    if (s->sub_x && s->sub_y)
+        s->position = (int)get_bits(b, 2);
+}
+
+static void read_colour(struct bits *b, struct av1_sequence *s)
+{
+    s->bits = get_bit(b) ? 10 : 8;
+    if (s->profile == 2 && s->bits == 10 && get_bit(b))
+        s->bits = 12;
+    s->mono = s->profile != 1 && get_bit(b);
+    s->coloured = get_bit(b);
+    s->primaries = s->coloured ? (int)get_bits(b, 8) : UNSPECIFIED;
+    s->transfer = s->coloured ? (int)get_bits(b, 8) : UNSPECIFIED;
+    s->matrix = s->coloured ? (int)get_bits(b, 8) : UNSPECIFIED;
     if (s->mono) {
-        get_bit(b);
+        s->full_range = get_bit(b);
         s->sub_x = s->sub_y = true;
         return;
     }
-    if (said != 0x010d00) { // sRGB, which has no range and is 4:4:4
-        get_bit(b);
-        read_subsampling(b, s, profile, deepest);
-        if (s->sub_x && s->sub_y)
-            skip_bits(b, 2);
-    }
+    read_range(b, s);
     s->separate_uv = get_bit(b);
 }
 
@@ -104,12 +118,12 @@ int av1_sequence_read(struct av1_sequence *s, const struct av1_obu *o)
 {
     struct bits b = { .bytes = reader_of(o->payload, o->payload_size) };
     *s = (struct av1_sequence){ 0 };
-    const int profile = (int)get_bits(&b, 3);
-    get_bit(&b);
+    s->profile = (int)get_bits(&b, 3);
+    s->still = get_bit(&b);
     s->reduced = get_bit(&b);
     if (s->reduced) {
         s->points = 1;
-        skip_bits(&b, 5);
+        s->level = (int)get_bits(&b, 5);
     } else {
         s->timed = get_bit(&b);
         if (s->timed)
@@ -123,7 +137,7 @@ int av1_sequence_read(struct av1_sequence *s, const struct av1_obu *o)
     s->superres = get_bit(&b);
     s->cdef = get_bit(&b);
     s->restoration = get_bit(&b);
-    read_colour(&b, s, profile);
+    read_colour(&b, s);
     s->grain = get_bit(&b);
-    return b.bytes.bad || profile > 2 ? -E_CORRUPT : 0;
+    return b.bytes.bad || s->profile > 2 ? -E_CORRUPT : 0;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// av1_sequence - what frame headers of AV1 depend on, of the sequence header.  Pure.
+// av1_sequence - what a sequence header of AV1 says of its pictures, and what frame headers
+// depend on.  Pure.
 // Rules: AV1 Bitstream & Decoding Process 5.5.  The bytes may be anything.
 
 #ifndef CODEC_AV1_SEQUENCE_H
@@ -22,6 +23,13 @@ struct av1_sequence {
     bool point_has_model[AV1_POINTS];
     int width_bits, height_bits, id_bits, delta_id_bits, order_bits;
     int width, height;
+    int profile, level, tier; // of the first operating point, which is all of it
+    bool still;               // a picture, no video
+    int bits;                 // 8, 10 or 12
+    bool coloured;            // it tells of colours; else these are 2 (unspecified)
+    int primaries, transfer, matrix;
+    bool full_range;
+    int position;                        // of 4:2:0, where samples of chroma are
     int screen_content, integer_vectors; // or AV1_SAID_BY_FRAME
 };
 

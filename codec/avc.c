@@ -18,14 +18,14 @@
 // Of a set that is looked into: what stands before the fields that we want is shorter.
 #define SPS_READ 512
 
-static int type_of(const struct avc_unit *u)
+static int type_of(const struct nal_unit *u)
 {
     return u->n ? u->p[0] & 0x1f : 0;
 }
 
 // ---- parameter sets
 
-static int keep_set(struct avc_sets *sets, struct avc_unit u)
+static int keep_set(struct avc_sets *sets, struct nal_unit u)
 {
     if (u.n > UINT16_MAX)
         return -E_CORRUPT;
@@ -43,25 +43,19 @@ static int keep_set(struct avc_sets *sets, struct avc_unit u)
 
 static int read_annex_b(struct avc_sets *sets, const uint8_t *p, size_t n)
 {
+    struct nal_unit u;
+    int rc = 0;
     sets->length_size = 4;
-    for (size_t at = next_start_code(p, n, 0); at < n;) {
-        const size_t begin = at + 3;
-        at = next_start_code(p, n, begin);
-        size_t end = at;
-        while (end > begin && p[end - 1] == 0) // zeros between NAL units
-            end--;
-        const int rc = keep_set(sets, (struct avc_unit){ p + begin, end - begin });
-        if (rc < 0)
-            return rc;
-    }
-    return 0;
+    for (size_t at = 0; rc == 0 && nal_next_coded(p, n, &at, &u);)
+        rc = keep_set(sets, u);
+    return rc;
 }
 
 static int read_listed(struct avc_sets *sets, struct reader *r, int count, int type)
 {
     for (int i = 0; i < count; i++) {
         const size_t n = get_be16(r);
-        const struct avc_unit u = { get_bytes(r, n), n };
+        const struct nal_unit u = { get_bytes(r, n), n };
         if (!u.p || type_of(&u) != type || keep_set(sets, u) < 0)
             return -E_CORRUPT;
     }
@@ -173,7 +167,7 @@ static struct bits begin_format(struct avc_format *f, const uint8_t *p, size_t n
     return b;
 }
 
-int avc_read_format(struct avc_format *out, const struct avc_unit *sps)
+int avc_read_format(struct avc_format *out, const struct nal_unit *sps)
 {
     uint8_t plain[SPS_READ];
     const size_t n = unescape(plain, sizeof plain, sps->p, sps->n);
@@ -194,7 +188,7 @@ int avc_read_format(struct avc_format *out, const struct avc_unit *sps)
 
 // ---- avcC
 
-static int put_chroma(struct buf *out, const struct avc_unit *sps)
+static int put_chroma(struct buf *out, const struct nal_unit *sps)
 {
     struct avc_format f;
     // Valid fields are too short to hold a byte against start codes.
@@ -208,7 +202,7 @@ static int put_chroma(struct buf *out, const struct avc_unit *sps)
     return 0;
 }
 
-static void put_sets(struct buf *out, const struct avc_unit *sets, int count)
+static void put_sets(struct buf *out, const struct nal_unit *sets, int count)
 {
     for (int i = 0; i < count; i++) {
         put_be16(out, (uint16_t)sets[i].n);
@@ -236,37 +230,12 @@ int avc_config(struct buf *out, const uint8_t *extradata, size_t n)
 
 // ---- samples
 
-// Takes the next NAL unit off r, which holds the beginning of a sample; beyond more of its
-// bytes follow.  A unit may end there: it is cut then.  False at the end and when
-// it is damaged.
-static bool next_unit(struct reader *r, size_t beyond, int length_size, struct avc_unit *out)
-{
-    if (reader_left(r) == 0 || (beyond && reader_left(r) < (size_t)length_size))
-        return false;
-    const size_t n = (size_t)get_be(r, length_size), left = reader_left(r);
-    if (r->bad || n == 0 || n > left + beyond) {
-        r->bad = true;
-        return false;
-    }
-    out->n = n < left ? n : left;
-    out->p = get_bytes(r, out->n);
-    return out->n > 0;
-}
-
-static bool is_known(const struct avc_unit *u, const struct avc_unit *sets, int count)
-{
-    for (int i = 0; i < count; i++)
-        if (sets[i].n == u->n && memcmp(sets[i].p, u->p, u->n) == 0)
-            return true;
-    return false;
-}
-
 // Whether u is a parameter set that is not one of these.
-static bool is_other_set(const struct avc_sets *sets, const struct avc_unit *u)
+static bool is_other_set(const struct avc_sets *sets, const struct nal_unit *u)
 {
     const int type = type_of(u);
-    return (type == SPS && !is_known(u, sets->sps, sets->sps_count)) ||
-           (type == PPS && !is_known(u, sets->pps, sets->pps_count));
+    return (type == SPS && !nal_is_among(u, sets->sps, sets->sps_count)) ||
+           (type == PPS && !nal_is_among(u, sets->pps, sets->pps_count));
 }
 
 static bool is_slice(int type)
@@ -278,9 +247,9 @@ int avc_copy_sample(struct buf *out, const struct avc_sets *sets, const uint8_t 
                     bool *idr)
 {
     struct reader r = reader_of(p, n);
-    struct avc_unit u;
+    struct nal_unit u;
     int picture = 0; // the type of its slices
-    while (next_unit(&r, 0, sets->length_size, &u)) {
+    while (nal_next(&r, 0, sets->length_size, &u)) {
         const int type = type_of(&u);
         if (is_other_set(sets, &u) || (type >= PARTITION_A && type <= PARTITION_C))
             return -E_CORRUPT;
@@ -296,26 +265,26 @@ int avc_copy_sample(struct buf *out, const struct avc_sets *sets, const uint8_t 
     return r.bad || !picture ? -E_CORRUPT : buf_error(out);
 }
 
-static enum avc_sight sight_of(const struct avc_unit *u)
+static enum sight sight_of(const struct nal_unit *u)
 {
     const int type = type_of(u);
     if (type == IDR_SLICE)
-        return AVC_IDR;
-    return type >= SLICE && type <= PARTITION_C ? AVC_NOT_IDR : AVC_UNSEEN;
+        return SIGHT_START;
+    return type >= SLICE && type <= PARTITION_C ? SIGHT_OTHER : SIGHT_UNSEEN;
 }
 
-enum avc_sight avc_look(const struct avc_sets *sets, const uint8_t *p, size_t n, size_t size)
+enum sight avc_look(const struct avc_sets *sets, const uint8_t *p, size_t n, size_t size)
 {
     struct reader r = reader_of(p, n);
-    struct avc_unit u;
-    enum avc_sight first = AVC_UNSEEN;
-    while (next_unit(&r, size - n, sets->length_size, &u)) {
+    struct nal_unit u;
+    enum sight first = SIGHT_UNSEEN;
+    while (nal_next(&r, size - n, sets->length_size, &u)) {
         const bool whole = reader_left(&r) || n == size; // or it may go on beyond
         if (whole && is_other_set(sets, &u))
-            return AVC_OTHER_SETS;
-        if (first == AVC_UNSEEN)
+            return SIGHT_OTHER_SETS;
+        if (first == SIGHT_UNSEEN)
             first = sight_of(&u);
     }
     // A start code of Annex B is a length, too: of one byte, and then comes nonsense.
-    return r.bad ? AVC_DAMAGED : first;
+    return r.bad ? SIGHT_DAMAGED : first;
 }

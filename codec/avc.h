@@ -12,17 +12,14 @@
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "codec/nal.h"
+#include "codec/start.h"
 
 #define AVC_SPS_MAX 31
 #define AVC_PPS_MAX 255
 
-struct avc_unit {
-    const uint8_t *p; // borrowed
-    size_t n;
-};
-
 struct avc_sets {
-    struct avc_unit sps[AVC_SPS_MAX], pps[AVC_PPS_MAX];
+    struct nal_unit sps[AVC_SPS_MAX], pps[AVC_PPS_MAX];
     int sps_count, pps_count; // both >= 1
     int length_size;          // 1, 2 or 4: bytes of the length in front of a NAL unit
 };
@@ -46,7 +43,7 @@ struct avc_format {
 int avc_read_sets(struct avc_sets *out, const uint8_t *extradata, size_t n);
 
 // -E_CORRUPT.
-int avc_read_format(struct avc_format *out, const struct avc_unit *sps);
+int avc_read_format(struct avc_format *out, const struct nal_unit *sps);
 
 // Annex B extradata or avcC in, avcC body out.  -E_CORRUPT.
 int avc_config(struct buf *out, const uint8_t *extradata, size_t n);
@@ -59,14 +56,6 @@ int avc_copy_sample(struct buf *out, const struct avc_sets *sets, const uint8_t 
                     bool *idr);
 
 // What begins a sample of which only the first n of size bytes are known.
-enum avc_sight {
-    AVC_UNSEEN, // the picture begins further behind
-    AVC_IDR,
-    AVC_NOT_IDR,
-    AVC_OTHER_SETS, // parameter sets other than those given stand in it
-    AVC_DAMAGED,    // these are no NAL units
-    AVC_SIGHTS,
-};
-enum avc_sight avc_look(const struct avc_sets *sets, const uint8_t *p, size_t n, size_t size);
+enum sight avc_look(const struct avc_sets *sets, const uint8_t *p, size_t n, size_t size);
 
 #endif

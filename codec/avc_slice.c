@@ -18,7 +18,7 @@ enum slice_kind { SLICE_P, SLICE_B, SLICE_I, SLICE_SP, SLICE_SI };
 
 // ---- parameter sets
 
-static int read_pps(struct avc_picture_set *out, const struct avc_unit *u)
+static int read_pps(struct avc_picture_set *out, const struct nal_unit *u)
 {
     uint8_t plain[PPS_READ];
     const size_t n = unescape(plain, sizeof plain, u->p, u->n);

@@ -10,13 +10,15 @@
 
 #include "base/base.h"
 #include "base/err.h"
-#include "codec/avc.h"
+#include "codec/coding.h"
 #include "codec/fmp4.h"
 
 #define FRAGMENTS_A_SECOND 2
 #define FRAGMENT_MAX (64 * MIB)
 #define CONFIG_MAX (2 * MEDIA_EXTRADATA_MAX)
 #define WINDOW_MAX (256 * KIB) // read at once, of samples that lie side by side
+#define LOOK_BYTES 4096        // of a sync sample, at most, that is looked at
+#define LOOKS_MAX 32           // of a segment
 // Container bytes, rounded up: of a segment, of a fragment, of a sample.
 #define SEGMENT_BYTES 64
 #define FRAGMENT_BYTES 112
@@ -109,11 +111,17 @@ void copy_range(const struct media *m, const struct copy_span *span, int64_t *of
 int copy_init(const struct plan *p, const struct rendition *r, const struct media *m,
               struct buf *out)
 {
+    static const enum fmp4_coding boxes[VIDEO_CODECS] = {
+        [VIDEO_H264] = FMP4_AVC,
+        [VIDEO_HEVC] = FMP4_HEVC,
+        [VIDEO_AV1] = FMP4_AV1,
+    };
     struct buf config;
     buf_init(&config, CONFIG_MAX);
-    int rc = avc_config(&config, m->video.extradata, (size_t)m->video.extradata_size);
+    int rc = coding_config(&config, &m->video);
     const struct fmp4_track track = { .video = true,
                                       .timescale = (uint32_t)p->table.clock,
+                                      .coding = boxes[r->v.codec],
                                       .width = r->v.width,
                                       .height = r->v.height,
                                       .colour = r->v.colour,
@@ -133,10 +141,12 @@ struct copying {
     struct io *io;
 
     struct copy_span span;
-    struct avc_sets sets;
+    struct coding coding;
     struct fmp4_track track;
-    struct fmp4_sample *samples; // of the span, but for sizes: these are known once read
-    int64_t time;                // decode time of the fragment
+    // Of the span, but for sizes: these are known once read.  Until then sync says that no
+    // picture behind it is presented before it.
+    struct fmp4_sample *samples;
+    int64_t time; // decode time of the fragment
     uint32_t sequence;
     struct buf raw, data, out;
 };
@@ -160,6 +170,16 @@ static bool time_samples(struct copying *c, int64_t end)
         c->samples[shown[i] - c->span.first].offset = (int32_t)offset;
     }
     return true;
+}
+
+static void find_leaders(struct copying *c)
+{
+    int64_t earliest = INT64_MAX;
+    for (int i = c->span.last - 1; i >= c->span.first; i--) {
+        const int64_t pts = c->m->video.samples[i].pts;
+        c->samples[i - c->span.first].sync = pts < earliest;
+        earliest = pts < earliest ? pts : earliest;
+    }
 }
 
 // How many samples from i on, before last, are read at once.
@@ -186,6 +206,27 @@ static int read_raw(struct copying *c, const struct sample *s, int count)
     return got < 0 ? (int)got : got < n ? -E_CORRUPT : 0;
 }
 
+// Where headers may change in the midst of a segment, that is found before its first byte is
+// sent: half of it would be of no use.
+static int look_ahead(struct copying *c)
+{
+    uint8_t head[LOOK_BYTES];
+    int looks = coding_is_kept(c->m) ? 0 : LOOKS_MAX;
+    for (int i = c->span.first + 1; i < c->span.last && looks > 0; i++) {
+        const struct sample *const s = &c->m->video.samples[i];
+        if (!s->sync)
+            continue;
+        const int64_t n = s->size < LOOK_BYTES ? s->size : LOOK_BYTES;
+        const int64_t got = c->io->read(c->io, s->offset, head, n);
+        if (got < 0)
+            return (int)got;
+        if (coding_look(&c->coding, head, (size_t)got, s->size) == SIGHT_OTHER_SETS)
+            return -E_CORRUPT;
+        looks--;
+    }
+    return 0;
+}
+
 // What c->raw holds of samples, into c->data.
 static int take_slices(struct copying *c, int i, int count)
 {
@@ -194,9 +235,11 @@ static int take_slices(struct copying *c, int i, int count)
         struct fmp4_sample *const made = &c->samples[i + j - c->span.first];
         const size_t before = c->data.len;
         const uint8_t *const bytes = c->raw.data + (s[j].offset - s->offset);
-        const int rc = avc_copy_sample(&c->data, &c->sets, bytes, s[j].size, &made->sync);
+        enum start start = START_NOT;
+        const int rc = coding_copy_sample(&c->data, &c->coding, bytes, s[j].size, &start);
         if (rc < 0)
             return rc;
+        made->sync = start == START_CLEAN || (start == START_LED && made->sync);
         made->size = (uint32_t)(c->data.len - before);
     }
     return c->samples[0].sync ? 0 : -E_CORRUPT;
@@ -240,11 +283,13 @@ static int copy_fragments(struct copying *c)
 
 static int copy_all(struct copying *c, int64_t end)
 {
-    const struct video_track *const v = &c->m->video;
-    const int rc = avc_read_sets(&c->sets, v->extradata, (size_t)v->extradata_size);
-    if (rc < 0)
-        return rc;
-    return time_samples(c, end) ? copy_fragments(c) : -E_LIMITS;
+    if (!coding_read(&c->coding, &c->m->video))
+        return -E_CORRUPT;
+    find_leaders(c);
+    if (!time_samples(c, end))
+        return -E_LIMITS;
+    const int rc = look_ahead(c);
+    return rc < 0 ? rc : copy_fragments(c);
 }
 
 int copy_segment(const struct plan *p, const struct rendition *r, const struct media *m, int k,

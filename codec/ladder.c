@@ -64,8 +64,7 @@ struct colour ladder_colour(const struct media *m)
                             tag_or(good_matrix, in.matrix, guess), false };
 }
 
-// That of an HDR source, for rungs that keep its range.
-static struct colour hdr_colour(const struct media *m)
+struct colour ladder_hdr_colour(const struct media *m)
 {
     const struct colour in = m->video.colour;
     return (struct colour){ tag_or(good_primaries, in.primaries, 9), in.transfer,
@@ -73,6 +72,16 @@ static struct colour hdr_colour(const struct media *m)
 }
 
 // ---- rates
+
+static enum video_codec codec_of(const struct conf_rung *rung)
+{
+    static const enum video_codec codecs[CONF_CODECS] = {
+        [CONF_H264] = VIDEO_H264,
+        [CONF_HEVC] = VIDEO_HEVC,
+        [CONF_AV1] = VIDEO_AV1,
+    };
+    return codecs[rung->codec];
+}
 
 // The maxrate that goes with the BANDWIDTH of the source's own video, less what is worth
 // having a rung for.
@@ -99,34 +108,33 @@ static int64_t worth(const struct media *m, enum video_codec codec)
     return media_video_rate(m) * p / 100 * efficiency[codec] / 100;
 }
 
-static int64_t rate_limit(const struct plan *p, const struct media *m, enum video_codec codec)
+// Whether players choose between the source's own video and such a rung by their rates.
+static bool is_beside_source(const struct plan *p, enum video_codec codec, bool hdr)
 {
-    const bool copied = p->count > 0 && p->renditions[0].kind == RENDITION_SOURCE;
-    const int64_t most = worth(m, codec), less = copied ? below(&p->renditions[0]) : most;
+    const struct rendition *const r = &p->renditions[0];
+    return p->count > 0 && r->kind == RENDITION_SOURCE && r->v.codec == codec &&
+           is_ten_bit(&r->v) == hdr;
+}
+
+static int64_t rate_limit(const struct plan *p, const struct media *m, enum video_codec codec,
+                          bool hdr)
+{
+    const int64_t most = worth(m, codec);
+    const int64_t less = is_beside_source(p, codec, hdr) ? below(&p->renditions[0]) : most;
     return less < most ? less : most;
 }
 
 static int64_t limited_rate(const struct plan *p, int64_t maxrate, struct rational fps,
-                            enum video_codec codec, const struct media *m)
+                            const struct conf_rung *rung, const struct media *m)
 {
     if (rat_cmp(fps, (struct rational){ 30, 1 }) > 0)
         maxrate = maxrate * 3 / 2;
-    const int64_t limit = rate_limit(p, m, codec);
+    const int64_t limit = rate_limit(p, m, codec_of(rung), rung->hdr);
     maxrate = maxrate < limit ? maxrate : limit;
     return maxrate > RATE_MIN ? maxrate : RATE_MIN;
 }
 
 // ---- rungs
-
-static enum video_codec codec_of(const struct conf_rung *rung)
-{
-    static const enum video_codec codecs[CONF_CODECS] = {
-        [CONF_H264] = VIDEO_H264,
-        [CONF_HEVC] = VIDEO_HEVC,
-        [CONF_AV1] = VIDEO_AV1,
-    };
-    return codecs[rung->codec];
-}
 
 // H.264 is what goes without saying.
 static void print_name(char *out, size_t cap, int short_side, const struct conf_rung *rung)
@@ -248,7 +256,7 @@ static void add(struct plan *p, const struct conf *conf, const struct media *m, 
         .maxrate = maxrate,
         .bufsize = maxrate,
         .vbv_init_permille = VBV_INIT_PERMILLE,
-        .colour = rung->hdr ? hdr_colour(m) : ladder_colour(m),
+        .colour = rung->hdr ? ladder_hdr_colour(m) : ladder_colour(m),
     };
     copy_string(r->v.preset, sizeof r->v.preset, conf->media_preset);
     set_level(r);
@@ -283,7 +291,7 @@ static void add_own_size(struct plan *p, const struct conf *conf, const struct m
     const int64_t pixels = (int64_t)s.long_side * s.short_side;
     const int64_t maxrate = muldiv_round(low->maxrate, pixels < like ? pixels : like, like);
     const struct rational fps = fps_of(conf, m, s.short_side);
-    add(p, conf, m, s, limited_rate(p, maxrate, fps, codec_of(&own), m), &own);
+    add(p, conf, m, s, limited_rate(p, maxrate, fps, &own, m), &own);
 }
 
 void ladder_make(struct plan *p, const struct conf *conf, const struct media *m)
@@ -296,7 +304,7 @@ void ladder_make(struct plan *p, const struct conf *conf, const struct media *m)
         const struct conf_rung *rung = &conf->rungs[i];
         const struct rational fps = fps_of(conf, m, rung->short_side);
         const enum video_codec codec = codec_of(rung);
-        const int64_t maxrate = limited_rate(p, rung->maxrate, fps, codec, m);
+        const int64_t maxrate = limited_rate(p, rung->maxrate, fps, rung, m);
         const char *why = why_not(rung, source, media_is_hdr(m), maxrate, above[rung->hdr][codec]);
         if (why) {
             drop(p, rung, why);

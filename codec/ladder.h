@@ -19,4 +19,7 @@ void ladder_fit(const struct media *m, int long_max, int short_max, int *width, 
 // The colour of our output for this source.
 struct colour ladder_colour(const struct media *m);
 
+// That of an HDR source, m, for renditions that keep its range.
+struct colour ladder_hdr_colour(const struct media *m);
+
 #endif

@@ -120,7 +120,7 @@ static bool video_ok(const struct video_track *v)
            in(v->bit_depth, 8, 16) && in(v->colour.primaries, 0, 255) &&
            in(v->colour.transfer, 0, 255) && in(v->colour.matrix, 0, 255) &&
            in(v->peak_nits, 0, 1000000) && in(v->fields, FIELDS_NONE, FIELDS_COUNT - 1) &&
-           in(v->reorder, 0, 255) && in(v->sight, AVC_UNSEEN, AVC_SIGHTS - 1) &&
+           in(v->reorder, 0, 255) && in(v->sight, SIGHT_UNSEEN, SIGHTS - 1) &&
            in(v->end, 1, v->timescale * MEDIA_SECONDS_MAX) && v->bytes >= 0 &&
            in(v->shown_count, 1, v->sample_count) && carriage_ok(&v->carriage) &&
            coded_ok(v->extradata, v->extradata_size, &v->strip, v->sample_count);

@@ -22,9 +22,9 @@
 
 #include "base/buf.h"
 #include "base/rational.h"
-#include "codec/avc.h"
 #include "codec/carriage.h"
 #include "codec/language.h"
+#include "codec/start.h"
 
 #define MEDIA_SAMPLES_MAX (8 * 1000 * 1000) // of one track
 #define MEDIA_EXTRADATA_MAX (64 * 1024)
@@ -101,11 +101,11 @@ struct video_track {
     struct colour colour;          // as tagged; 2 where untagged
     int peak_nits;                 // HDR: for tone mapping, fixed at probe; 0 for SDR
     enum field_order fields;       // of all its pictures, fixed at probe
-    int reorder;          // how many frames may precede a frame in decode order and follow it in
-                          // presentation
-    int64_t end;          // presentation end in ticks: frames with 0 <= pts < end are presented
-    enum avc_sight sight; // H.264: what all sync samples that the probe looked at begin with
-    uint32_t tag;         // of its container, for decoders that know bad encoders by it
+    int reorder;      // how many frames may precede a frame in decode order and follow it in
+                      // presentation
+    int64_t end;      // presentation end in ticks: frames with 0 <= pts < end are presented
+    enum sight sight; // what all sync samples that the probe looked at begin with
+    uint32_t tag;     // of its container, for decoders that know bad encoders by it
     uint8_t *extradata;
     int extradata_size;
     struct strip strip;

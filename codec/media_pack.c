@@ -20,7 +20,7 @@
 #include "base/err.h"
 #include "codec/media.h"
 
-#define VERSION 3
+#define VERSION 4
 #define CHUNK_SECONDS 60
 
 static const char magic[] = "TMix";
@@ -297,7 +297,7 @@ static void get_video(struct reader *r, struct video_track *v)
     v->sample_count = get_int(r);
     v->shown_count = get_int(r);
     v->tag = (uint32_t)get_up_to(r, UINT32_MAX);
-    v->sight = (enum avc_sight)get_up_to(r, AVC_SIGHTS - 1);
+    v->sight = (enum sight)get_up_to(r, SIGHTS - 1);
     get_coded(r, &v->extradata, &v->extradata_size, &v->strip);
     carriage_unpack(r, &v->carriage);
 }

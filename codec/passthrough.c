@@ -7,14 +7,10 @@
 
 #include "base/base.h"
 #include "base/err.h"
-#include "codec/avc.h"
+#include "codec/coding.h"
 #include "codec/copy.h"
 #include "codec/ladder.h"
 #include "config/conf.h"
-
-#define PROFILE_BASELINE 66
-#define PROFILE_MAIN 77
-#define PROFILE_HIGH 100
 
 static void refuse(struct plan *p, const char *why)
 {
@@ -25,25 +21,11 @@ static void refuse(struct plan *p, const char *why)
 
 // ---- obstacles
 
-static bool is_common(const struct avc_format *f)
+static const char *obstacle_in_headers(const struct media *m, struct coding *c)
 {
-    const int profile = f->profile;
-    return (profile == PROFILE_BASELINE || profile == PROFILE_MAIN || profile == PROFILE_HIGH) &&
-           f->chroma == 1 && f->luma_depth == 8 && f->chroma_depth == 8;
-}
-
-static const char *obstacle_in_headers(const struct video_track *v, struct avc_format *format)
-{
-    struct avc_sets sets;
-    if (v->extradata_size == 0 || v->extradata[0] != 1 ||
-        avc_read_sets(&sets, v->extradata, (size_t)v->extradata_size) < 0 ||
-        avc_read_format(format, &sets.sps[0]) < 0)
+    if (!coding_read(c, &m->video))
         return "it has no headers as MP4 and Matroska want them";
-    if (sets.sps_count > 1)
-        return "it has several sequence parameter sets";
-    if (!is_common(format))
-        return "not every player shows its profile, its chroma or its bit depth";
-    return format->frames_only ? NULL : "its pictures may be interlaced";
+    return coding_obstacle(c);
 }
 
 // But for those that no other comes after.
@@ -57,11 +39,11 @@ static bool shows_all(const struct video_track *v)
 
 static const char *obstacle_in_samples(const struct media *m)
 {
-    static const char *const sights[AVC_SIGHTS] = {
-        [AVC_UNSEEN] = "what its sync samples hold is not known",
-        [AVC_NOT_IDR] = "its sync samples are not IDR pictures",
-        [AVC_OTHER_SETS] = "its headers change on the way",
-        [AVC_DAMAGED] = "its samples are not stored as its headers say",
+    static const char *const sights[SIGHTS] = {
+        [SIGHT_UNSEEN] = "what its sync samples hold is not known",
+        [SIGHT_OTHER] = "its sync samples are not IDR pictures",
+        [SIGHT_OTHER_SETS] = "its headers change on the way",
+        [SIGHT_DAMAGED] = "its samples are not stored as its headers say",
     };
     const struct video_track *const v = &m->video;
     if (sights[v->sight])
@@ -73,22 +55,28 @@ static const char *obstacle_in_samples(const struct media *m)
     return NULL;
 }
 
-static const char *obstacle(const struct media *m, struct avc_format *format)
+// Players take H.264 for SDR whatever it says, and anything of 8 bits.
+static bool is_hidden_hdr(const struct media *m)
+{
+    return media_is_hdr(m) && (m->video.codec == CODEC_H264 || m->video.bit_depth < 10);
+}
+
+static const char *obstacle(const struct media *m, struct coding *c)
 {
     const struct video_track *const v = &m->video;
     if (!v->samples)
         return "where its samples are is not known";
-    if (v->codec != CODEC_H264)
-        return "it is not H.264";
+    if (v->codec != CODEC_H264 && v->codec != CODEC_HEVC && v->codec != CODEC_AV1)
+        return "it is not H.264, HEVC or AV1";
     if (v->rotate != 0 || v->mirror || v->sar_num != v->sar_den)
         return "its pictures have to be turned or stretched";
-    if (media_is_hdr(m))
-        return "it is HDR";
+    if (is_hidden_hdr(m))
+        return "it is HDR as players do not expect it";
     if (v->fields != FIELDS_NONE)
         return "it is interlaced";
     if (v->strip.n > 0 || v->carriage.kind != CARRIAGE_WHOLE)
         return "its container keeps its packets in pieces";
-    const char *const why = obstacle_in_headers(v, format);
+    const char *const why = obstacle_in_headers(m, c);
     return why ? why : obstacle_in_samples(m);
 }
 
@@ -158,18 +146,18 @@ static bool promise(struct rendition *r, const struct plan *p, const struct conf
 }
 
 static bool add_source(struct plan *p, const struct conf *conf, const struct media *m,
-                       const struct avc_format *format)
+                       const struct coding *c)
 {
     assert(p->count < PLAN_RENDITIONS);
     struct rendition *const r = &p->renditions[p->count];
     *r = (struct rendition){ .kind = RENDITION_SOURCE };
     copy_string(r->name, sizeof r->name, "source");
-    snprintf(r->codecs, sizeof r->codecs, "avc1.%02X%02X%02X", format->profile,
-             format->compatibility, format->level);
+    coding_name(c, r->codecs, sizeof r->codecs);
+    r->v.codec = c->codec;
     r->v.width = m->video.coded_width;
     r->v.height = m->video.coded_height;
     r->v.fps = rate_of(m);
-    r->v.colour = ladder_colour(m);
+    r->v.colour = media_is_hdr(m) ? ladder_hdr_colour(m) : ladder_colour(m);
     r->v.colour.full_range = m->video.colour.full_range;
     const bool fits = promise(r, p, conf, m);
     p->count += fits;
@@ -178,12 +166,12 @@ static bool add_source(struct plan *p, const struct conf *conf, const struct med
 
 void passthrough_make(struct plan *p, const struct conf *conf, const struct media *m)
 {
-    struct avc_format format;
+    struct coding coding;
     const struct segtab regular = p->table;
     int64_t longest;
     if (!conf->media_passthrough)
         return;
-    const char *const why = obstacle(m, &format);
+    const char *const why = obstacle(m, &coding);
     if (why) {
         refuse(p, why);
     } else if (!cut_by_source(&p->table, m, &longest)) {
@@ -193,7 +181,7 @@ void passthrough_make(struct plan *p, const struct conf *conf, const struct medi
                  (double)longest / rat_double(m->fps),
                  (double)segtab_longest(&regular) / rat_double(m->fps));
         refuse(p, line);
-    } else if (!add_source(p, conf, m, &format)) {
+    } else if (!add_source(p, conf, m, &coding)) {
         segtab_finish(&p->table);
         p->table = regular;
         refuse(p, "a segment of it would be too large (cache.object)");

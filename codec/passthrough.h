@@ -3,9 +3,10 @@
 // passthrough - whether the source's own pictures can be a rendition as they are, and
 // where its segments, and with them those of all others, are cut then.  Pure.
 //
-// They can when any player of H.264 shows them as they are (High profile or below, 4:2:0, 8
-// bits, progressive, upright, square pixels, no HDR), when each is presented, and when
-// there are closed IDR pictures often enough to cut at (codec/segment.h).
+// They can when any player of their codec shows them as they are (H.264 of the High profile or
+// below and 8 bits without HDR, HEVC Main or Main 10, AV1 Main; 4:2:0, progressive, upright,
+// square pixels), when each is presented, and when there are sync samples often enough that
+// nothing leans across, to cut at (codec/segment.h).
 
 #ifndef CODEC_PASSTHROUGH_H
 #define CODEC_PASSTHROUGH_H

@@ -288,7 +288,7 @@ bool plan_fits(const struct plan *p, const struct media *m)
 bool plan_has_hdr(const struct plan *p)
 {
     for (int i = 0; i < p->count; i++)
-        if (p->renditions[i].kind == RENDITION_VIDEO && is_ten_bit(&p->renditions[i].v))
+        if (rendition_is_video(&p->renditions[i]) && is_ten_bit(&p->renditions[i].v))
             return true;
     return false;
 }

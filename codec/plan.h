@@ -51,7 +51,8 @@ struct plan_file {
 struct rendition {
     char name[24]; // "720p", "audio-0": unique in the plan, a URL path segment
     enum rendition_kind kind;
-    struct video_settings v; // of the kinds video and trick; of source: size, rate and colour
+    struct video_settings
+        v; // of the kinds video and trick; of source: codec, size, rate and colour
     struct audio_settings a; // of the kind audio
     int64_t every;           // of trick and storyboard: grid frames from a picture to the next
     struct sheet_settings s; // of the kinds storyboard and poster
@@ -59,7 +60,7 @@ struct rendition {
     int track;               // of audio and text: its number in the index, if it is no file
     struct plan_file file;   // of the kind text, if it is one
     struct tags tags;        // of the kinds audio and text; for playlists, not in the recipe
-    char codecs[32];         // RFC 6381; "jpeg"
+    char codecs[48];         // RFC 6381; "jpeg"
     // Bits per second that no segment of this rendition exceeds, container
     // included.  Each part starts with the buffer filled to init, and its encoder
     // brings it to half by the end at worst; so, with P the seconds of the shortest part,
@@ -82,8 +83,8 @@ struct rendition {
 //   media.every_field show each field as a picture, at twice the rate of the grid;
 // - maxrate grows by half above 30 pictures per second;
 // - maxrate is limited to a multiple of the source's own rate (1.5 for H.264), as more
-//   saves nothing; where the source's own video is a rendition, to so much that players take
-//   that for the better one, which it is.  But not below 100 kb/s;
+//   saves nothing; where the source's own video is a rendition in the same codec and range, to
+//   so much that players take that for the better one, which it is.  But not below 100 kb/s;
 // - a rung that then saves less than 15 % of maxrate against the one above is dropped.
 // Rungs of each codec and range are a ladder of their own; the limits of HEVC and AV1 are
 // lower.

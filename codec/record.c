@@ -326,9 +326,10 @@ static void get_special_audio(struct reader *r, struct rendition *x)
 // The codec decides what its level, factor and rate may be.
 static void get_special(struct reader *r, struct rendition *x)
 {
+    const bool source = x->kind == RENDITION_SOURCE;
     if (x->kind == RENDITION_AUDIO)
         get_special_audio(r, x);
-    if (x->kind != RENDITION_VIDEO && x->kind != RENDITION_TRICK)
+    if (x->kind != RENDITION_VIDEO && x->kind != RENDITION_TRICK && !source)
         return;
     if (reader_left(r) > 0) {
         x->v.deinterlace = (enum deinterlace)get_within(r, 0, DEINTERLACE_COUNT - 1);
@@ -336,7 +337,7 @@ static void get_special(struct reader *r, struct rendition *x)
         if (x->v.deinterlace == DEINTERLACE_NOT && x->v.codec == VIDEO_H264)
             r->bad = true; // that is never written
     }
-    if (!video_settings_ok(&x->v))
+    if (source ? x->v.deinterlace != DEINTERLACE_NOT : !video_settings_ok(&x->v))
         r->bad = true;
 }
 

@@ -71,7 +71,7 @@ struct muxer {
 
 // ---- kinds of streams
 
-static void put_units(struct buf *out, const struct avc_unit *units, int count)
+static void put_units(struct buf *out, const struct nal_unit *units, int count)
 {
     for (int i = 0; i < count; i++) {
         put_be32(out, 1);

@@ -34,12 +34,12 @@
 #include "codec/av/sniff.h"
 #include "codec/av/sound_times.h"
 #include "codec/av/text_times.h"
-#include "codec/avc.h"
+#include "codec/coding.h"
 
 #define FIRST_SAMPLES 64    // given to a decoder to see what it makes of them
 #define COMPARED_PACKETS 16 // of Matroska, with libavformat's
 #define REORDER_MAX 64
-#define LOOKS 2               // at sync samples
+#define LOOKS 5               // at sync samples
 #define LOOK_BYTES (16 * KIB) // of each
 #define HDR_PEAK_NITS 1000    // where nothing is said
 #define APPEND_MAX (256 * 1024)
@@ -626,39 +626,96 @@ static int see_first_picture(struct probe *p, AVFrame *frame)
 
 // ---- video: whether it could be copied
 
-static int look_at(struct probe *p, const struct avc_sets *sets, const struct sample *s,
-                   enum avc_sight *sight)
+// The beginning of a sample; *got of its bytes.
+static int read_head(struct probe *p, const struct sample *s, uint8_t head[LOOK_BYTES],
+                     int64_t *got)
 {
-    uint8_t head[LOOK_BYTES];
     struct io *const io = &p->meter.io;
-    const int64_t n = s->size < sizeof head ? s->size : (int64_t)sizeof head;
-    const int64_t got = io->read(io, s->offset, head, n);
-    if (got < 0)
-        return fail_with(p->why, (int)got, "reading the source: %s", err_sentence((int)got));
-    *sight = got < n ? AVC_DAMAGED : avc_look(sets, head, (size_t)n, s->size);
+    const int64_t n = s->size < LOOK_BYTES ? s->size : LOOK_BYTES;
+    *got = io->read(io, s->offset, head, n);
+    if (*got < 0)
+        return fail_with(p->why, (int)*got, "reading the source: %s", err_sentence((int)*got));
     return 0;
 }
 
-// The first two sync samples stand for all, as each costs a read: who mixes kinds of them
-// begins with the one and goes on with the other.  The second is needed soon, as it belongs to
-// the first segment or begins the next.  One that is different is found when it is copied.
-static int look_at_syncs(struct probe *p)
+// AV1 has its sequence header in samples.  av1C may be without, and what encoders put there
+// before they began to encode is not always true.
+static int take_sequence(struct probe *p, struct video_track *v)
+{
+    uint8_t head[LOOK_BYTES];
+    struct buf config;
+    int64_t n;
+    int rc = read_head(p, &v->samples[0], head, &n);
+    buf_init(&config, MEDIA_EXTRADATA_MAX);
+    if (rc == 0 && av1_config(&config, head, (size_t)n) == 0) {
+        free(v->extradata);
+        v->extradata = memcpy(xmalloc(config.len), config.data, config.len);
+        v->extradata_size = (int)config.len;
+    }
+    buf_finish(&config);
+    return rc;
+}
+
+static int look_at(struct probe *p, const struct coding *c, const struct sample *s,
+                   enum sight *sight)
+{
+    uint8_t head[LOOK_BYTES];
+    int64_t n;
+    const int rc = read_head(p, s, head, &n);
+    if (rc == 0)
+        *sight = n < s->size && n < LOOK_BYTES ? SIGHT_DAMAGED
+                                               : coding_look(c, head, (size_t)n, s->size);
+    return rc;
+}
+
+// Looks at sync samples until one is not what the others are.
+static int look_at_some(struct probe *p, const struct coding *c, const int *syncs, int count)
 {
     struct video_track *const v = &p->media->video;
-    struct avc_sets sets;
-    if (v->codec != CODEC_H264 || v->carriage.kind != CARRIAGE_WHOLE || v->extradata_size == 0 ||
-        v->extradata[0] != 1 || avc_read_sets(&sets, v->extradata, (size_t)v->extradata_size) < 0)
+    int rc = 0;
+    v->sight = SIGHT_START;
+    for (int i = 0; rc == 0 && i < count && v->sight == SIGHT_START; i++)
+        if (i == 0 || syncs[i] > syncs[i - 1])
+            rc = look_at(p, c, &v->samples[syncs[i]], &v->sight);
+    return rc;
+}
+
+// Which of the sync samples number n of the video is; -1: it has fewer.
+static int nth_sync(const struct video_track *v, int n)
+{
+    for (int i = 0; i < v->sample_count; i++)
+        if (v->samples[i].sync && n-- == 0)
+            return i;
+    return -1;
+}
+
+// A few sync samples stand for all, as each costs a read: the first two, as who mixes kinds of
+// them begins with the one and goes on with the other, and the second is needed soon; and
+// where headers may change, the last, and two between.  One that is different is found
+// when it is copied.
+static int look_at_syncs(struct probe *p)
+{
+    const struct video_track *const v = &p->media->video;
+    struct coding coding;
+    int count = 0, syncs[LOOKS], looks = 0;
+    if (!coding_read(&coding, v))
         return 0;
-    v->sight = AVC_IDR;
-    for (int i = 0, seen = 0; i < v->sample_count && seen < LOOKS && v->sight == AVC_IDR; i++) {
-        if (!v->samples[i].sync)
-            continue;
-        const int rc = look_at(p, &sets, &v->samples[i], &v->sight);
-        if (rc < 0)
-            return rc;
-        seen++;
-    }
-    return 0;
+    for (int i = 0; i < v->sample_count; i++)
+        count += v->samples[i].sync;
+    const int last = count - 1;
+    const int wanted[LOOKS] = { 0, last > 0, last / 3, last / 3 * 2, last };
+    for (int i = 0; i < (coding_is_kept(p->media) ? 2 : LOOKS) && count > 0; i++)
+        syncs[looks++] = nth_sync(v, wanted[i]);
+    return look_at_some(p, &coding, syncs, looks);
+}
+
+static int see_whether_to_copy(struct probe *p)
+{
+    struct video_track *const v = &p->media->video;
+    if (v->carriage.kind != CARRIAGE_WHOLE)
+        return 0;
+    const int rc = v->codec == CODEC_AV1 ? take_sequence(p, v) : 0;
+    return rc < 0 ? rc : look_at_syncs(p);
 }
 
 static int probe_video(struct probe *p, AVFrame *frame)
@@ -672,7 +729,7 @@ static int probe_video(struct probe *p, AVFrame *frame)
         return rc;
     take_samples(p);
     rc = check_length(p, p->media->video.end, p->media->video.timescale);
-    return rc < 0 ? rc : look_at_syncs(p);
+    return rc < 0 ? rc : see_whether_to_copy(p);
 }
 
 // ---- audio

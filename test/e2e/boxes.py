@@ -203,13 +203,13 @@ def obu_types(sample):
 
 
 def begins_anew(sample, entry):
-    """Whether decoding may start at a sample: an IDR picture, or behind a sequence header; and it is well formed."""
+    """Whether decoding may start at a sample: an IDR picture, or CRA, or behind a sequence header; and it is well formed."""
     if entry == "av01":
         types = obu_types(sample)
         need(2 not in types, "a temporal delimiter")
         return 1 in types
     types = nal_types(sample, entry)
-    sets, idr = ({7, 8}, {5}) if entry == "avc1" else ({32, 33, 34}, {19, 20})
+    sets, idr = ({7, 8}, {5}) if entry == "avc1" else ({32, 33, 34}, {19, 20, 21})
     need(not sets & set(types), "parameter sets in a sample")
     return bool(idr & set(types))
 

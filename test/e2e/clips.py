@@ -52,6 +52,8 @@ RECIPES = {r["name"]: r for r in [
            gop=40),
     recipe("hevcopen.mkv", mux="", video=X265 + "-x265-params keyint={gop}:open-gop=1:bframes=4:log-level=error",
            gop=40),
+    # CRA pictures that none lead.
+    recipe("hevccra.mkv", mux="", video=X265 + "-x265-params keyint={gop}:open-gop=1:bframes=0:log-level=error"),
     recipe("vp9.webm", mux="", video="-c:v libvpx-vp9 -deadline realtime -cpu-used 8 -g {gop} -b:v 1M",
            audio="-c:a libopus -b:a 96k"),
     recipe("vp8.webm", mux="", video="-c:v libvpx -deadline realtime -cpu-used 8 -g {gop} -b:v 1M",

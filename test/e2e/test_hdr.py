@@ -17,14 +17,18 @@ def ask(path, what):
                            "csv=p=0", path], capture_output=True, text=True, check=True).stdout.strip().rstrip(",")
 
 
-@pytest.mark.parametrize("name, video_range, transfer", [
-    ("phone-av1-hdr10-portrait.mp4", "PQ", "smpte2084"),
-    pytest.param("iphone-hevc10-hlg-dovi-rot90-elst.mp4", "HLG", "arib-std-b67", marks=pytest.mark.long)])
-def test_the_range_is_kept(name, video_range, transfer, start, real_clips, tmp_path):
+@pytest.mark.parametrize("name, video_range, transfer, copied", [
+    ("phone-av1-hdr10-portrait.mp4", "PQ", "smpte2084", ["source"]),
+    pytest.param("iphone-hevc10-hlg-dovi-rot90-elst.mp4", "HLG", "arib-std-b67", [], marks=pytest.mark.long)])
+def test_the_range_is_kept(name, video_range, transfer, copied, start, real_clips, tmp_path):
     edge = start(real_clips, config={"ladder": LADDER})
     playlist, renditions = exact.fetch(edge, name)
     videos = {r.name: r for r in renditions if r.video}
-    assert set(videos) == {"360p-hdr", "240p"}
+    assert set(videos) == {"360p-hdr", "240p", *copied}
+    for r in copied:
+        assert videos[r].attrs["VIDEO-RANGE"] == video_range
+        path = videos[r].whole(str(tmp_path / "copy.mp4"))
+        assert ask(path, "pix_fmt,color_space,color_transfer,color_primaries") == f"yuv420p10le,bt2020nc,{transfer},bt2020"
     assert playlist.renditions()[0][0] == "240p", "who knows no HDR begins with SDR"
     hdr, sdr = videos["360p-hdr"], videos["240p"]
     assert (hdr.attrs["VIDEO-RANGE"], sdr.attrs["VIDEO-RANGE"]) == (video_range, "SDR")

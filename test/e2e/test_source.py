@@ -13,13 +13,15 @@ import subprocess
 import pytest
 
 import boxes
+import browser
 import exact
 from edge import BUILD, Playlist
 from peers import until
 
-# What every test here may take: a constant rate, in both containers; rates that vary, of pictures out of order.
-CLIPS = ["base.mp4", "2997.mkv", "uneven.mp4"]
-REAL = ["cctv-cars-432p12.5-30s.mp4", "city-240p60-fragmented-15s.mp4", "frame-counter-1920x1280p25-10s.mp4"]
+# What every test here may take: a constant rate, in both containers; rates that vary, of pictures out of order; each codec.
+CLIPS = ["base.mp4", "2997.mkv", "uneven.mp4", "hevc.mp4", "av1.mkv"]
+REAL = ["cctv-cars-432p12.5-30s.mp4", "city-240p60-fragmented-15s.mp4", "frame-counter-1920x1280p25-10s.mp4",
+        "phone-av1-hdr10-portrait.mp4"]
 
 REFUSED = [
     ("opengop.mp4", "its sync samples are not IDR pictures"),
@@ -31,7 +33,8 @@ REFUSED = [
     ("tenbit.mkv", "its profile, its chroma or its bit depth"),
     ("tff.mp4", "it is interlaced"),
     ("psf.mp4", "interlaced"),
-    ("hevc.mp4", "it is not H.264"),
+    ("vp9.mp4", "it is not H.264, HEVC or AV1"),
+    ("hevcopen.mp4", "segments of up to 13.00 s"),
 ]
 
 
@@ -62,6 +65,10 @@ def test_refused_with_hidden_pictures(clip, media_dir, tmp_path):
     check_refused(path, "decoded but not presented (an edit list)")
 
 
+# Types of the units that are pictures, and of AV1 the sequence header.
+PICTURES = {"avc1": {1, 5}, "hvc1": {*range(10), 19, 20, 21}, "av01": {1, 3, 4, 6}}
+
+
 def decoded(path):
     """A hash of each picture that a file shows."""
     out = subprocess.run(["ffmpeg", "-v", "error", "-i", path, "-map", "0:v:0", "-vsync", "passthrough", "-f", "framemd5",
@@ -76,7 +83,8 @@ def check_same_pictures(edge, name, folder, tmp_path):
     _, [r] = exact.fetch(edge, name, only=["source"])
     assert decoded(r.whole(str(tmp_path / "copy.mp4"))) == decoded(os.path.join(folder, name))
     for s in (s for fragments in r.fragments for f in fragments for s in f.samples):
-        assert set(boxes.nal_types(s.data)) <= {1, 5}, "notes of the source's maker"
+        types = boxes.obu_types(s.data) if r.init.entry == "av01" else boxes.nal_types(s.data, r.init.entry)
+        assert set(types) <= PICTURES[r.init.entry], "notes of the source's maker"
     after = edge.metrics()
     assert after["copies_video_total"] - before["copies_video_total"] == len(r.segments)
     for idle in ("encodes_video_total", "inits_total", "frames_decoded_total", "bandwidth_exceeded_total"):
@@ -84,7 +92,7 @@ def check_same_pictures(edge, name, folder, tmp_path):
     return r
 
 
-@pytest.mark.parametrize("name", CLIPS)
+@pytest.mark.parametrize("name", [*CLIPS, "hevccra.mkv"])
 def test_pictures_of_generated(name, start, clip, media_dir, tmp_path):
     check_same_pictures(start(media_dir), clip(name), media_dir, tmp_path)
 
@@ -153,6 +161,14 @@ def test_contract(start, clip, media_dir):
     assert whole.header("cache-control") == "public, max-age=31536000, immutable"
     assert edge.metrics()["copies_video_total"] == 1
     assert edge.get(folder + "4.m4s").status == edge.get(folder.replace("/source/", "/sourc/") + "0.m4s").status == 404
+
+
+def test_codecs_in_chromium(start, clip, media_dir, real_clips):
+    """It plays what CODECS says, but for HEVC, which it has no decoder for here."""
+    codecs = [source_of(start(folder), name)[2]["CODECS"].split(",")[0] for folder, name in (
+        (media_dir, clip("base.mp4")), (media_dir, clip("av1.mkv")), (real_clips, "phone-av1-hdr10-portrait.mp4"))]
+    r = browser.run("types.mjs", [f'video/mp4; codecs="{c}"' for c in [*codecs, "av01.0.31M.10.0.111.09.16.99.0"]])
+    assert r["supported"] == [True, True, True, False], (codecs, r)
 
 
 def test_switched_off(start, clip, media_dir):

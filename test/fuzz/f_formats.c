@@ -8,9 +8,11 @@
 
 #include "base/base.h"
 #include "base/err.h"
+#include "codec/av1_copy.h"
 #include "codec/avc.h"
 #include "codec/cenc_layout.h"
 #include "codec/fmp4.h"
+#include "codec/hevc.h"
 #include "codec/job.h"
 #include "codec/jpeg.h"
 #include "codec/record.h"
@@ -56,6 +58,36 @@ static void parameter_sets(const uint8_t *data, size_t size)
         avc_read_format(&format, &sets.sps[0]);
         avc_copy_sample(&out, &sets, data, size, &idr);
         avc_look(&sets, data, size / 2, size);
+    }
+    buf_finish(&out);
+}
+
+static void hevc_units(const uint8_t *data, size_t size)
+{
+    struct buf out;
+    struct hevc_units sets;
+    enum start start;
+    buf_init(&out, MIB);
+    hevc_config(&out, data, size);
+    if (hevc_read_units(&sets, data, size) == 0) {
+        hevc_copy_sample(&out, &sets, data, size, &start);
+        hevc_look(&sets, data, size / 2, size);
+    }
+    buf_finish(&out);
+}
+
+static void sequence(const uint8_t *data, size_t size)
+{
+    struct buf out;
+    struct av1_header h;
+    enum start start;
+    char name[48];
+    buf_init(&out, MIB);
+    av1_config(&out, data, size);
+    if (av1_header_read(&h, data, size) == 0) {
+        av1_name(&h.sequence, name, sizeof name);
+        av1_copy_unit(&out, &h, data, size, &start);
+        av1_look(&h, data, size / 2, size);
     }
     buf_finish(&out);
 }
@@ -114,9 +146,9 @@ static void path(const uint8_t *data, size_t size)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static void (*const readers[])(const uint8_t *,
-                                   size_t) = { job,  stats, segment, parameter_sets, record,
-                                               path, init,  picture, layout };
+    static void (*const readers[])(
+        const uint8_t *, size_t) = { job,  stats,   segment, parameter_sets, record,  path,
+                                     init, picture, layout,  hevc_units,     sequence };
     if (size > 0)
         readers[data[0] % countof(readers)](data + 1, size - 1);
     return 0;

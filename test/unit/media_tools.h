@@ -122,7 +122,7 @@ static inline struct media *make_closed(int groups)
                                .bit_depth = 8,
                                .colour = { 2, 2, 2, false },
                                .reorder = 2,
-                               .sight = AVC_IDR };
+                               .sight = SIGHT_START };
     v->extradata = avcc_of_x264(&v->extradata_size);
     v->sample_count = 12 * groups;
     v->samples = xcalloc((size_t)v->sample_count, sizeof *v->samples);

@@ -160,7 +160,7 @@ static void test_format(void **state)
     };
     for (size_t i = 0; i < countof(cases); i++) {
         struct avc_format got;
-        const struct avc_unit unit = { cases[i].in, cases[i].n };
+        const struct nal_unit unit = { cases[i].in, cases[i].n };
         const int rc = avc_read_format(&got, &unit);
         if (rc != cases[i].rc || (rc == 0 && !same_format(&got, &cases[i].want)))
             fail_msg("%s: %s", cases[i].what, err_name(rc));
@@ -176,7 +176,7 @@ static void test_format_hostile(void **state)
             memcpy(copy, sps, n);
             copy[bit / 8] ^= (uint8_t)(1 << bit % 8);
             struct avc_format f;
-            const int rc = avc_read_format(&f, &(struct avc_unit){ copy, n });
+            const int rc = avc_read_format(&f, &(struct nal_unit){ copy, n });
             assert_true(rc == 0 || rc == -E_CORRUPT);
             free(copy);
         }
@@ -199,21 +199,21 @@ static const struct {
     size_t n;
     const uint8_t *out;
     size_t out_n; // 0: corrupt
-    enum avc_sight sight;
+    enum sight sight;
 } samples[] = {
-    { "a slice", BYTES(OTHER), BYTES(OTHER), AVC_NOT_IDR },
-    { "two of an IDR picture", BYTES(IDR IDR_2), BYTES(IDR IDR_2), AVC_IDR },
-    { "what stands beside it", BYTES(AUD OWN_SPS OWN_PPS SEI IDR SEI), BYTES(IDR), AVC_IDR },
-    { "another set", BYTES("\0\0\0\6" SPS_MAIN "\0" IDR), BYTES(""), AVC_OTHER_SETS },
-    { "another set behind it", BYTES(IDR "\0\0\0\3\x68\x11\x11"), BYTES(""), AVC_OTHER_SETS },
-    { "IDR and not", BYTES(IDR OTHER), BYTES(""), AVC_IDR },
-    { "data partitions", BYTES("\0\0\0\2\x02\x88"), BYTES(""), AVC_NOT_IDR },
-    { "no picture", BYTES(AUD SEI), BYTES(""), AVC_UNSEEN },
-    { "nothing", BYTES(""), BYTES(""), AVC_UNSEEN },
-    { "Annex B", BYTES("\0\0\0\1\x65\x88\x84"), BYTES(""), AVC_DAMAGED },
-    { "an empty unit", BYTES("\0\0\0\0" IDR), BYTES(""), AVC_DAMAGED },
-    { "a length cut", BYTES(IDR "\0\0"), BYTES(""), AVC_DAMAGED },
-    { "a unit cut", BYTES(AUD "\0\0\0\4\x65\x88\x84"), BYTES(""), AVC_DAMAGED },
+    { "a slice", BYTES(OTHER), BYTES(OTHER), SIGHT_OTHER },
+    { "two of an IDR picture", BYTES(IDR IDR_2), BYTES(IDR IDR_2), SIGHT_START },
+    { "what stands beside it", BYTES(AUD OWN_SPS OWN_PPS SEI IDR SEI), BYTES(IDR), SIGHT_START },
+    { "another set", BYTES("\0\0\0\6" SPS_MAIN "\0" IDR), BYTES(""), SIGHT_OTHER_SETS },
+    { "another set behind it", BYTES(IDR "\0\0\0\3\x68\x11\x11"), BYTES(""), SIGHT_OTHER_SETS },
+    { "IDR and not", BYTES(IDR OTHER), BYTES(""), SIGHT_START },
+    { "data partitions", BYTES("\0\0\0\2\x02\x88"), BYTES(""), SIGHT_OTHER },
+    { "no picture", BYTES(AUD SEI), BYTES(""), SIGHT_UNSEEN },
+    { "nothing", BYTES(""), BYTES(""), SIGHT_UNSEEN },
+    { "Annex B", BYTES("\0\0\0\1\x65\x88\x84"), BYTES(""), SIGHT_DAMAGED },
+    { "an empty unit", BYTES("\0\0\0\0" IDR), BYTES(""), SIGHT_DAMAGED },
+    { "a length cut", BYTES(IDR "\0\0"), BYTES(""), SIGHT_DAMAGED },
+    { "a unit cut", BYTES(AUD "\0\0\0\4\x65\x88\x84"), BYTES(""), SIGHT_DAMAGED },
 };
 
 static void test_samples(void **state)
@@ -231,7 +231,7 @@ static void test_samples(void **state)
             fail_msg("%s: %s", samples[i].what, err_name(rc));
         if (rc == 0 &&
             (out.len != samples[i].out_n || memcmp(out.data, samples[i].out, out.len) != 0 ||
-             idr != (samples[i].sight == AVC_IDR)))
+             idr != (samples[i].sight == SIGHT_START)))
             fail_msg("%s: other bytes", samples[i].what);
         buf_finish(&out);
     }
@@ -243,13 +243,13 @@ static void test_first_bytes(void **state)
     (void)state;
     struct avc_sets sets;
     assert_int_equal(avc_read_sets(&sets, BYTES(AVCC)), 0);
-    const struct avc_unit whole = { BYTES(AUD OWN_SPS OWN_PPS SEI IDR) };
+    const struct nal_unit whole = { BYTES(AUD OWN_SPS OWN_PPS SEI IDR) };
     const size_t seen = whole.n - sizeof IDR + 1 + 5; // with the first byte of the slice
     for (size_t n = 0; n <= whole.n; n++) {
         uint8_t *copy = malloc(n ? n : 1);
         memcpy(copy, whole.p, n);
-        const enum avc_sight s = avc_look(&sets, copy, n, whole.n);
-        assert_int_equal(s, n < seen ? AVC_UNSEEN : AVC_IDR);
+        const enum sight s = avc_look(&sets, copy, n, whole.n);
+        assert_int_equal(s, n < seen ? SIGHT_UNSEEN : SIGHT_START);
         free(copy);
     }
 }

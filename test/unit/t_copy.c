@@ -54,25 +54,90 @@ static bool is_cancelled(struct io *io)
     return w->cancel_after >= 0 && w->cancel_after-- == 0;
 }
 
-static void put_unit(uint8_t *at, size_t n, uint8_t head, int number)
+// ---- how samples of each coding look
+
+struct look {
+    enum codec_id codec;
+    const char *delimiter, *start; // units of a sample: what comes first, and stands for a start
+    size_t delimiter_n, start_n;
+    uint8_t sync[3], other[3]; // what a picture begins with
+    const char *name;          // as CODECS has it
+};
+
+#define BYTES(s) s, sizeof(s) - 1
+#define AV1_SEQUENCE "\x0a\x0b\x00\x00\x00\x04\x3e\xa7\xbc\x02\xf8\x00\x40"
+
+// A delimiter, a note, and, of AV1, a sequence header.
+#define LOOK(codec, delimiter, start, ...)                                                         \
+    {                                                                                              \
+        codec, delimiter, start, sizeof(delimiter) - 1, sizeof(start) - 1, __VA_ARGS__             \
+    }
+static const struct look looks[] = {
+    LOOK(CODEC_H264, "\0\0\0\2\x09\x10\0\0\0\6\x06\5\2\1\1\x80", "", { 0x65, 0x80, 0 },
+         { 0x41, 0x80, 0 }, "avc1.64000A"),
+    LOOK(CODEC_HEVC, "\0\0\0\3\x46\1\x10\0\0\0\7\x4e\1\5\2\1\1\x80", "", { 0x26, 1, 0x80 },
+         { 0x02, 1, 0x80 }, "hvc1.1.6.L93.90"),
+    LOOK(CODEC_AV1, "\x12\0\x2a\2\4\x80", AV1_SEQUENCE, { 0x10, 0, 0 }, { 0x30, 0, 0 },
+         "av01.0.00M.08"),
+};
+
+static const struct look *look_of(const struct media *m)
 {
-    memset(at, 0xaa, n);
-    at[0] = at[1] = 0;
-    at[2] = (uint8_t)((n - 4) >> 8);
-    at[3] = (uint8_t)(n - 4);
-    at[4] = head;
-    if (n >= 9)
-        memcpy(at + 5, &number, 4);
+    size_t i = 0;
+    while (looks[i].codec != m->video.codec)
+        i++;
+    return &looks[i];
 }
 
-// A delimiter, a note, and a slice that bears the sample's number.
+// Bytes of a unit of so many: those of a length in front, or of an OBU's head.
+static size_t put_head(uint8_t *at, size_t n, const struct look *l)
+{
+    memset(at, 0, 4);
+    if (l->codec == CODEC_AV1) {
+        at[0] = 0x32; // a frame; its size in three bytes
+        for (int i = 0; i < 3; i++)
+            at[1 + i] = (uint8_t)((n - 4) >> 7 * i & 0x7f) | (i < 2 ? 0x80 : 0);
+    } else {
+        at[2] = (uint8_t)((n - 4) >> 8);
+        at[3] = (uint8_t)(n - 4);
+    }
+    return 4;
+}
+
+// The picture bears the sample's number at its end.
+static void put_picture(uint8_t *at, size_t n, const struct look *l, bool sync, int number)
+{
+    memset(at, 0xaa, n);
+    const size_t head = put_head(at, n, l);
+    memcpy(at + head, sync ? l->sync : l->other, 3);
+    memcpy(at + n - 4, &number, 4);
+}
+
 static void write_sample(struct world *w, int i)
 {
+    const struct look *const l = look_of(w->m);
     const struct sample *s = &w->m->video.samples[i];
     uint8_t *at = w->bytes + s->offset;
-    put_unit(at, 6, 0x09, 0);
-    put_unit(at + 6, 10, 0x06, i);
-    put_unit(at + 16, s->size - 16, s->sync ? 0x65 : 0x41, i);
+    memcpy(at, l->delimiter, l->delimiter_n);
+    at += l->delimiter_n;
+    const size_t start = s->sync ? l->start_n : 0;
+    memcpy(at, l->start, start);
+    put_picture(at + start, s->size - l->delimiter_n - start, l, s->sync, i);
+}
+
+// What is left of a sample is what stands for a start, and the picture.
+static bool check_sample(const struct media *m, const uint8_t *p, size_t n, int *number)
+{
+    const struct look *const l = look_of(m);
+    const bool sync =
+        memcmp(p + l->start_n + 4, l->sync, 3) == 0 && memcmp(p, l->start, l->start_n) == 0;
+    const size_t start = sync ? l->start_n : 0;
+    uint8_t head[4];
+    put_head(head, n - start, l);
+    assert_memory_equal(p + start, head, sizeof head);
+    assert_memory_equal(p + start + 4, sync ? l->sync : l->other, 3);
+    memcpy(number, p + n - 4, 4);
+    return sync;
 }
 
 static void set_up(struct world *w, struct media *m)
@@ -175,6 +240,38 @@ static struct media *short_lengths(void)
     return make_closed(1);
 }
 
+static struct media *of_headers(struct media *m, enum codec_id codec, const char *headers, size_t n)
+{
+    free(m->video.extradata);
+    m->video.codec = codec;
+    m->video.extradata = memcpy(xmalloc(n), headers, n);
+    m->video.extradata_size = (int)n;
+    return m;
+}
+
+#define HEVC_VPS                                                                                   \
+    "\x40\x01\x0c\x01\xff\xff\x01\x60\x00\x00\x03\x00\x90\x00\x00\x03\x00\x00\x03\x00\x5d\x95\x98" \
+    "\x09"
+#define HEVC_SPS                                                                                   \
+    "\x42\x01\x01\x01\x60\x00\x00\x03\x00\x90\x00\x00\x03\x00\x00\x03\x00\x5d\xa0\x05\x02\x01\x69" \
+    "\x65\x95"                                                                                     \
+    "\x9a\x49\x32\xbc\x05\xa0\x20\x00\x00\x03\x00\x20\x00\x00\x03\x03\x21"
+#define HVCC                                                                                       \
+    "\x01\x01\x60\x00\x00\x00\x90\x00\x00\x00\x00\x00\x5d\xf0\x00\xfc\xfd\xf8\xf8\x00\x00\x0f\x03" \
+    "\xa0\x00"                                                                                     \
+    "\x01\x00\x18" HEVC_VPS "\xa1\x00\x01\x00\x2a" HEVC_SPS                                        \
+    "\xa2\x00\x01\x00\x07\x44\x01\xc1\x72\xb4\x22\x40"
+
+static struct media *in_hevc(void)
+{
+    return of_headers(make_closed(40), CODEC_HEVC, BYTES(HVCC));
+}
+
+static struct media *in_av1(void)
+{
+    return of_headers(make_closed(40), CODEC_AV1, BYTES("\x81\x00\x0c\x00" AV1_SEQUENCE));
+}
+
 static const struct {
     const char *what;
     struct media *(*make)(void);
@@ -191,14 +288,17 @@ static const struct {
     { "longer sound", with_longer_sound, false, 120, "25.000" },
     { "an open group", with_an_open_group, true, 480, "25.000" },
     { "half a second", short_lengths, true, 12, "25.000" },
+    { "HEVC", in_hevc, true, 480, "25.000" },
+    { "AV1", in_av1, true, 480, "25.000" },
 };
 
 // ---- a copy is what the source shows
 
 // Reads the samples of a fragment: presentation times, and the number each bears.
 struct reading {
+    const struct media *m;
     int64_t time;
-    int count, sync_count;
+    int count;
     int64_t pts[4096];
     int number[4096];
 };
@@ -223,11 +323,9 @@ static void read_trun(struct reading *g, struct reader run, uint32_t duration, u
         const int32_t offset = fields & 0x800 ? (int32_t)get_be32(&run) : 0;
         const uint8_t *const p = get_bytes(&data, size);
         assert_non_null(p);
-        assert_true(p[4] == 0x65 || p[4] == 0x41); // the slice alone
-        assert_int_equal((p[2] << 8 | p[3]) + 4, size);
-        assert_int_equal(p[4] == 0x65, !(own & 0x10000));
-        memcpy(&g->number[g->count], p + 5, 4);
-        g->sync_count += p[4] == 0x65;
+        assert_true(size > 20);
+        const bool sync = check_sample(g->m, p, size, &g->number[g->count]);
+        assert_int_equal(sync, !(own & 0x10000));
         g->pts[g->count++] = g->time + offset;
         g->time += lasts;
     }
@@ -316,7 +414,7 @@ static void each_picture_once(void **state)
         if (!w.source)
             fail_msg("%s: not offered: %s", kinds[i].what, w.p.dropped[0].why);
         assert_int_equal(w.m->constant_rate, kinds[i].constant);
-        g = (struct reading){ 0 };
+        g = (struct reading){ .m = w.m };
         for (int k = 0; k < w.p.table.count; k++) {
             check_cut(&w, k);
             check_segment(&w, k, &g);
@@ -327,7 +425,7 @@ static void each_picture_once(void **state)
         snprintf(rate, sizeof rate, "%.3f", rat_double(w.source->v.fps));
         if (kinds[i].fps && strcmp(rate, kinds[i].fps) != 0)
             fail_msg("%s: %s frames a second", kinds[i].what, rate);
-        assert_string_equal(w.source->codecs, "avc1.64000A");
+        assert_string_equal(w.source->codecs, look_of(w.m)->name);
         tear_down(&w);
     }
 }
@@ -385,26 +483,45 @@ static void an_init_segment(void **state)
 
 // ---- what comes is not what was told
 
+// A delimiter of 6 bytes, a note of 10, and the picture, of which the fifth byte is its type; of
+// HEVC one of 7, one of 11. Of AV1 a delimiter of 2, a note of 4, and at a start a header of 13.
 static void damage(void **state)
 {
     (void)state;
     static const struct {
         const char *what;
+        struct media *(*make)(void);
         int sample;
         int at;
         uint8_t byte;
         int rc;
     } cases[] = {
-        { "a unit that does not end", 30, 17, 0x7f, -E_CORRUPT },
-        { "no IDR picture at the cut", 96, 20, 0x41, -E_CORRUPT },
-        { "an IDR picture elsewhere", 100, 20, 0x65, 0 },
-        { "another set", 110, 10, 0x67, -E_CORRUPT },
-        { "no picture at all", 120, 20, 0x06, -E_CORRUPT },
-        { "a note more", 130, 10, 0x0c, 0 },
+        { "a unit that does not end", constant, 30, 17, 0x7f, -E_CORRUPT },
+        { "no IDR picture at the cut", constant, 96, 20, 0x41, -E_CORRUPT },
+        { "an IDR picture elsewhere", constant, 100, 20, 0x65, 0 },
+        { "another set", constant, 110, 10, 0x67, -E_CORRUPT },
+        { "no picture at all", constant, 120, 20, 0x06, -E_CORRUPT },
+        { "a note more", constant, 130, 10, 0x0c, 0 },
+        { "HEVC: a unit that does not end", in_hevc, 30, 19, 0x7f, -E_CORRUPT },
+        { "HEVC: a CRA picture at the cut", in_hevc, 96, 22, 0x2a, 0 },
+        { "HEVC: a BLA picture at the cut", in_hevc, 96, 22, 0x20, -E_CORRUPT },
+        { "HEVC: a trailing picture at the cut", in_hevc, 96, 22, 0x02, -E_CORRUPT },
+        { "HEVC: a type that nobody knows", in_hevc, 100, 22, 0x2c, -E_CORRUPT },
+        { "HEVC: another set", in_hevc, 110, 11, 0x42, -E_CORRUPT },
+        { "HEVC: not the first slice of its picture", in_hevc, 120, 24, 0x40, -E_CORRUPT },
+        { "HEVC: of another layer", in_hevc, 120, 23, 0x09, -E_CORRUPT },
+        { "AV1: a unit that does not end", in_av1, 30, 9, 0x7f, -E_CORRUPT },
+        { "AV1: no key frame at the cut", in_av1, 96, 23, 0x30, -E_CORRUPT },
+        { "AV1: an old one at the cut", in_av1, 96, 23, 0x90, -E_CORRUPT },
+        { "AV1: one that is not shown at the cut", in_av1, 96, 23, 0x00, -E_CORRUPT },
+        { "AV1: no sequence header at the cut", in_av1, 96, 6, 0x7a, -E_CORRUPT },
+        { "AV1: another one", in_av1, 108, 17, 0xf0, -E_CORRUPT },
+        { "AV1: another note", in_av1, 120, 4, 1, 0 },
     };
     for (size_t i = 0; i < countof(cases); i++) {
         struct world w;
-        set_up(&w, constant());
+        set_up(&w, cases[i].make());
+        assert_non_null(w.source);
         w.bytes[w.m->video.samples[cases[i].sample].offset + cases[i].at] = cases[i].byte;
         int rc = 0;
         for (int k = 0; k < w.p.table.count; k++) {
@@ -416,6 +533,46 @@ static void damage(void **state)
             if (rc != (hit ? cases[i].rc : 0))
                 fail_msg("%s: segment %d: %s", cases[i].what, k, err_name(rc));
         }
+        tear_down(&w);
+    }
+}
+
+// A picture that others lead is no start, though it looks like one; one that leads others is.
+static void a_start_that_is_led(void **state)
+{
+    (void)state;
+    for (int led = 0; led < 2; led++) {
+        struct media *const m = in_hevc();
+        if (led) { // by the B behind it
+            const int64_t pts = m->video.samples[12].pts;
+            m->video.samples[12].pts = m->video.samples[14].pts;
+            m->video.samples[14].pts = pts;
+        }
+        struct world w;
+        set_up(&w, m);
+        w.bytes[m->video.samples[12].offset + 22] = 0x2a; // CRA
+        assert_int_equal(copy_segment(&w.p, w.source, m, 0, &w.io), 0);
+        struct fmp4_found *found;
+        int count;
+        assert_int_equal(fmp4_samples(w.out.data, w.out.len, 1000, &found, &count), 0);
+        assert_true(count > 24 && found[0].s.sync && found[24].s.sync && !found[13].s.sync);
+        assert_int_equal(found[12].s.sync, !led);
+        free(found);
+        tear_down(&w);
+    }
+}
+
+// Where its container lets headers change, that is found before anything is sent.
+static void headers_that_change_in_a_segment(void **state)
+{
+    (void)state;
+    for (int kept = 0; kept < 2; kept++) {
+        struct world w;
+        set_up(&w, constant());
+        w.m->video.tag = kept ? 0x31637661 : 0x33637661; // avc1, avc3
+        w.bytes[w.m->video.samples[132].offset + 10] = 0x67;
+        assert_int_equal(copy_segment(&w.p, w.source, w.m, 1, &w.io), -E_CORRUPT);
+        assert_int_equal(w.out.len > 0, kept);
         tear_down(&w);
     }
 }
@@ -469,6 +626,10 @@ static void as_it_is(struct media *m)
 }
 static void of_another_codec(struct media *m)
 {
+    m->video.codec = CODEC_VP9;
+}
+static void of_hevc_without_headers(struct media *m)
+{
     m->video.codec = CODEC_HEVC;
 }
 static void turned(struct media *m)
@@ -506,15 +667,15 @@ static void of_ten_bits(struct media *m)
 }
 static void of_recovery_points(struct media *m)
 {
-    m->video.sight = AVC_NOT_IDR;
+    m->video.sight = SIGHT_OTHER;
 }
 static void with_other_sets(struct media *m)
 {
-    m->video.sight = AVC_OTHER_SETS;
+    m->video.sight = SIGHT_OTHER_SETS;
 }
 static void not_looked_at(struct media *m)
 {
-    m->video.sight = AVC_UNSEEN;
+    m->video.sight = SIGHT_UNSEEN;
 }
 static void cut_in_front(struct media *m)
 {
@@ -553,7 +714,8 @@ static const struct {
     const char *why; // NULL: it is offered
 } refusals[] = {
     { as_it_is, NULL },
-    { of_another_codec, "H.264" },
+    { of_another_codec, "it is not H.264, HEVC or AV1" },
+    { of_hevc_without_headers, "headers" },
     { turned, "turned" },
     { mirrored, "turned" },
     { stretched, "stretched" },
@@ -635,6 +797,8 @@ int main(void)
         cmocka_unit_test(the_first_bytes_leave_early),
         cmocka_unit_test(an_init_segment),
         cmocka_unit_test(damage),
+        cmocka_unit_test(a_start_that_is_led),
+        cmocka_unit_test(headers_that_change_in_a_segment),
         cmocka_unit_test(a_source_that_ends_early),
         cmocka_unit_test(other_cuts),
         cmocka_unit_test(what_cannot_be_copied),

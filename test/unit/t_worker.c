@@ -42,7 +42,7 @@ static uint8_t source_byte(int64_t at)
 
 // ---- the fake program: what it does while it starts
 
-enum start {
+enum opening {
     START_WELL = 1000,
     START_EXIT,          // before the hello
     START_SAYS_NO,       // hello: not ok
@@ -384,7 +384,7 @@ static int run(struct world *w, int behaviour)
     return run_until(w, behaviour, INT64_MAX);
 }
 
-static struct zygote *start_zygote(enum start how, char *why, size_t cap)
+static struct zygote *start_zygote(enum opening how, char *why, size_t cap)
 {
     conf.workers_memory = how;
     return zygote_start(&conf, why, cap);
@@ -425,7 +425,7 @@ static void test_start(void **state)
 {
     (void)state;
     static const struct {
-        enum start how;
+        enum opening how;
         bool starts;
         const char *why; // of the zygote, or of the worker
     } cases[] = {

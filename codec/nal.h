@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// nal - NAL units of H.264 and HEVC, one after another: behind start codes (Annex B of either),
+// or each with its length in front, as MP4 and Matroska hold them.  Pure.
+
+#ifndef CODEC_NAL_H
+#define CODEC_NAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "codec/bits.h"
+
+struct nal_unit {
+    const uint8_t *p; // borrowed
+    size_t n;
+};
+
+// The unit behind the next start code at or behind *at, which moves behind it.  False: there
+// is none.
+static inline bool nal_next_coded(const uint8_t *p, size_t n, size_t *at, struct nal_unit *out)
+{
+    const size_t code = next_start_code(p, n, *at);
+    if (code >= n)
+        return false;
+    const size_t begin = code + 3;
+    size_t end = *at = next_start_code(p, n, begin);
+    while (end > begin && p[end - 1] == 0) // zeros between NAL units
+        end--;
+    *out = (struct nal_unit){ p + begin, end - begin };
+    return true;
+}
+
+// Takes the next unit off r, which holds the beginning of a sample; beyond more of its bytes
+// follow.  A unit may end there: it is cut then.  False at the end and when it is damaged,
+// which turns r bad.
+static inline bool nal_next(struct reader *r, size_t beyond, int length_size, struct nal_unit *out)
+{
+    if (reader_left(r) == 0 || (beyond && reader_left(r) < (size_t)length_size))
+        return false;
+    const size_t n = (size_t)get_be(r, length_size), left = reader_left(r);
+    if (r->bad || n == 0 || n > left + beyond) {
+        r->bad = true;
+        return false;
+    }
+    out->n = n < left ? n : left;
+    out->p = get_bytes(r, out->n);
+    return out->n > 0;
+}
+
+static inline bool nal_is_among(const struct nal_unit *u, const struct nal_unit *list, int count)
+{
+    for (int i = 0; i < count; i++)
+        if (list[i].n == u->n && memcmp(list[i].p, u->p, u->n) == 0)
+            return true;
+    return false;
+}
+
+#endif
