@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// origin_http - an HTTP(S) base URL as an origin.  The only door to libcurl.
+// origin_http - an HTTP(S) base URL as an origin.  The only door to libcurl, so a fetcher
+// (cache/fetcher.h) is made of the same: a transfer of a whole answer, whatever its version.
 //
 // Each origin has one network thread, which drives one multi handle, so that
 // all callers share its connections.  A caller submits a transfer, which lives
@@ -36,10 +37,12 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "base/stat.h"
+#include "cache/fetcher.h"
 #include "cache/origin.h"
 #include "config/conf.h"
 
 #define REDIRECTS 3L
+#define TOKEN_MAX 1024
 #define SKIP_MAX (8 * MIB)       // of an answer that ignores the range
 #define DRAIN_MAX (16 * KIB)     // of a body nobody wants, to keep its connection
 #define PROGRESS_STEP (16 * KIB) // what counts as not stalling
@@ -61,7 +64,8 @@ struct origin_http {
     struct origin origin; // first: the two are cast into each other
 
     // constant after create
-    char *base; // ends in '/'
+    char *base;        // ends in '/'; of a fetcher NULL
+    const char *token; // of a fetcher
     int64_t connect_timeout_ms;
     int64_t timeout_ms;
     int retries;
@@ -84,8 +88,9 @@ struct transfer {
 
     // what is wanted, constant
     struct origin_http *http;
-    const char *path;
-    bool head; // only the version
+    const char *path; // of a fetcher the server's name
+    const char *url;  // of a fetcher
+    bool head;        // only the version
     int64_t offset, n;
     const struct origin_version *want; // or NULL
     const struct cancel *cancel;       // or NULL
@@ -141,7 +146,7 @@ static void add_header(struct transfer *t, const char *fmt, ...) PRINTF_LIKE(2, 
 
 static void add_header(struct transfer *t, const char *fmt, ...)
 {
-    char line[ORIGIN_VALIDATOR_MAX + 64];
+    char line[TOKEN_MAX + 64];
     va_list args;
     va_start(args, fmt);
     const int n = vsnprintf(line, sizeof line, fmt, args);
@@ -155,6 +160,11 @@ static void add_header(struct transfer *t, const char *fmt, ...)
 static void add_headers(struct transfer *t)
 {
     add_header(t, "Accept-Encoding: identity");
+    if (t->url) {
+        if (*t->http->token)
+            add_header(t, "Authorization: Bearer %s", t->http->token);
+        return;
+    }
     if (!t->head)
         add_header(t, "Range: bytes=%lld-%lld", (long long)t->offset,
                    (long long)(t->offset + t->n - 1));
@@ -168,7 +178,7 @@ static curl_socket_t on_socket(void *arg, curlsocktype purpose, struct curl_sock
 static void set_options(struct transfer *t)
 {
     CURL *const e = t->easy;
-    char *url = url_of(t->http->base, t->path);
+    char *url = t->url ? xstrdup(t->url) : url_of(t->http->base, t->path);
     CURLcode bad = CURLE_OK;
     bad |= curl_easy_setopt(e, CURLOPT_URL, url);
     bad |= curl_easy_setopt(e, CURLOPT_PATH_AS_IS, 1L);
@@ -177,7 +187,7 @@ static void set_options(struct transfer *t)
     bad |= curl_easy_setopt(e, CURLOPT_USERAGENT, "tidemill/" TIDEMILL_VERSION);
     bad |= curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https");
     bad |= curl_easy_setopt(e, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
-    bad |= curl_easy_setopt(e, CURLOPT_FOLLOWLOCATION, 1L);
+    bad |= curl_easy_setopt(e, CURLOPT_FOLLOWLOCATION, t->url ? 0L : 1L);
     bad |= curl_easy_setopt(e, CURLOPT_MAXREDIRS, REDIRECTS);
     bad |= curl_easy_setopt(e, CURLOPT_PROXY, ""); // not the environment's
     bad |= curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
@@ -421,11 +431,24 @@ static int judge_past_end(struct transfer *t)
     return judge_version(t, size);
 }
 
+// An answer to a fetcher; how long it is, its end tells.
+static int judge_fetched(struct transfer *t, long status)
+{
+    if (status == 404 || status == 410)
+        return -E_NOT_FOUND;
+    if (status == 200)
+        return is_encoded(t) ? fault(t, -E_ORIGIN, "it is encoded") : 0;
+    t->retry = status >= 500 || status == 408 || status == 429;
+    return fault(t, -E_ORIGIN, "status %ld", status);
+}
+
 // Sets skip and take, or returns an error.
 static int judge(struct transfer *t)
 {
     long status = 0;
     curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
+    if (t->url)
+        return judge_fetched(t, status);
     if ((status == 200 || status == 206) && is_encoded(t))
         return fault(t, -E_ORIGIN, "it is encoded");
     switch (status) {
@@ -457,9 +480,17 @@ static void take_bytes(struct transfer *t, const char *bytes, int64_t n)
         t->result = fault(t, -E_NO_MEMORY, "no memory for its bytes");
 }
 
+static void take_fetched(struct transfer *t, const char *bytes, int64_t n)
+{
+    if ((int64_t)t->out->len + n > t->n)
+        t->result = fault(t, -E_ORIGIN, "its body is longer than %lld bytes", (long long)t->n);
+    else if (buf_append(t->out, bytes, (size_t)n) < 0)
+        t->result = fault(t, -E_NO_MEMORY, "no memory for its bytes");
+}
+
 static bool has_all(const struct transfer *t)
 {
-    return t->judged && t->result == 0 && (t->head || (int64_t)t->out->len == t->take);
+    return !t->url && t->judged && t->result == 0 && (t->head || (int64_t)t->out->len == t->take);
 }
 
 // Bytes that nobody wants, but whose end keeps the connection.
@@ -484,7 +515,10 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *arg)
         return drain(t, n);
     if (has_all(t))
         return drain(t, n);
-    take_bytes(t, bytes, n);
+    if (t->url)
+        take_fetched(t, bytes, n);
+    else
+        take_bytes(t, bytes, n);
     return t->result < 0 || (t->much_more && has_all(t)) ? 0 : (size_t)n;
 }
 
@@ -514,7 +548,8 @@ static void settle(struct transfer *t, CURLcode code, int cut)
         t->judged = true;
         t->result = judge(t);
     }
-    if (has_all(t) || (t->judged && t->result < 0))
+    const bool fetched = t->url && t->judged && !cut && code == CURLE_OK;
+    if (fetched || has_all(t) || (t->judged && t->result < 0))
         return;
     t->result = cut;
     if (cut)
@@ -685,7 +720,7 @@ static int count_and_tell(const struct transfer *t)
 static int ask(const struct transfer *request, struct origin_version *got)
 {
     struct origin_http *h = request->http;
-    if (!origin_path_ok(request->path))
+    if (!request->url && !origin_path_ok(request->path))
         return -E_BAD_REQUEST;
     if (cancel_is_set(request->cancel))
         return -E_CANCELLED;
@@ -779,6 +814,21 @@ static void http_destroy(struct origin *o)
     free(h);
 }
 
+// Starts the network thread.
+static void begin(struct origin_http *h, long connections)
+{
+    h->tokens = RETRY_SAVED;
+    pthread_mutex_init(&h->lock, NULL);
+    list_init(&h->submitted);
+    list_init(&h->active);
+    h->multi = curl_multi_init();
+    assert(h->multi);
+    curl_multi_setopt(h->multi, CURLMOPT_MAX_HOST_CONNECTIONS, connections);
+    curl_multi_setopt(h->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, connections);
+    curl_multi_setopt(h->multi, CURLMOPT_MAXCONNECTS, connections);
+    h->thread = thread_start("origin", run, h);
+}
+
 struct origin *origin_http_create(const struct conf *conf, const char *base, char *why, size_t cap)
 {
     const char *bad = base_fault(base);
@@ -792,18 +842,49 @@ struct origin *origin_http_create(const struct conf *conf, const char *base, cha
     h->connect_timeout_ms = conf->origin_connect_timeout;
     h->timeout_ms = conf->origin_timeout;
     h->retries = conf->origin_retries;
-    h->tokens = RETRY_SAVED;
-    pthread_mutex_init(&h->lock, NULL);
-    list_init(&h->submitted);
-    list_init(&h->active);
-    h->multi = curl_multi_init();
-    assert(h->multi);
-    const long connections = conf->origin_connections;
-    curl_multi_setopt(h->multi, CURLMOPT_MAX_HOST_CONNECTIONS, connections);
-    curl_multi_setopt(h->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, connections);
-    curl_multi_setopt(h->multi, CURLMOPT_MAXCONNECTS, connections);
-    h->thread = thread_start("origin", run, h);
+    begin(h, conf->origin_connections);
     return &h->origin;
+}
+
+// ---- a fetcher
+
+struct fetcher {
+    struct origin_http http;
+    const char *name;
+};
+
+struct fetcher *fetcher_create(const struct fetcher_settings *s)
+{
+    struct fetcher *const f = xcalloc(1, sizeof *f);
+    f->name = s->name;
+    f->http.token = s->token;
+    f->http.connect_timeout_ms = s->connect_timeout_ms;
+    f->http.timeout_ms = s->timeout_ms;
+    f->http.retries = s->retries;
+    begin(&f->http, s->connections);
+    return f;
+}
+
+void fetcher_destroy(struct fetcher *f)
+{
+    if (f) // http is its first member
+        http_destroy(&f->http.origin);
+}
+
+int fetcher_get(struct fetcher *f, const char *url, size_t max, struct buf *out,
+                const struct cancel *cancel)
+{
+    struct origin_version none;
+    buf_clear(out);
+    const struct transfer request = {
+        .http = &f->http,
+        .path = f->name,
+        .url = url,
+        .n = (int64_t)max,
+        .cancel = cancel,
+        .out = out,
+    };
+    return ask(&request, &none);
 }
 
 const char *origin_http_library(void)

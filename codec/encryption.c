@@ -10,9 +10,9 @@
 #include "config/conf.h"
 
 // What changes when the bytes of a view do.
-#define RECORD_FORMAT "tidemill encrypted 1\n"
+#define RECORD_FORMAT "tidemill encrypted 2\n"
 #define RECORD_SIZE                                                                                \
-    (sizeof RECORD_FORMAT - 1 + 2 + sizeof((struct encrypted *)0)->name + 3 * sizeof(struct key))
+    (sizeof RECORD_FORMAT - 1 + 2 + sizeof((struct encrypted *)0)->name + 4 * sizeof(struct key))
 
 // ---- keys
 
@@ -39,31 +39,92 @@ static struct key derive(const char *secret, const char *what, const char *asset
     return k;
 }
 
+// Every byte that a URL does not take as it is, and none that means something in it.
+static void put_path(struct buf *out, const char *path)
+{
+    static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+                                "0123456789-_.~/";
+    for (; *path; path++)
+        buf_printf(out, strchr(plain, *path) ? "%c" : "%%%02X", (uint8_t)*path);
+}
+
+// A form in which {key_id} and, if source is not NULL, {asset} stand for these.
+static void print_form(struct buf *out, const char *form, const struct key *id, const char *source)
+{
+    static const char key_id[] = "{key_id}", asset[] = "{asset}";
+    char hex[KEY_HEX];
+    while (*form) {
+        if (strncmp(form, key_id, sizeof key_id - 1) == 0) {
+            buf_puts(out, key_hex(id, hex));
+            form += sizeof key_id - 1;
+        } else if (source && strncmp(form, asset, sizeof asset - 1) == 0) {
+            put_path(out, source);
+            form += sizeof asset - 1;
+        } else {
+            put_u8(out, (uint8_t)*form++);
+        }
+    }
+}
+
 static void print_url(struct encryption *e, const char *form)
 {
-    static const char id[] = "{key_id}";
-    const char *const at = strstr(form, id);
-    char hex[KEY_HEX];
-    if (!*form)
-        form = "key";
-    if (at)
-        snprintf(e->url, sizeof e->url, "%.*s%s%s", (int)(at - form), form,
-                 key_hex(&e->key_id, hex), at + sizeof id - 1);
-    else
-        copy_string(e->url, sizeof e->url, form);
+    struct buf url;
+    buf_init(&url, 4 * KIB);
+    print_form(&url, *form ? form : "key", &e->key_id, NULL);
+    put_u8(&url, 0);
+    copy_string(e->url, sizeof e->url, (const char *)url.data);
+    buf_finish(&url);
+}
+
+// Who does not know the secret learns at most whether he has the key.
+static struct key check_of(const struct conf *conf, const struct key *key)
+{
+    static const char what[] = "key check 1\n";
+    uint8_t mac[MAC_SIZE];
+    struct key k;
+    mac_of(conf->encryption_secret, what, sizeof what - 1, key->b, sizeof key->b, mac);
+    memcpy(k.b, mac, sizeof k.b);
+    return k;
+}
+
+struct encryption encryption_by(const struct conf *conf, const struct encryption_keys *keys)
+{
+    struct encryption e = { .method = encryption_method_of(conf),
+                            .key = keys->key,
+                            .key_id = keys->key_id,
+                            .iv = keys->iv,
+                            .check = check_of(conf, &keys->key) };
+    print_url(&e, conf->encryption_key_url);
+    return e;
+}
+
+struct encryption_keys encryption_derive(const struct conf *conf, const char *asset)
+{
+    const char *const secret = conf->encryption_secret;
+    return (struct encryption_keys){ .key = derive(secret, "key 1\n", asset),
+                                     .key_id = derive(secret, "key id 1\n", asset),
+                                     .iv = derive(secret, "iv 1\n", asset) };
 }
 
 struct encryption encryption_of(const struct conf *conf, const char *asset)
 {
-    const char *const secret = conf->encryption_secret;
-    struct encryption e = { .method = encryption_method_of(conf) };
-    if (e.method == ENCRYPTION_NONE)
-        return e;
-    e.key = derive(secret, "key 1\n", asset);
-    e.key_id = derive(secret, "key id 1\n", asset);
-    e.iv = derive(secret, "iv 1\n", asset);
-    print_url(&e, conf->encryption_key_url);
-    return e;
+    if (encryption_method_of(conf) == ENCRYPTION_NONE)
+        return (struct encryption){ 0 };
+    const struct encryption_keys keys = encryption_derive(conf, asset);
+    return encryption_by(conf, &keys);
+}
+
+// ---- a key server
+
+char *encryption_server_url(const struct conf *conf, const char *source)
+{
+    const struct encryption_keys keys = encryption_derive(conf, source);
+    struct buf url;
+    buf_init(&url, 64 * KIB);
+    print_form(&url, conf->encryption_key_server, &keys.key_id, source);
+    put_u8(&url, 0);
+    size_t n;
+    return (char *)buf_steal(&url, &n);
 }
 
 // ---- views
@@ -86,7 +147,9 @@ static bool is_possible(enum encryption_method method, const struct rendition *r
 struct encrypted encrypted_view(const struct encryption *e, const char *name,
                                 const struct key *clear, bool ts)
 {
-    struct encrypted v = { .method = e->method, .ts = ts, .clear = *clear, .key_id = e->key_id };
+    struct encrypted v = {
+        .method = e->method, .ts = ts, .clear = *clear, .key_id = e->key_id, .check = e->check
+    };
     struct buf record;
     copy_string(v.name, sizeof v.name, name);
     v.url = key_of(e->url, strlen(e->url));
@@ -201,6 +264,7 @@ int encrypted_pack(const struct encrypted *v, struct buf *out)
     buf_append(out, v->name, sizeof v->name); // zeros behind it
     buf_append(out, v->clear.b, sizeof v->clear.b);
     buf_append(out, v->key_id.b, sizeof v->key_id.b);
+    buf_append(out, v->check.b, sizeof v->check.b);
     buf_append(out, v->url.b, sizeof v->url.b);
     return buf_error(out);
 }
@@ -226,6 +290,7 @@ int encrypted_unpack(const uint8_t *bytes, size_t n, const struct key *recipe,
     memcpy(out->name, get_bytes(&r, sizeof out->name), sizeof out->name);
     get_key(&r, &out->clear);
     get_key(&r, &out->key_id);
+    get_key(&r, &out->check);
     get_key(&r, &out->url);
     if (method == ENCRYPTION_NONE || method >= ENCRYPTION_METHODS || ts > 1 ||
         !memchr(out->name, 0, sizeof out->name))

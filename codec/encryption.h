@@ -11,6 +11,9 @@
 //   key id  HMAC(secret, "key id 1\n" asset)
 //   iv      HMAC(secret, "iv 1\n" asset), of cbcs
 // asset is the path in the URL, decoded, without the leading slash, a clip's with its suffix.
+//
+// Or a key server is asked for the key of a source, that is of all its clips; key id and iv it
+// may say too, or they are derived as above, of the source, with a secret that may be empty.
 
 #ifndef CODEC_ENCRYPTION_H
 #define CODEC_ENCRYPTION_H
@@ -30,11 +33,17 @@ enum encryption_method {
 
 #define ENCRYPTION_URL_MAX 1200
 
+// Derived, or what a key server said of a source.
+struct encryption_keys {
+    struct key key, key_id, iv;
+};
+
 // Of one asset.
 struct encryption {
     enum encryption_method method;
     struct key key;               // the secret one
     struct key key_id, iv;        // these are told to everybody
+    struct key check;             // tells one key from another, without the secret nothing else
     char url[ENCRYPTION_URL_MAX]; // where players get the key, "key" by default
 };
 
@@ -45,6 +54,7 @@ struct encrypted {
     char name[24];
     struct key clear;  // the recipe of the one that it is made of
     struct key key_id; // and what it is encrypted with
+    struct key check;  // likewise
     struct key url;    // hash of where players get the key
     struct key recipe;
 };
@@ -52,6 +62,15 @@ struct encrypted {
 // By the settings; without the key's derivation only the method.
 enum encryption_method encryption_method_of(const struct conf *conf);
 struct encryption encryption_of(const struct conf *conf, const char *asset);
+
+// The keys that are derived of it.
+struct encryption_keys encryption_derive(const struct conf *conf, const char *asset);
+
+// As encryption_of, by what a key server said.
+struct encryption encryption_by(const struct conf *conf, const struct encryption_keys *keys);
+
+// Where to ask for the keys of a source; to be freed.
+char *encryption_server_url(const struct conf *conf, const char *source);
 
 // Whether renditions of this kind are only to be had encrypted.
 bool encryption_covers(enum rendition_kind kind);

@@ -18,6 +18,7 @@
 #include "base/base.h"
 #include "base/buf.h"
 #include "base/err.h"
+#include "config/json.h"
 #include "config/machine.h"
 #include "config/memory.h"
 #include "config/param.h"
@@ -468,6 +469,27 @@ done:
     return rc;
 }
 
+// ---- texts from the network
+
+static void take_string(const json_t *value, void (*take)(void *arg, const char *s), void *arg)
+{
+    if (json_is_string(value))
+        take(arg, json_string_value(value));
+}
+
+int json_strings(const void *text, size_t n, const char *name,
+                 void (*take)(void *arg, const char *s), void *arg)
+{
+    json_t *const root = json_loadb(text ? text : "", n, JSON_REJECT_DUPLICATES, NULL);
+    const json_t *const value = json_object_get(root, name);
+    const int rc = json_is_object(root) ? 0 : -E_CORRUPT;
+    take_string(value, take, arg);
+    for (size_t i = 0; i < json_array_size(value); i++)
+        take_string(json_array_get(value, i), take, arg);
+    json_decref(root);
+    return rc;
+}
+
 // ---- the environment and the command line
 
 static int read_variable(struct conf *c, const char *name, const char *value,
@@ -578,9 +600,11 @@ static int resolve_folder(struct conf *c, char *const environment[], const struc
 static int check_encryption(const struct conf *c, const struct complaint *to)
 {
     const struct from from = { .to = to, .name = "encryption.secret" };
-    if (strcmp(c->encryption_method, "none") == 0 || *c->encryption_secret)
+    if (strcmp(c->encryption_method, "none") == 0 || *c->encryption_secret ||
+        *c->encryption_key_server)
         return 0;
-    return complain(&from, "missing; encryption.method \"%s\" needs one", c->encryption_method);
+    return complain(&from, "missing; encryption.method \"%s\" needs one, or encryption.key_server",
+                    c->encryption_method);
 }
 
 static int clamp(int64_t v, int64_t least, int64_t most)

@@ -175,11 +175,16 @@ static bool is_method(const char *s)
     return text_is_one_of(s, names);
 }
 
+static bool is_web(const char *s)
+{
+    const bool web = strncmp(s, "http://", 7) == 0 || strncmp(s, "https://", 8) == 0;
+    return !*s || (web && text_is_printable(s) && !strpbrk(s, "\"<>\\ '"));
+}
+
 // What may stand between the quotes of a playlist and of an MPD.
 static bool is_key_url(const char *s)
 {
-    const bool web = strncmp(s, "http://", 7) == 0 || strncmp(s, "https://", 8) == 0;
-    return !*s || (web && text_is_printable(s) && !strpbrk(s, "\"<>&\\ '"));
+    return is_web(s) && !strchr(s, '&');
 }
 
 static const struct form {
@@ -197,6 +202,10 @@ static const struct form {
     { offsetof(struct conf, encryption_method), is_method, "none, aes-128 or cbcs" },
     { offsetof(struct conf, encryption_key_url), is_key_url,
       "an http:// or https:// URL without quotes, blanks and &, or nothing" },
+    { offsetof(struct conf, encryption_key_server), is_web,
+      "an http:// or https:// URL without quotes and blanks, or nothing" },
+    { offsetof(struct conf, encryption_key_server_token), text_is_printable,
+      "ASCII without blanks" },
 };
 
 static const struct form *form_of(const struct param *p)
@@ -242,7 +251,8 @@ static int set_string(struct conf *c, const struct param *p, const char *s, cons
                         n < p->min ? "short" : "long", p->min, p->max);
     const struct form *const form = form_of(p);
     if (form && !form->is_good(s))
-        return complain(from, "\"%s\" is wrong; write %s", s, form->wants);
+        return complain(from, "\"%s\" is wrong; write %s", p->type == TYPE_SECRET ? "***" : s,
+                        form->wants);
     char **const to = param_field(c, p);
     free(*to);
     *to = xstrdup(s);

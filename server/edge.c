@@ -15,6 +15,7 @@
 #include "config/memory.h"
 #include "server/assets.h"
 #include "server/deadlines.h"
+#include "server/keyring.h"
 #include "server/making.h"
 #include "server/measured.h"
 #include "server/page.h"
@@ -82,6 +83,8 @@ static bool build(struct edge *e, char *why, size_t cap)
     e->assets = assets_create((size_t)e->conf->cache_indexes);
     e->lookup = tasks_create("lookup", MEMORY_LOOKUPS);
     e->plan = tasks_create("plan", PLAN_THREADS);
+    e->keyring = keyring_create(e->conf);
+    e->ask = e->keyring ? tasks_create("keys", KEYRING_THREADS) : NULL;
     e->measured = measured_create();
     e->deadlines = deadlines_create(e->conf->http_answer_wait);
     e->sched = sched_create(e->conf, e->zygote, why, cap);
@@ -111,6 +114,8 @@ void edge_destroy(struct edge *e)
     sched_destroy(e->sched);
     tasks_destroy(e->lookup);
     tasks_destroy(e->plan);
+    tasks_destroy(e->ask);
+    keyring_destroy(e->keyring);
     for (int i = 0; i < e->conf->origin_count; i++)
         tasks_destroy(e->open[i]);
     spill_destroy(e->spill);

@@ -34,6 +34,8 @@ struct edge {
     struct sched *sched;
     struct tasks *lookup;        // threads that ask the lower tiers
     struct tasks *plan;          // threads that plan and print
+    struct keyring *keyring;     // NULL without a key server
+    struct tasks *ask;           // threads that ask it; likewise
     struct deadlines *deadlines; // of makings
     struct measured *measured;   // sizes of segments that were seen
     struct pages *pages;         // scripts and styles; NULL without ui

@@ -34,13 +34,13 @@ static bool find_view(const struct encryption *by, const struct plan *p, const s
 bool encrypting_find(struct edge *e, const struct route *r, const struct plan *p,
                      struct encryption *by, struct encrypted *out)
 {
-    *by = encryption_of(e->conf, r->asset);
     if (find_view(by, p, &r->recipe, out))
         return strcmp(out->name, r->rendition) == 0;
     if (records_find_encrypted(e, &r->recipe, out) < 0)
         return false;
     by->method = out->method;
-    return key_equal(&out->key_id, &by->key_id) && strcmp(out->name, r->rendition) == 0;
+    return key_equal(&out->key_id, &by->key_id) && key_equal(&out->check, &by->check) &&
+           strcmp(out->name, r->rendition) == 0;
 }
 
 static struct route route_to(const struct route *r, const struct encrypted *v, enum route_kind kind)

@@ -58,6 +58,8 @@ static struct tasks *threads_for(const struct making *m, enum where where)
         return m->edge->plan;
     if (where == ON_LOOKUP)
         return m->edge->lookup;
+    if (where == ON_KEYS)
+        return m->edge->ask;
     return where == ON_OPEN && m->origin >= 0 ? m->edge->open[m->origin] : m->edge->plan;
 }
 
@@ -99,6 +101,8 @@ static bool is_lasting(int code)
 
 static int64_t expiry(const struct making *m)
 {
+    if (m->asks_key)
+        return clock_ms() + m->edge->conf->encryption_key_age;
     if (m->probe || (route_is_immutable(&m->route) && m->want != WANT_CHECK))
         return STORE_FOREVER;
     return clock_ms() + (m->route.kind == ROUTE_ROOT ? 1000 : m->edge->conf->http_entry_age);
@@ -148,6 +152,8 @@ static void give_back(struct making *m)
     struct edge *const e = m->edge;
     if (m->index)
         store_close(e->store, &m->index);
+    if (m->keys)
+        store_close(e->store, &m->keys);
     ingredients_close(e, &m->ingredients);
     asset_unref(e->assets, &m->asset);
     source_close(&m->source);
@@ -167,7 +173,7 @@ static void end(struct making *m, int code, const char *detail)
     } else if (code < 0) {
         fail_object(m, code, detail);
     } else {
-        if (!m->probe)
+        if (!m->probe && !m->asks_key)
             measure(m);
         store_commit(m->edge->store, m->object, expiry(m));
     }
@@ -233,6 +239,7 @@ static const struct step route_steps[] = {
     { making_step_lower, ON_LOOKUP, "the lower tiers" },
     { making_step_locate, ON_OPEN, "the origin" },
     { making_step_index, ON_PLAN, "the index" },
+    { making_step_keys, ON_PLAN, "the key server" },
     { making_step_produce, ON_PLAN, "a worker" },
     { making_step_combine, ON_PLAN, "what it is made of" },
 };
@@ -240,11 +247,13 @@ static const struct step text_steps[] = {
     { making_step_lower, ON_LOOKUP, "the lower tiers" },
     { making_step_locate, ON_OPEN, "the origin" },
     { making_step_index, ON_PLAN, "the index" },
+    { making_step_keys, ON_PLAN, "the key server" },
     { making_step_beside, ON_OPEN, "the origin" },
     { making_step_produce, ON_PLAN, "a worker" },
     { making_step_combine, ON_PLAN, "what it is made of" },
 };
 static const struct step list_steps[] = { { making_step_list, ON_PLAN, "the listing" } };
+static const struct step ask_steps[] = { { making_step_ask, ON_KEYS, "the key server" } };
 static const struct step probe_steps[] = {
     { making_step_lower, ON_LOOKUP, "the lower tiers" },
     { making_step_probe, ON_PLAN, "a worker" },
@@ -369,6 +378,17 @@ void making_start_probe(const struct making *parent, struct object *o)
     m->client = parent->client;
     m->source = source_ref(parent->source);
     m->version = parent->version;
+    launch(m);
+}
+
+void making_start_keys(const struct making *parent, struct object *o)
+{
+    struct making *const m = create_for_other(parent->edge, &parent->route, o);
+    if (!m)
+        return;
+    m->asks_key = true;
+    m->steps = ask_steps;
+    m->client = parent->client;
     launch(m);
 }
 

@@ -97,7 +97,7 @@ static bool resolve_any(struct making *m)
 {
     if (!m->edge->encrypts || m->route.inside)
         return resolve_clear(m);
-    return resolve_encrypted(m) ||
+    return (m->encryption.method != ENCRYPTION_NONE && resolve_encrypted(m)) ||
            (resolve(m, &m->route.recipe) && !encryption_covers(m->rendition->kind));
 }
 

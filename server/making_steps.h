@@ -6,6 +6,7 @@
 //   making.c          life: start, queues, parking, deadline, end
 //   making_lower.c    asks the lower tiers
 //   making_index.c    the source and its index
+//   making_key.c      with what it is encrypted
 //   making_produce.c  what the URL names, and which of these make it:
 //   making_text.c         entry points, playlists, listings, keys
 //   making_work.c         jobs for workers
@@ -50,7 +51,7 @@ enum step_end {
 enum parked { PARKED_NOT, PARKED_QUEUE, PARKED_OBJECT, PARKED_WORK };
 
 // Which threads a step runs on, by what it may have to wait for.
-enum where { ON_LOOKUP, ON_OPEN, ON_PLAN };
+enum where { ON_LOOKUP, ON_OPEN, ON_PLAN, ON_KEYS };
 
 struct step {
     enum step_end (*run)(struct making *m);
@@ -70,7 +71,8 @@ struct making {
     enum want want;
     char after[PAGE_AFTER_MAX];
     uint32_t client;
-    bool probe; // makes an index, not the route's answer
+    bool probe;    // makes an index, not the route's answer
+    bool asks_key; // likewise makes what the key server says
     const struct step *steps;
     int origin;                        // its number, -1 for none
     char source_path[ROUTE_ASSET_MAX]; // the asset's without a clip's suffix
@@ -84,6 +86,7 @@ struct making {
     struct key version;   // of the source
     struct key view;      // of the asset: the source's, or that of a clip of it
     struct object *index; // open while we wait for it
+    struct object *keys;  // likewise
     struct asset *asset;
     struct job job;
     struct work work;
@@ -95,7 +98,7 @@ struct making {
     struct ts_rendition ts;            // of MPEG-TS: rendition is its lead
     int64_t ts_bandwidth;              // that it promises, if the present settings made it
     struct encrypted encrypted;        // what it is a view of; of the method NONE: of nothing
-    struct encryption encryption;      // of the asset, then
+    struct encryption encryption;      // of the asset, where it is needed
     struct ingredients *ingredients;
     int back;
     int64_t locate_us; // spent on finding the source
@@ -147,6 +150,9 @@ void making_drop_deadline(struct making *m);
 // Starts the making of the index that parent needs, which o is.
 void making_start_probe(const struct making *parent, struct object *o);
 
+// Likewise of what the key server says of parent's source.
+void making_start_keys(const struct making *parent, struct object *o);
+
 // Whether the object's bytes, all of them, are what was ordered.
 bool making_is_right(const struct making *m);
 
@@ -161,6 +167,8 @@ size_t making_expected(const struct making *m);
 enum step_end making_step_lower(struct making *m);
 enum step_end making_step_locate(struct making *m);
 enum step_end making_step_index(struct making *m);
+enum step_end making_step_keys(struct making *m);
+enum step_end making_step_ask(struct making *m);
 enum step_end making_step_beside(struct making *m);
 enum step_end making_step_produce(struct making *m);
 enum step_end making_step_combine(struct making *m);

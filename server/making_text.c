@@ -79,7 +79,6 @@ static const char *show(struct making *m, struct plan *shown)
         return "the asset has no rendition in H.264, or AAC alone";
     if (!m->edge->encrypts || m->route.kind == ROUTE_STORYBOARD)
         return NULL;
-    m->encryption = encryption_of(m->edge->conf, m->route.asset);
     records_keep_encrypted(m->edge, &m->encryption, shown);
     if (m->encryption.method == ENCRYPTION_CBCS && ts)
         return "MPEG-TS is not to be had with the encryption cbcs";

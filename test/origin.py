@@ -43,7 +43,7 @@ name match, the older is used (and counted down) first.
     /__control?clear=1   forgets all faults
     /__log               JSON: a list of all requests so far (control URLs are
                          not among them), each {"method", "path" (as sent),
-                         "range", "if_match", "if_range", "status", "bytes" (of
+                         "range", "if_match", "if_range", "authorization", "status", "bytes" (of
                          body, handed to the network), "conn" (number of the
                          connection)}
     /__log?clear=1       the same, and starts a new log
@@ -186,6 +186,7 @@ class Handler(BaseHTTPRequestHandler):
     def serve(self, path):
         self.entry = {"method": self.command, "path": self.path, "range": self.headers["Range"],
                       "if_match": self.headers["If-Match"], "if_range": self.headers["If-Range"],
+                      "authorization": self.headers["Authorization"],
                       "status": 0, "bytes": 0, "conn": self.conn}
         self.server.log.add(self.entry)
         self.faults = self.server.faults.take(self.command, path)

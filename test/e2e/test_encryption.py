@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Encryption: decrypted, the bytes are those that a server without it gives, and no other way leads to them."""
+import base64
 import hashlib
 import hmac
+import json
+import pathlib
 import subprocess
+import uuid
 
 import pytest
 
@@ -10,6 +14,7 @@ import aes
 import browser
 import exact
 from edge import Edge, Playlist, attributes
+from peers import Origin, until
 from test_players import play
 
 SECRET = "a secret of the test, and long"
@@ -358,13 +363,121 @@ def test_outlives_restarts_not_secrets(start, clip, media_dir):
         assert not any("secret" in line for line in e.lines)
 
 
-def test_key_server(start, clip, media_dir):
+def test_key_url(start, clip, media_dir):
     """Of a key server's URL only the id is ours to fill in; the key is not to be had here."""
     name = clip("short.mp4")
     edge = start(media_dir, config=settings("aes-128", key_url="https://keys.example/k?id={key_id}"))
     folder = next(iter(folders(edge, name).values()))
     assert key_line(edge, folder)["URI"] == f"https://keys.example/k?id={derived('key id', name).hex()}"
     assert edge.get(folder + "key").status == 404
+
+
+
+# ---- a key server
+
+@pytest.fixture
+def keys(tmp_path):
+    """A key server: files of a folder, and faults; put(path, answer)."""
+    folder = tmp_path / "keys"
+    folder.mkdir()
+    server = Origin(folder)
+
+    def put(path, answer):
+        (folder / path).write_bytes(answer)
+
+    server.put = put
+    yield server
+    server.stop()
+
+
+def asking(server, method, **more):
+    return {"encryption": {"method": method, "key_server": server.url + "{asset}", **more}}
+
+
+KEY, KID, IV = bytes(range(16)), bytes(range(16, 32)), bytes(range(200, 216))
+
+
+def jwk(data):
+    return base64.urlsafe_b64encode(data).decode().rstrip("=")
+
+
+def files_below(folder):
+    return [p.read_bytes() for p in pathlib.Path(folder).rglob("*") if p.is_file()]
+
+
+@pytest.mark.parametrize("method, answer", [
+    ("aes-128", KEY),
+    ("cbcs", json.dumps({"key": jwk(KEY), "kid": jwk(KID), "iv": jwk(IV)}).encode()),
+], ids=["bytes", "json"])
+def test_key_server(method, answer, keys, start, clip, media_dir):
+    """The key is asked for once, is used, and lies nowhere."""
+    name = clip("short.mp4")
+    keys.put(name, answer)
+    edge = start(media_dir, config=asking(keys, method, key_server_token="a-token,-no-less"))
+    clear = start(media_dir)
+    plain, p = folders(clear, name), Playlist(edge, name)
+    for r, folder in folders(edge, name).items():
+        assert edge.ok(folder + "key") == KEY
+        body, want = edge.ok(folder + "0.m4s"), clear.ok(plain[r] + "0.m4s")
+        if method == "aes-128":
+            assert aes.decrypt(KEY, bytes(16), body, padding=True) == want
+        else:
+            assert undo_segment(KEY, IV, body, not r.startswith("audio"))[0] == want
+            assert undo_init(edge.ok(folder + "init.mp4"))[1].endswith(KID + b"\x10" + IV)
+    if method == "cbcs":
+        assert str(uuid.UUID(bytes=KID)) in edge.ok(f"/{name}/manifest.mpd").decode()
+    assert edge.get(f"/{name};t=0,2/master.m3u8").status == 200  # a clip has its source's
+    [asked] = keys.log()
+    assert asked["path"] == "/" + name and asked["authorization"] == "Bearer a-token,-no-less"
+    assert edge.metrics()["key_requests_total"] == 1
+    assert edge.stop() == 0
+    assert not any(KEY in data or KEY.hex().encode() in data for data in files_below(edge.cache))
+    for line in edge.lines:
+        assert not any(secret in line for secret in (KEY.hex(), jwk(KEY), "a-token")), line
+
+
+def test_key_server_fails(keys, start, clip, media_dir):
+    """A clear answer, nothing that is not encrypted, and a pause; then all is well."""
+    name = clip("short.mp4")
+    edge = start(media_dir, config={**asking(keys, "aes-128", key_timeout="300ms"),
+                                     "cache": {"negative": "0s"}})
+    entry = f"/{name}/master.m3u8"
+
+    def answer():
+        a = edge.get(entry)
+        return a.status, a.json["code"] if a.status != 200 else ""
+
+    assert answer() == (404, "E_NOT_FOUND")
+    keys.put(name, b"too short")
+    until(lambda: answer() == (502, "E_KEY_SERVER"), "it is asked again")
+    keys.put(name, KEY)
+    keys.fault("mute", count=0)
+    until(lambda: answer() == (504, "E_KEY_SERVER_SLOW"), "it does not answer")
+    keys.clear()
+    until(lambda: answer() == (200, ""), "it is well again")
+    folder = next(iter(folders(edge, name).values()))
+    edge.ok(folder + "0.m4s")
+    # What is there needs no key server; what is not there is not given without.
+    keys.stop()
+    assert edge.ok(folder + "key") == KEY
+
+
+def test_another_key_is_another_url(keys, start, clip, media_dir):
+    name = clip("short.mp4")
+    keys.put(name, KEY)
+    first = start(media_dir, config=asking(keys, "cbcs"))
+    before = folders(first, name)
+    bodies = {f: first.ok(f + "0.m4s") for f in before.values()}
+    assert first.stop() == 0
+    again = start(media_dir, config=asking(keys, "cbcs"), cache=first.cache)
+    assert all(again.ok(f + "0.m4s") == body for f, body in bodies.items())  # by their records
+    assert again.stop() == 0
+    keys.put(name, IV)  # the same key id
+    after = start(media_dir, config=asking(keys, "cbcs"), cache=first.cache)
+    assert not set(folders(after, name).values()) & set(before.values())
+    for folder in before.values():
+        for leaf in ("key", "index.m3u8", "init.mp4", "0.m4s"):
+            assert after.get(folder + leaf).status == 404
 
 
 def test_each_asset_has_its_key(start, clip, media_dir):

@@ -110,6 +110,12 @@ static const struct {
     { "{\"encryption\": {\"key_url\": \"https://k/?a=1&b=2\"}}",
       "1:17: encryption.key_url: \"https://k/?a=1&b=2\" is wrong; write an http:// or https:// URL "
       "without quotes, blanks and &, or nothing" },
+    { "{\"encryption\": {\"key_server\": \"keys.example/{asset}\"}}",
+      "1:17: encryption.key_server: \"keys.example/{asset}\" is wrong; write an http:// or "
+      "https:// "
+      "URL without quotes and blanks, or nothing" },
+    { "{\"encryption\": {\"key_server_token\": \"two words\"}}",
+      "1:17: encryption.key_server_token: \"***\" is wrong; write ASCII without blanks" },
     // the ladder
     { "{\"ladder\": {}}", "1:2: ladder: wants a list, not an object" },
     { "{\"ladder\": []}", "1:2: ladder: has 0 elements; it goes from 1 to 16" },

@@ -203,12 +203,14 @@ static void other_recipes(void **state)
     const struct encryption e = encryption_of(&conf, "a");
     const struct key r = encrypted_view(&e, "720p", &clear, false).recipe;
     struct encryption changed = e;
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 4; i++) {
         changed = e;
         if (i == 0)
             changed.method = ENCRYPTION_CBCS;
         else if (i == 1)
             changed.key_id.b[3] ^= 1;
+        else if (i == 2)
+            changed.check.b[5] ^= 1;
         else
             strcpy(changed.url, "https://k/");
         const struct key now = encrypted_view(&changed, "720p", &clear, false).recipe;
