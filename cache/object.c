@@ -41,7 +41,7 @@ struct object {
     int error;
     char *detail;
 
-    int64_t marks[4];
+    int64_t marks[OBJECT_MARKS];
     int readers;
     bool abandoned;
     struct list waiters;
@@ -196,14 +196,14 @@ bool object_abandoned(const struct object *o)
     return abandoned;
 }
 
-void object_set_marks(struct object *o, const int64_t marks[4])
+void object_set_marks(struct object *o, const int64_t marks[OBJECT_MARKS])
 {
     lock_object(o);
     memcpy(o->marks, marks, sizeof o->marks);
     unlock_object(o);
 }
 
-void object_marks(const struct object *o, int64_t marks[4])
+void object_marks(const struct object *o, int64_t marks[OBJECT_MARKS])
 {
     lock_object(o);
     memcpy(marks, o->marks, sizeof o->marks);

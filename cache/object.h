@@ -80,9 +80,10 @@ const uint8_t *object_made(const struct object *o, size_t *n);
 // Its bytes are gone.
 void object_fail(struct object *o, int code, const char *detail);
 bool object_abandoned(const struct object *o);
-// Four numbers of the maker's for its readers; nobody here looks at them.
-void object_set_marks(struct object *o, const int64_t marks[4]);
-void object_marks(const struct object *o, int64_t marks[4]);
+// Numbers of the maker's for its readers; nobody here looks at them.
+#define OBJECT_MARKS 5
+void object_set_marks(struct object *o, const int64_t marks[OBJECT_MARKS]);
+void object_marks(const struct object *o, int64_t marks[OBJECT_MARKS]);
 
 // ---- reader
 void object_join(struct object *o);

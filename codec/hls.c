@@ -311,15 +311,20 @@ static int put_segments(struct buf *out, const struct plan *p, const struct rend
         put_extinf(out, hls_segment_us(p, r, k));
         buf_printf(out, "%d%s\n", k, end);
     }
-    return buf_puts(out, "#EXT-X-ENDLIST\n");
+    return buf_puts(out, p->growing ? "" : "#EXT-X-ENDLIST\n");
 }
 
+// RFC 8216bis 4.4.3.5: of an EVENT segments may be added at the end, which a playlist with an open
+// table says from its first form to its last.  Players join one in the middle at its end
+// unless they are told where it starts.
 static void put_head(struct buf *out, const struct plan *p, int version)
 {
     buf_printf(out,
                "#EXTM3U\n#EXT-X-VERSION:%d\n#EXT-X-TARGETDURATION:%d\n"
-               "#EXT-X-MEDIA-SEQUENCE:0\n#EXT-X-PLAYLIST-TYPE:VOD\n#EXT-X-INDEPENDENT-SEGMENTS\n",
-               version, p->target_duration);
+               "#EXT-X-MEDIA-SEQUENCE:0\n#EXT-X-PLAYLIST-TYPE:%s\n#EXT-X-INDEPENDENT-SEGMENTS\n",
+               version, p->target_duration, p->table.open ? "EVENT" : "VOD");
+    if (p->growing)
+        buf_puts(out, "#EXT-X-START:TIME-OFFSET=0,PRECISE=YES\n");
 }
 
 int hls_media(struct buf *out, const struct plan *p, const struct rendition *r,

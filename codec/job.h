@@ -34,6 +34,7 @@ struct job_limits {
     int64_t pixels;      // of a source picture
     int streams;         // of a source
     int64_t probe_bytes; // a probe may read
+    int64_t first;       // a scan of more breaks off once (codec/beginning.h); 0: none does
     int64_t duration_ms; // of a source
 };
 

@@ -79,6 +79,16 @@ void media_destroy(struct media *m)
     free(m);
 }
 
+void media_keep_audios(struct media *m, int n)
+{
+    while (m->more_audio_count > 0 && m->more_audio_count >= n)
+        audio_finish(&m->more_audio[--m->more_audio_count]);
+    if (n == 0) {
+        audio_finish(&m->audio);
+        m->audio = (struct audio_track){ .codec = CODEC_NONE };
+    }
+}
+
 static uint8_t *copy_bytes(const uint8_t *p, int n)
 {
     return n > 0 ? memcpy(xmalloc((size_t)n), p, (size_t)n) : NULL;
@@ -335,6 +345,13 @@ static int make_audio_grid(struct media *m)
     return m->frames > 0 ? 0 : -E_CORRUPT;
 }
 
+void media_set_fps(struct media *m, struct rational fps)
+{
+    m->fps = fps;
+    m->frames = grid_frames(content_end(m), m->video.timescale, fps);
+    m->constant_rate = false; // nobody asks
+}
+
 int media_finish(struct media *m)
 {
     m->video.shown_count = m->video.sample_count; // not known yet; in range for tracks_ok
@@ -386,6 +403,8 @@ static int64_t rate(int64_t bytes, struct rational seconds)
 
 int64_t media_video_rate(const struct media *m)
 {
+    if (m->reach == MEDIA_CONTINUED)
+        return m->beginning_rate;
     return rate(m->video.bytes, (struct rational){ m->video.end, m->video.timescale });
 }
 

@@ -176,9 +176,20 @@ struct text_track {
     int sample_count;       // also in a head alone; >= 1
 };
 
+// How much of the source an index knows.  A long scan (codec/beginning.h) first makes one of
+// the beginning, which is all that the first segments need.
+enum reach {
+    MEDIA_ALL,
+    MEDIA_BEGINNING, // its tables end where the scan broke off
+    MEDIA_CONTINUED, // the tables of all, and what else there is as the beginning has it
+    MEDIA_REACHES,
+};
+
 struct media {
     enum container container;
-    int64_t size; // bytes of the source
+    enum reach reach;
+    int64_t size;           // bytes of the source
+    int64_t beginning_rate; // MEDIA_CONTINUED: bits per second of the video in its beginning
     // The constant-rate output grid, decided at probe (codec/grid.h): frame n
     // lasts [n / fps, (n + 1) / fps).  Audio alone: fps is the rate of AAC frames,
     // media_output_rate / 1024.
@@ -233,6 +244,9 @@ static inline const struct audio_track *media_audio(const struct media *m, int i
     return i == 0 ? &m->audio : &m->more_audio[i - 1];
 }
 
+// Forgets the tracks of sound but the first n.
+void media_keep_audios(struct media *m, int n);
+
 // A copy without tables, without the texts, and of the tracks of sound with this one only, as
 // the first: what a job carries.
 struct media *media_copy_head(const struct media *m, int audio);
@@ -247,7 +261,10 @@ int media_check_head(const struct media *m);
 // -E_CORRUPT when a rule above cannot be met, -E_NO_MEMORY.
 int media_finish(struct media *m);
 
-// Appends the packed index.  0 or the buffer's error.
+// Lays the grid of that rate over it instead: sets fps and frames.  There is video.
+void media_set_fps(struct media *m, struct rational fps);
+
+// Appends the packed index, not a continued one.  0 or the buffer's error.
 int media_pack(const struct media *m, struct buf *out);
 
 // Reads a packed index.  The bytes may be anything: -E_CORRUPT; -E_NO_MEMORY.  *out on
@@ -266,7 +283,8 @@ void media_display_size(const struct media *m, int *width, int *height);
 // all others become 48000.
 int media_output_rate(int sample_rate);
 
-// Mean bits per second of the video (audio, by its number) track over its duration.
+// Mean bits per second of the video (audio, by its number) track over its duration; of a
+// continued index the video's in its beginning.
 int64_t media_video_rate(const struct media *m);
 int64_t media_audio_rate(const struct media *m, int i);
 

@@ -20,7 +20,7 @@
 #include "base/err.h"
 #include "codec/media.h"
 
-#define VERSION 4
+#define VERSION 5
 #define CHUNK_SECONDS 60
 
 static const char magic[] = "TMix";
@@ -115,6 +115,7 @@ int media_pack_head(const struct media *m, struct buf *out)
     buf_puts(out, magic);
     put_u8(out, VERSION);
     put_v(out, m->container);
+    put_v(out, m->reach);
     put_v(out, (uint64_t)m->size);
     put_v(out, (uint64_t)m->fps.num);
     put_v(out, (uint64_t)m->fps.den);
@@ -348,6 +349,7 @@ static void get_head(struct reader *r, struct media *m)
         return;
     }
     m->container = (enum container)get_up_to(r, CONTAINER_COUNT - 1);
+    m->reach = (enum reach)get_up_to(r, MEDIA_REACHES - 1);
     m->size = get_up_to(r, MEDIA_SIZE_MAX);
     m->fps.num = get_int(r);
     m->fps.den = get_int(r);
@@ -475,7 +477,7 @@ int media_unpack(const uint8_t *bytes, size_t n, struct media **out)
     struct media *m = unpack_head(&r);
     if (!m)
         return -E_CORRUPT;
-    const int rc = get_tables(&r, m);
+    const int rc = m->reach == MEDIA_CONTINUED ? -E_CORRUPT : get_tables(&r, m);
     if (rc < 0) {
         media_destroy(m);
         return rc;

@@ -6,6 +6,7 @@
 
 #include "base/base.h"
 #include "base/err.h"
+#include "codec/beginning.h"
 #include "codec/ladder.h"
 #include "codec/passthrough.h"
 #include "codec/record.h"
@@ -19,7 +20,7 @@
 #define SEGMENT_BYTES 1000
 #define FRAGMENT_BYTES 112
 #define SAMPLE_BYTES 16
-// Of subtitles: far above any that can be read.  No variant counts it.
+// Of subtitles: far above any that can be read.
 #define TEXT_BANDWIDTH 20000
 
 // ---- what the playlists promise
@@ -46,9 +47,8 @@ static void promise_video(struct rendition *r, const struct segtab *t)
 static int64_t audio_container(const struct rendition *r, const struct segtab *t)
 {
     const struct rational rate = sound_frame_rate(&r->a);
-    const int64_t last =
-        segtab_audio_frame(t, t->count, rate) - segtab_audio_frame(t, t->count - 1, rate);
-    return container_rate(rate, (struct rational){ last * rate.den, rate.num });
+    const int64_t least = segtab_audio_min(t, rate);
+    return container_rate(rate, (struct rational){ least * rate.den, rate.num });
 }
 
 static void promise_audio(struct rendition *r, const struct segtab *t)
@@ -189,9 +189,12 @@ static void add_stills(struct plan *p, const struct conf *conf, const struct med
 }
 
 // For pictures, and for sound on each grid that there is.
+// An open table has to do for a last picture of fast play too, which may last 1.5 seconds.
 static int longest_duration(const struct plan *p)
 {
     int longest = segtab_target_duration(&p->table, (struct rational){ 0, 1 });
+    if (p->table.open && longest < 2)
+        longest = 2;
     for (int i = 0; i < p->count; i++) {
         if (p->renditions[i].kind != RENDITION_AUDIO)
             continue;
@@ -202,20 +205,40 @@ static int longest_duration(const struct plan *p)
     return longest;
 }
 
+// Gives the open table of p the end of m; a beginning's is that of the last segment that is sure.
+// False: there is none.
+static bool set_end(struct plan *p, const struct media *m)
+{
+    p->growing = m->reach == MEDIA_BEGINNING;
+    const int64_t frames =
+        p->growing ? beginning_frames(m) / p->table.per * p->table.per : m->frames;
+    if (frames > 0)
+        segtab_set_frames(&p->table, frames);
+    return frames > 0;
+}
+
+static bool make_table(struct plan *p, const struct conf *conf, const struct media *m)
+{
+    const bool open = m->reach != MEDIA_ALL;
+    p->table = (open ? segtab_make_open : segtab_make)(m->fps, m->frames, conf->media_segment);
+    return !open || set_end(p, m);
+}
+
 int plan_make(struct plan *p, const struct conf *conf, const struct media *m, const char *asset,
               const char *version, const char *headers)
 {
     const bool video = media_has_video(m), audio = media_has_audio(m);
-    if (!video && !audio)
+    *p = (struct plan){ 0 };
+    if ((!video && !audio) || !make_table(p, conf, m))
         return -E_UNSUPPORTED;
-    *p = (struct plan){ .table = segtab_make(m->fps, m->frames, conf->media_segment) };
     if (video) {
-        passthrough_make(p, conf, m);
+        if (m->reach == MEDIA_ALL)
+            passthrough_make(p, conf, m);
         ladder_make(p, conf, m);
     }
     add_audios(p, conf, m);
     p->target_duration = longest_duration(p);
-    if (video)
+    if (video && !p->growing)
         add_stills(p, conf, m);
     texts_add(p, m);
 
@@ -274,10 +297,15 @@ static bool has_track(const struct media *m, const struct rendition *r)
     }
 }
 
-bool plan_fits(const struct plan *p, const struct media *m)
+bool plan_fit(struct plan *p, const struct media *m)
 {
     const struct segtab *t = &p->table;
-    if (t->fps.num != m->fps.num || t->fps.den != m->fps.den || t->frames != m->frames)
+    if (t->open && (m->reach == MEDIA_ALL || !set_end(p, m)))
+        return false;
+    if (!t->open && m->reach == MEDIA_BEGINNING)
+        return false;
+    const int64_t frames = t->open ? t->frames : m->frames;
+    if (t->fps.num != m->fps.num || t->fps.den != m->fps.den || t->frames != frames)
         return false;
     for (int i = 0; i < p->count; i++)
         if (!has_track(m, &p->renditions[i]))

@@ -97,6 +97,7 @@ struct dropped {
 
 struct plan {
     struct segtab table;                          // owns memory: plan_finish
+    bool growing;                                 // of a beginning: segments will follow
     int target_duration;                          // EXT-X-TARGETDURATION of all playlists
     struct rendition renditions[PLAN_RENDITIONS]; // source, video by falling size, audio, ...
     int count;
@@ -104,10 +105,15 @@ struct plan {
     int dropped_count;
 };
 
+// Of a beginning (codec/beginning.h), and of what continues it, the table is open, and source is
+// not offered; stills only of what continues it, as where they lie depends on the end.  All
+// recipes of the beginning are among those of what continues it.
+//
 // Makes the plan.  asset and version identify the source in the recipes.
 // headers stands for what the encoder library writes into headers (it comes
 // from the workers' hello).  With the head of m alone, source is not offered.
-// -E_UNSUPPORTED when there is nothing to show or hear.  plan_finish is due after 0 only.
+// -E_UNSUPPORTED when there is nothing to show or hear, or no segment of a beginning is sure.
+// plan_finish is due after 0 only.
 int plan_make(struct plan *p, const struct conf *conf, const struct media *m, const char *asset,
               const char *version, const char *headers);
 
@@ -129,8 +135,9 @@ int plan_add_file(struct plan *p, const char *language, enum text_format format,
                   const char *headers);
 
 // Whether a plan of old (codec/record.h) is one of this index: the same grid, and for
-// each rendition a track, interlaced where it is to be deinterlaced.
-bool plan_fits(const struct plan *p, const struct media *m);
+// each rendition a track, interlaced where it is to be deinterlaced.  One with an open table
+// gets the index's end.
+bool plan_fit(struct plan *p, const struct media *m);
 
 // The rendition of that name, or NULL.
 const struct rendition *plan_find(const struct plan *p, const char *name);

@@ -36,13 +36,21 @@ static void put_cuts(struct buf *b, const struct segtab *t)
     }
 }
 
-static void put_table(struct buf *b, const struct plan *p)
+// Where the table is open the end is the source's, whose version stands in the record; but not of
+// stills, which lie as it demands.
+static bool is_endless(const struct plan *p, const struct rendition *r)
 {
+    return p->table.open && r->kind != RENDITION_TRICK && !plan_is_sheets(r);
+}
+
+static void put_table(struct buf *b, const struct plan *p, const struct rendition *r)
+{
+    const bool endless = is_endless(p, r);
     put_z(b, p->table.fps.num);
     put_z(b, p->table.fps.den);
-    put_z(b, p->table.frames);
+    put_z(b, endless ? 0 : p->table.frames);
     put_z(b, p->table.per);
-    put_z(b, p->table.count);
+    put_z(b, endless ? 0 : p->table.count);
     put_z(b, p->table.part);
     put_z(b, p->target_duration);
     put_cuts(b, &p->table);
@@ -126,7 +134,7 @@ int record_pack(const struct plan *p, const struct rendition *r, const char *ass
     put_text(out, asset);
     put_text(out, version);
     put_text(out, headers);
-    put_table(out, p);
+    put_table(out, p, r);
     put_text(out, r->name);
     put_text(out, r->codecs);
     put_z(out, r->bandwidth);
@@ -215,15 +223,20 @@ static void get_table(struct reader *r, struct plan *p)
     struct segtab *const t = &p->table;
     t->fps.num = get_within(r, 1, 60 * 1024);
     t->fps.den = get_within(r, 1, 1024);
-    t->frames = get_within(r, 1, INT32_MAX);
+    t->frames = get_within(r, 0, INT32_MAX);
     t->per = get_within(r, 1, JOB_FRAMES_MAX);
-    t->count = (int)get_within(r, 1, 1000000);
+    t->count = (int)get_within(r, 0, 1000000);
+    t->open = t->frames == 0;
     t->part = get_within(r, 1, t->per);
     if (muldiv_ceil(t->frames, t->fps.den, t->fps.num) > MEDIA_SECONDS_MAX)
         r->bad = true;
     p->target_duration = (int)get_within(r, 1, 100);
-    t->clock = get_within(r, 0, SEGTAB_CLOCK_MAX);
-    if (t->clock)
+    t->clock = get_within(r, 0, t->open ? 0 : SEGTAB_CLOCK_MAX);
+    if (t->open != (t->count == 0))
+        r->bad = true;
+    else if (t->open)
+        segtab_set_frames(t, t->per); // until plan_fit
+    else if (t->clock)
         get_cuts(r, t);
     // A regular table: count - 1 whole segments, and a last one of up to two.
     else if ((t->count - 1) * t->per >= t->frames || t->frames > (t->count + 1) * t->per)

@@ -23,7 +23,7 @@ static bool joins(struct rational fps, int64_t before, int64_t rest)
     return tiny || seconds(fps, before + rest) == seconds(fps, before);
 }
 
-struct segtab segtab_make(struct rational fps, int64_t frames, int64_t target_ms)
+static struct segtab make(struct rational fps, int64_t frames, int64_t target_ms)
 {
     assert(fps.num > 0 && fps.den > 0 && frames > 0 && target_ms > 0);
     struct segtab t = { .fps = fps, .frames = frames };
@@ -31,13 +31,34 @@ struct segtab segtab_make(struct rational fps, int64_t frames, int64_t target_ms
     // Even, so that the two parts of a segment are equal.
     t.per = t.per > 1 ? 2 * muldiv_round(target_ms, fps.num, 2000 * fps.den) : 1;
     t.part = t.per > 1 ? t.per / 2 : 1;
+    return t;
+}
 
+struct segtab segtab_make(struct rational fps, int64_t frames, int64_t target_ms)
+{
+    struct segtab t = make(fps, frames, target_ms);
     const int64_t count = muldiv_ceil(frames, 1, t.per);
     assert(count <= INT32_MAX);
     t.count = (int)count;
     if (t.count > 1 && joins(fps, t.per, frames - (count - 1) * t.per))
         t.count--;
     return t;
+}
+
+struct segtab segtab_make_open(struct rational fps, int64_t frames, int64_t target_ms)
+{
+    struct segtab t = make(fps, frames, target_ms);
+    t.open = true;
+    segtab_set_frames(&t, frames);
+    return t;
+}
+
+void segtab_set_frames(struct segtab *t, int64_t frames)
+{
+    assert(t->open && frames > 0 && frames / t->per < INT32_MAX);
+    t->frames = frames;
+    t->count = (int)muldiv_round(frames, 1, t->per);
+    t->count = t->count > 1 ? t->count : 1;
 }
 
 struct segtab segtab_copy(const struct segtab *t)
@@ -168,11 +189,16 @@ int64_t segtab_audio_start_us(const struct segtab *t, int k, struct rational rat
     return muldiv_round(segtab_audio_frame(t, k, rate), 1000000 * rate.den, rate.num);
 }
 
+// Of a segment of n frames.
+static int64_t parts_of(const struct segtab *t, int64_t n)
+{
+    const int64_t parts = muldiv_round(n, 1, t->part);
+    return parts > 1 ? parts : 1;
+}
+
 int segtab_parts(const struct segtab *t, int k)
 {
-    const int64_t n = segtab_frame(t, k + 1) - segtab_frame(t, k);
-    const int64_t parts = muldiv_round(n, 1, t->part);
-    return parts > 1 ? (int)parts : 1;
+    return (int)parts_of(t, segtab_frame(t, k + 1) - segtab_frame(t, k));
 }
 
 void segtab_part(const struct segtab *t, int k, int j, int64_t *first, int64_t *n)
@@ -185,9 +211,35 @@ void segtab_part(const struct segtab *t, int k, int j, int64_t *first, int64_t *
     *n = start + (j + 1) * frames / parts - *first;
 }
 
+// Frames that the last segment of an open table may have: [shortest, longest].
+static int64_t open_shortest(const struct segtab *t)
+{
+    return (t->per + 1) / 2;
+}
+
+static int64_t open_longest(const struct segtab *t)
+{
+    return t->per > 1 ? 3 * t->per / 2 - 1 : 1;
+}
+
+static void open_part_range(const struct segtab *t, int64_t *min, int64_t *max)
+{
+    *min = INT64_MAX;
+    *max = 0;
+    for (int64_t n = open_shortest(t); n <= open_longest(t); n++) {
+        const int64_t parts = parts_of(t, n);
+        *min = n / parts < *min ? n / parts : *min;
+        *max = muldiv_ceil(n, 1, parts) > *max ? muldiv_ceil(n, 1, parts) : *max;
+    }
+}
+
 // All segments of a regular table but the last are alike, so the first and the last tell.
 static void part_range(const struct segtab *t, int64_t *min, int64_t *max)
 {
+    if (t->open) {
+        open_part_range(t, min, max);
+        return;
+    }
     const int step = t->cuts || t->count == 1 ? 1 : t->count - 1;
     *min = INT64_MAX;
     *max = 0;
@@ -215,15 +267,29 @@ int64_t segtab_part_min(const struct segtab *t)
     return min;
 }
 
+int64_t segtab_audio_min(const struct segtab *t, struct rational rate)
+{
+    if (t->open)
+        return muldiv_floor(open_shortest(t), rate.num * t->fps.den, rate.den * t->fps.num);
+    return segtab_audio_frame(t, t->count, rate) - segtab_audio_frame(t, t->count - 1, rate);
+}
+
 static int64_t longer(int64_t longest_us, int64_t from_us, int64_t to_us)
 {
     return to_us - from_us > longest_us ? to_us - from_us : longest_us;
 }
 
+// Of the longest segment that an open table may have, in pictures or in sound.
+static int64_t open_longest_us(const struct segtab *t, struct rational audio_rate)
+{
+    const int64_t us = muldiv_ceil(open_longest(t), 1000000 * t->fps.den, t->fps.num);
+    return audio_rate.num > 0 ? us + muldiv_ceil(1000000, audio_rate.den, audio_rate.num) : us;
+}
+
 int segtab_target_duration(const struct segtab *t, struct rational audio_rate)
 {
-    int64_t us = 0;
-    for (int k = 0; k < t->count; k++) {
+    int64_t us = t->open ? open_longest_us(t, audio_rate) : 0;
+    for (int k = 0; k < t->count && !t->open; k++) {
         us = longer(us, segtab_start_us(t, k), segtab_start_us(t, k + 1));
         if (t->cuts)
             us = longer(us, segtab_tick_us(t, k), segtab_tick_us(t, k + 1));

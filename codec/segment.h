@@ -9,6 +9,10 @@
 // duration, it is joined to its predecessor.  A rest under a tenth of a second is
 // always joined: as a segment of its own it could be left without an audio frame.
 //
+// An open table: of a source whose end is not known yet.  Its segments have `per` frames, and
+// the last, once there is one, half to one and a half of that: no other is another when the end
+// becomes known, and what is promised for all of them holds for whatever end.
+//
 // A table cut by the source: where its own pictures are a rendition, all renditions are cut
 // where it has sync samples; after each cut at the one that comes nearest to `per` frames.
 
@@ -36,12 +40,19 @@ struct segtab {
     int64_t per;      // frames of a segment: round(target x fps), even when > 1
     int count;        // segments, >= 1
     int64_t part;     // frames of a part, per / 2 (about two seconds), >= 1
+    bool open;        // frames is a multiple of per while the end is not known
     int64_t clock;    // ticks a second of the source's own pictures; 0 for a regular table
     struct cut *cuts; // owned; count + 1, both numbers rising from 0; NULL for a regular table
 };
 
 // A regular table.
 struct segtab segtab_make(struct rational fps, int64_t frames, int64_t target_ms);
+
+// An open table.  frames: of the asset, or those of it that are known.
+struct segtab segtab_make_open(struct rational fps, int64_t frames, int64_t target_ms);
+
+// Gives an open table so many frames, more or fewer.
+void segtab_set_frames(struct segtab *t, int64_t frames);
 
 // A copy, to be finished too.
 struct segtab segtab_copy(const struct segtab *t);
@@ -90,9 +101,12 @@ int64_t segtab_audio_start_us(const struct segtab *t, int k, struct rational rat
 int segtab_parts(const struct segtab *t, int k);
 void segtab_part(const struct segtab *t, int k, int j, int64_t *first, int64_t *n);
 
-// Longest and shortest part of the whole asset, in frames.
+// Longest and shortest part of the whole asset, in frames; of an open table, whatever its end.
 int64_t segtab_part_max(const struct segtab *t);
 int64_t segtab_part_min(const struct segtab *t);
+
+// AAC or Opus frames, so many a second, of the shortest of the segments, likewise.
+int64_t segtab_audio_min(const struct segtab *t, struct rational rate);
 
 // EXT-X-TARGETDURATION that holds for video, the source's own too, and for audio of so many
 // frames a second (0/1: no audio).

@@ -19,6 +19,7 @@
 #include "server/making.h"
 #include "server/measured.h"
 #include "server/page.h"
+#include "server/scans.h"
 #include "server/sched.h"
 #include "server/tasks.h"
 #include "server/worker.h"
@@ -85,6 +86,7 @@ static bool build(struct edge *e, char *why, size_t cap)
     e->plan = tasks_create("plan", PLAN_THREADS);
     e->keyring = keyring_create(e->conf);
     e->ask = e->keyring ? tasks_create("keys", KEYRING_THREADS) : NULL;
+    e->scans = scans_create(e->store);
     e->measured = measured_create();
     e->deadlines = deadlines_create(e->conf->http_answer_wait);
     e->sched = sched_create(e->conf, e->zygote, why, cap);
@@ -108,7 +110,10 @@ void edge_destroy(struct edge *e)
         return;
     // Nobody reads any more, so all makings are on their way to their ends; those
     // run on the very threads that go next.
+    if (e->scans)
+        scans_stop(e->scans);
     making_wait_all();
+    scans_destroy(e->scans);
     deadlines_destroy(e->deadlines);
     measured_destroy(e->measured);
     sched_destroy(e->sched);

@@ -45,7 +45,7 @@ int ingredients_next(const struct ingredients *i)
     return k;
 }
 
-bool ingredients_marks(const struct ingredients *i, int64_t marks[4])
+bool ingredients_marks(const struct ingredients *i, int64_t marks[OBJECT_MARKS])
 {
     if (i->made >= 0)
         object_marks(i->list[i->made], marks);

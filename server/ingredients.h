@@ -14,13 +14,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "cache/object.h"
 #include "server/route.h"
 
 #define INGREDIENTS_MAX 4
 
 struct buf;
 struct edge;
-struct object;
 
 struct ingredients {
     int count;
@@ -40,7 +40,7 @@ void ingredients_close(struct edge *e, struct ingredients **i);
 int ingredients_next(const struct ingredients *i);
 
 // True when any is made: marks are those of the last such then, else they stay.
-bool ingredients_marks(const struct ingredients *i, int64_t marks[4]);
+bool ingredients_marks(const struct ingredients *i, int64_t marks[OBJECT_MARKS]);
 
 // What there is of number k: true, and the bytes stand still, when it is whole; else a copy
 // of its beginning in spare (inited).

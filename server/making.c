@@ -29,6 +29,7 @@
 #include "server/gzip.h"
 #include "server/ingredients.h"
 #include "server/measured.h"
+#include "server/scans.h"
 
 // How many there are, in the whole process.
 static pthread_mutex_t count_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -103,6 +104,8 @@ static int64_t expiry(const struct making *m)
 {
     if (m->asks_key)
         return clock_ms() + m->edge->conf->encryption_key_age;
+    if (m->marks[MARK_GROWS])
+        return clock_ms() + 1000;
     if (m->probe || (route_is_immutable(&m->route) && m->want != WANT_CHECK))
         return STORE_FOREVER;
     return clock_ms() + (m->route.kind == ROUTE_ROOT ? 1000 : m->edge->conf->http_entry_age);
@@ -158,6 +161,7 @@ static void give_back(struct making *m)
     asset_unref(e->assets, &m->asset);
     source_close(&m->source);
     source_close(&m->file);
+    media_destroy(m->beginning);
     job_finish(&m->job);
     if (m->old)
         plan_finish(m->old);
@@ -177,6 +181,8 @@ static void end(struct making *m, int code, const char *detail)
             measure(m);
         store_commit(m->edge->store, m->object, expiry(m));
     }
+    if (m->all)
+        scans_drop(m->edge->scans, m->object);
     give_back(m);
 }
 
@@ -368,12 +374,15 @@ static struct making *create_for_other(struct edge *e, const struct route *r, st
     return create(e, r, o);
 }
 
-void making_start_probe(const struct making *parent, struct object *o)
+void making_start_probe(const struct making *parent, struct object *o, bool all)
 {
     struct making *const m = create_for_other(parent->edge, &parent->route, o);
     if (!m)
         return;
     m->probe = true;
+    m->all = all;
+    if (all)
+        scans_keep(m->edge->scans, o);
     m->steps = probe_steps;
     m->client = parent->client;
     m->source = source_ref(parent->source);

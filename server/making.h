@@ -52,6 +52,7 @@ enum mark {
     MARK_QUEUE_US,
     MARK_ORIGIN_US,
     MARK_WORK_US,
+    MARK_GROWS, // the same URL will have another body soon
 };
 
 #endif

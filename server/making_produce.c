@@ -141,11 +141,26 @@ static bool is_combined(const struct making *m)
     return m->route.format == FORMAT_TS || m->encrypted.method != ENCRYPTION_NONE;
 }
 
+// A second time comes after -E_SEEK: the rendition is known then.
+static bool is_known(struct making *m)
+{
+    if (route_is_entry(&m->route))
+        return true;
+    if (!m->rendition && !resolve_any(m))
+        return false;
+    return !m->plan->growing || m->route.kind != ROUTE_SEGMENT ||
+           m->route.n < plan_segments(m->plan, m->rendition);
+}
+
 enum step_end making_step_produce(struct making *m)
 {
-    // A second time comes after -E_SEEK: the rendition is known then.
-    if (!route_is_entry(&m->route) && !m->rendition && !resolve_any(m))
-        return making_done(m, -E_NOT_FOUND, "the asset has no such rendition (any more)");
+    while (!is_known(m)) {
+        if (m->asset->media->reach != MEDIA_BEGINNING)
+            return making_done(m, -E_NOT_FOUND, "the asset has no such rendition (any more)");
+        const enum step_end end = making_await_all(m);
+        if (end != STEP_NEXT)
+            return end;
+    }
     switch (m->route.kind) {
     case ROUTE_MASTER:
     case ROUTE_MANIFEST:

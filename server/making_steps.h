@@ -72,6 +72,7 @@ struct making {
     char after[PAGE_AFTER_MAX];
     uint32_t client;
     bool probe;    // makes an index, not the route's answer
+    bool all;      // and not of the beginning alone
     bool asks_key; // likewise makes what the key server says
     const struct step *steps;
     int origin;                        // its number, -1 for none
@@ -83,10 +84,11 @@ struct making {
     // of the thread that runs it now
     int at; // the step
     struct source *source;
-    struct key version;   // of the source
-    struct key view;      // of the asset: the source's, or that of a clip of it
-    struct object *index; // open while we wait for it
-    struct object *keys;  // likewise
+    struct key version;      // of the source
+    struct key view;         // of the asset: the source's, or that of a clip of it
+    struct object *index;    // open while we wait for it
+    struct object *keys;     // likewise
+    struct media *beginning; // whose plan would have no segment
     struct asset *asset;
     struct job job;
     struct work work;
@@ -102,7 +104,7 @@ struct making {
     struct ingredients *ingredients;
     int back;
     int64_t locate_us; // spent on finding the source
-    int64_t marks[4];
+    int64_t marks[OBJECT_MARKS];
 
     pthread_mutex_t lock;
     enum parked parked;       // protected by lock
@@ -147,8 +149,13 @@ bool making_park_on(struct making *m, struct object *o, size_t have);
 // From here on it waits for nothing that has no limit of its own.
 void making_drop_deadline(struct making *m);
 
-// Starts the making of the index that parent needs, which o is.
-void making_start_probe(const struct making *parent, struct object *o);
+// Starts the making of the index that parent needs, which o is: of the beginning, if that is
+// all that it comes to at first, or of all, and then it goes on when nobody reads it.
+void making_start_probe(const struct making *parent, struct object *o, bool all);
+
+// Waits until all of the source is known, as a step does, and then returns STEP_NEXT: the asset is
+// that of all, and what was found in the other's plan is forgotten.
+enum step_end making_await_all(struct making *m);
 
 // Likewise of what the key server says of parent's source.
 void making_start_keys(const struct making *parent, struct object *o);

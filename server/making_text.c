@@ -94,6 +94,7 @@ enum step_end making_print_playlist(struct making *m)
     struct buf text;
     buf_init(&text, (size_t)m->edge->conf->cache_object);
     print_media(m, &text);
+    m->marks[MARK_GROWS] = m->plan->growing;
     return finish_text(m, &text);
 }
 

@@ -186,6 +186,7 @@ enum step_end making_step_probe(struct making *m)
     job_init(&m->job);
     m->job.kind = JOB_PROBE;
     m->job.limits = limits_of(m->edge->conf);
+    m->job.limits.first = m->all ? 0 : m->edge->conf->workers_first;
     m->job.source_size = source_version(m->source)->size;
     return submit(m);
 }

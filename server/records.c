@@ -110,7 +110,7 @@ int records_find(struct edge *e, const struct key *recipe, const char *asset, co
     if (err == 0)
         err = record_unpack(body.data, body.len, recipe, asset, version, out);
     buf_finish(&body);
-    if (err == 0 && plan_fits(out, m))
+    if (err == 0 && plan_fit(out, m))
         return 0;
     if (err == 0)
         plan_finish(out);

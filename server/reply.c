@@ -329,8 +329,10 @@ static void describe(struct reply *r, const struct reply_facts *f)
         reply_header(r, "ETag", "%s", f->etag);
     if (f->secret)
         reply_constant(r, "Cache-Control", "no-store");
-    else if (f->immutable)
+    else if (f->immutable && !f->grows)
         reply_constant(r, "Cache-Control", "public, max-age=31536000, immutable");
+    else if (f->grows)
+        reply_constant(r, "Cache-Control", "public, max-age=1");
     else
         reply_header(r, "Cache-Control", "public, max-age=%lld, stale-while-revalidate=60",
                      (long long)f->entry_age_s);

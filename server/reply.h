@@ -39,6 +39,7 @@ struct reply_facts {
     bool secret;         // nobody is to keep it
     bool gzip;           // the body is gzip-encoded
     bool negotiated;     // text: Vary: Accept-Encoding
+    bool grows;          // has another body soon
     int64_t entry_age_s; // max-age of entry points
     enum reply_source source;
     bool whole;             // size is known

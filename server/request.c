@@ -90,16 +90,28 @@ static int begin(struct edge *e, struct http_exchange *x)
 
 // ---- answers
 
+// Whether the same URL will have another body soon.
+static bool grows(const struct object *o)
+{
+    int64_t marks[OBJECT_MARKS] = { 0 };
+    if (o)
+        object_marks(o, marks);
+    return marks[MARK_GROWS];
+}
+
+// That of the whole body is its name, which what grows towards it must not bear.
 static void etag_of(const struct request *q, const struct object *o, char *out, size_t cap)
 {
     char hex[KEY_HEX];
+    if (grows(o))
+        return;
     if (route_is_immutable(&q->route))
         snprintf(out, cap, "\"%s\"", key_hex(&q->key, hex));
     else if (o && object_state(o) == OBJECT_WHOLE && q->route.kind != ROUTE_KEY)
         snprintf(out, cap, "\"%016" PRIx64 "\"", object_checksum(o));
 }
 
-static enum reply_source source_of(const struct request *q, const int64_t marks[4])
+static enum reply_source source_of(const struct request *q, const int64_t marks[OBJECT_MARKS])
 {
     if (q->verdict == STORE_HIT)
         return FROM_MEMORY;
@@ -110,7 +122,7 @@ static enum reply_source source_of(const struct request *q, const int64_t marks[
 }
 
 // Server-Timing of what was made for this request, or failed; NULL for a hit.
-static const char *timing_of(struct request *q, const int64_t marks[4])
+static const char *timing_of(struct request *q, const int64_t marks[OBJECT_MARKS])
 {
     if (q->verdict == STORE_HIT)
         return NULL;
@@ -135,8 +147,9 @@ static struct reply_facts facts_of(struct edge *e, struct http_exchange *x)
     etag_of(q, q->check ? NULL : x->object, f.etag, sizeof f.etag);
     if (!x->object)
         return f;
-    int64_t marks[4];
+    int64_t marks[OBJECT_MARKS];
     object_marks(x->object, marks);
+    f.grows = marks[MARK_GROWS];
     f.source = q->from = source_of(q, marks);
     f.whole = !q->check && object_state(x->object) == OBJECT_WHOLE;
     f.size = object_size(x->object);
@@ -158,7 +171,7 @@ static enum http_verdict answer_problem(struct http_exchange *x, struct reply *r
 
 static enum http_verdict answer_failure(struct http_exchange *x, struct reply *reply)
 {
-    int64_t marks[4];
+    int64_t marks[OBJECT_MARKS];
     object_marks(x->object, marks);
     const char *const timing = timing_of(x->state, marks);
     answer_problem(x, reply, object_error(x->object), object_error_detail(x->object));
@@ -269,6 +282,8 @@ static int begin_whole(struct edge *e, struct http_exchange *x)
 {
     struct request *const q = x->state;
     size_t size;
+    if (grows(x->object))
+        return -E_BUSY; // nobody knows yet how many parts there are
     q->whole = progressive_create(e, &q->route, client_hash(x->client), x->object);
     if (!q->whole)
         return -E_NOT_FOUND;
@@ -300,7 +315,8 @@ static enum http_verdict step_whole(struct edge *e, struct http_exchange *x, str
     if (!q->whole && object_state(x->object) == OBJECT_WHOLE) {
         const int err = begin_whole(e, x);
         if (err < 0)
-            return answer_problem(x, reply, err, NULL);
+            return answer_problem(x, reply, err,
+                                  err == -E_BUSY ? "its length is not known yet" : NULL);
         *have = object_size(x->object);
     }
     if (q->whole && (*have > 0 || x->request.method == METHOD_HEAD))

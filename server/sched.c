@@ -241,12 +241,20 @@ static bool is_ready(const void *arg, const struct work *w)
     return w->state == WORK_READY;
 }
 
+// Of what follows a beginning.
+static bool is_long_scan(const struct conf *conf, const struct job *job)
+{
+    return job->kind == JOB_PROBE && conf->workers_first > 0 && job->limits.first == 0;
+}
+
 // Of several origins, one that does not answer gets no worker more when only one is
-// left: the others' sources are probed by that.
+// left: the others' sources are probed by that.  Nor does a long scan, if there are others.
 static bool may_probe(const void *arg, const struct work *w)
 {
     const struct sched *const s = arg;
     const bool last = s->probing == s->conf->workers_probes - 1;
+    if (last && s->conf->workers_probes > 1 && is_long_scan(s->conf, w->job))
+        return false;
     return !last || s->conf->origin_count < 2 || s->probing_at[w->origin] == 0;
 }
 
@@ -367,6 +375,13 @@ static int64_t bytes_to_bring(const struct sched *s, const struct job *job)
 
 // ---- running
 
+static int64_t limit_of(const struct conf *conf, const struct job *job)
+{
+    return job->kind != JOB_PROBE    ? conf->workers_job_time
+           : is_long_scan(conf, job) ? conf->workers_scan_time
+                                     : conf->workers_probe_time;
+}
+
 static int run_once(struct slot *slot, struct work *w, char *detail, size_t cap)
 {
     const struct conf *const conf = slot->sched->conf;
@@ -374,8 +389,7 @@ static int run_once(struct slot *slot, struct work *w, char *detail, size_t cap)
     if (err < 0)
         return err;
     slot->jobs++;
-    const int64_t limit_ms = slot->probes ? conf->workers_probe_time : conf->workers_job_time;
-    return attempt_run(slot->worker, w, limit_ms, detail, cap);
+    return attempt_run(slot->worker, w, limit_of(conf, w->job), detail, cap);
 }
 
 // Whether this work brought its worker down: a crash, a breach, or the watchdog.

@@ -24,6 +24,8 @@ name match, the older is used (and counted down) first.
     mute              no answer at all, not even a header
     drip n=N ms=M     the body in pieces of N bytes (1), M ms (100) apart
     delay ms=M        wait M ms before answering
+    hold n=N          requests for what begins at byte N or behind it wait until
+                      the faults are cleared
     status n=S        answer with status S and a short body
     norange           ignore Range: 200 with the whole file
     nolength          ignore Range, no Content-Length, close at the end
@@ -71,6 +73,7 @@ class Faults:
 
     def __init__(self):
         self.lock = threading.Lock()
+        self.cleared = threading.Condition(self.lock)
         self.rules = []
 
     def add(self, query):
@@ -82,6 +85,11 @@ class Faults:
     def clear(self):
         with self.lock:
             self.rules = []
+            self.cleared.notify_all()
+
+    def wait_for_clear(self):
+        with self.lock:
+            self.cleared.wait_for(lambda: not self.rules)
 
     def take(self, method, path):
         taken = {}
@@ -242,6 +250,8 @@ class Handler(BaseHTTPRequestHandler):
             wanted = None
         if wanted == (size, -1):
             return self.refuse(416, Content_Range="bytes */%d" % size)
+        if "hold" in faults and wanted and wanted[0] >= number(faults["hold"], "n", 0):
+            self.server.faults.wait_for_clear()
         if wanted and "short" in faults:
             wanted = (wanted[0], wanted[1] - number(faults["short"], "n", 1))
 

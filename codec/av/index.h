@@ -52,6 +52,7 @@ struct index_track {
 struct index {
     enum container container;
     bool fragmented; // MP4 in fragments
+    bool beginning;  // it breaks off (job_limits.first)
     struct index_track *tracks;
     int track_count;
 };

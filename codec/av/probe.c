@@ -903,6 +903,7 @@ static int fill_media(struct probe *p)
 {
     p->media = media_create();
     p->media->container = p->index.container;
+    p->media->reach = p->index.beginning ? MEDIA_BEGINNING : MEDIA_ALL;
     p->media->size = p->meter.io.size;
     AVFrame *frame = av_frame_alloc();
     if (!frame)

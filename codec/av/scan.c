@@ -15,6 +15,7 @@
 #include "codec/av/picture_times.h"
 #include "codec/av/timeline.h"
 #include "codec/av/trace.h"
+#include "codec/beginning.h"
 
 #define ERRORS_MAX 64   // in a row: then it is taken for the end
 #define MISSING_MAX 100 // more packets than were found: there is no use
@@ -26,6 +27,8 @@ struct track {
     struct trace trace;
     int missing; // packets that stand nowhere in the source as they are
     int64_t add; // to its times (timeline.h)
+    bool timed;
+    int64_t earliest, latest; // of its packets' times
 
     // video
     AVCodecParserContext *parser;
@@ -137,6 +140,15 @@ static void unwrap(struct scan *s, int i, AVPacket *p)
     s->tracks[i].add = timeline_add(&s->timeline, i, t);
 }
 
+static void note_time(struct track *k, int64_t t)
+{
+    if (t == INDEX_NO_PTS)
+        return;
+    k->earliest = k->timed && k->earliest < t ? k->earliest : t;
+    k->latest = k->timed && k->latest > t ? k->latest : t;
+    k->timed = true;
+}
+
 // ---- packets
 
 // What the headers of a picture say; *sync as the demuxer has it.
@@ -236,6 +248,7 @@ static int add_packet(struct scan *s, AVPacket *p)
     k->half &= rc != 0; // its other field may be what is missing
     if (rc <= 0)
         return rc < 0 ? fail_with(s->why, rc, "looking for its packets: %s", err_sentence(rc)) : 0;
+    note_time(k, time_of(s, k, st, p->dts != AV_NOPTS_VALUE ? p->dts : p->pts));
     note_padding(t, p, st->codecpar->sample_rate);
     if (t->audio && sample.pts == INDEX_NO_PTS && p->dts != AV_NOPTS_VALUE)
         sample.pts = time_of(s, k, st, p->dts);
@@ -289,6 +302,27 @@ static int take_packet(struct scan *s, AVPacket *p)
     return rc < 0 ? fail_with(s->why, rc, "no memory for headers") : add_packet(s, p);
 }
 
+static bool all_are_long(const struct scan *s)
+{
+    bool any = false;
+    for (int i = 0; i < s->x->track_count; i++) {
+        const struct track *const k = &s->tracks[i];
+        if (k->codec == CODEC_NONE)
+            continue;
+        any = true;
+        if (!k->timed || k->latest - k->earliest < BEGINNING_SECONDS * s->x->tracks[i].timescale)
+            return false;
+    }
+    return any;
+}
+
+// Whether the beginning ends before this packet: so the source's bytes alone decide.
+static bool breaks_off(const struct scan *s, const AVPacket *p)
+{
+    const int64_t first = s->limits->first;
+    return first > 0 && s->io->size > first && p->pos >= first / 2 && all_are_long(s);
+}
+
 // Damage is passed by; what io returned is not.
 static int read_packets(struct scan *s, AVPacket *p)
 {
@@ -303,9 +337,10 @@ static int read_packets(struct scan *s, AVPacket *p)
         if (rc < 0)
             return rc;
         errors = 0;
-        rc = take_packet(s, p);
+        s->x->beginning = breaks_off(s, p);
+        rc = s->x->beginning ? 0 : take_packet(s, p);
         av_packet_unref(p);
-        if (rc < 0)
+        if (rc < 0 || s->x->beginning)
             return rc;
     }
     return 0;
@@ -402,7 +437,7 @@ static void close_audio(struct scan *s, struct index_track *t, const AVStream *s
         known = t->samples[i].pts != INDEX_NO_PTS;
     if (!known && t->sample_count > 0)
         t->samples[0].pts = 0;
-    t->end_is_exact = tells_end(s->x->container) && st->duration > 0;
+    t->end_is_exact = tells_end(s->x->container) && st->duration > 0 && !s->x->beginning;
     if (t->end_is_exact)
         t->end = st->duration + (st->start_time != AV_NOPTS_VALUE ? st->start_time : 0);
 }

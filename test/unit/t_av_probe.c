@@ -457,10 +457,10 @@ static void test_limits(void **state)
         struct job_limits l;
         const char *says;
     } cases[] = {
-        { { 128 * 96 - 1, 32, 2 * GIB, 86400000 }, "pictures of 128x96" },
-        { { 36000000, 1, 2 * GIB, 86400000 }, "more than 1 tracks" },
-        { { 36000000, 32, 70000, 86400000 }, "limit" },
-        { { 36000000, 32, 2 * GIB, 2900 }, "lasts longer" },
+        { { 128 * 96 - 1, 32, 2 * GIB, 0, 86400000 }, "pictures of 128x96" },
+        { { 36000000, 1, 2 * GIB, 0, 86400000 }, "more than 1 tracks" },
+        { { 36000000, 32, 70000, 0, 86400000 }, "limit" },
+        { { 36000000, 32, 2 * GIB, 0, 2900 }, "lasts longer" },
     };
     struct buf b = load_made("plain.mp4");
     for (size_t i = 0; i < countof(cases); i++) {

@@ -51,7 +51,7 @@ static void make_job(struct job *j, enum job_kind kind)
 {
     *j = (struct job){
         .kind = kind,
-        .limits = { 36000000, 32, 1 << 30, 43200000 },
+        .limits = { 36000000, 32, 1 << 30, 64 << 20, 43200000 },
         .source_size = 5000000,
     };
     if (kind == JOB_PROBE)
@@ -232,6 +232,7 @@ static void remove_video(struct media *m)
     X(no_pixels, JOB_PROBE, j->limits.pixels = 0) \
     X(no_streams, JOB_PROBE, j->limits.streams = 0) \
     X(negative_probe_bytes, JOB_PROBE, j->limits.probe_bytes = -1) \
+    X(negative_first, JOB_PROBE, j->limits.first = -1) \
     X(no_duration, JOB_PROBE, j->limits.duration_ms = 0) \
     X(negative_size, JOB_PROBE, j->source_size = -1) \
     X(odd_width, JOB_VIDEO, j->v.width = 641) \

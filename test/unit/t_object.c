@@ -179,8 +179,8 @@ static void marks_are_carried(void **state)
 {
     (void)state;
     struct object *o = created(10);
-    int64_t got[4] = { 9, 9, 9, 9 };
-    const int64_t none[4] = { 0 }, want[4] = { 1, -2, INT64_MAX, 4 };
+    int64_t got[OBJECT_MARKS] = { 9, 9, 9, 9 };
+    const int64_t none[OBJECT_MARKS] = { 0 }, want[OBJECT_MARKS] = { 1, -2, INT64_MAX, 4 };
     object_marks(o, got);
     assert_memory_equal(got, none, sizeof got);
     object_set_marks(o, want);

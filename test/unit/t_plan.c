@@ -602,9 +602,9 @@ static void tracks_of_sound(void **state)
     }
     // With fewer tracks the plan is another asset's.
     m->more_audio_count = 1;
-    assert_false(plan_fits(&p, m));
+    assert_false(plan_fit(&p, m));
     m->more_audio_count = 2;
-    assert_true(plan_fits(&p, m));
+    assert_true(plan_fit(&p, m));
     media_destroy(m);
 }
 
@@ -906,7 +906,7 @@ static void init_jobs_and_ranges(void **state)
         assert_true(offset > 0 && offset + n <= m->size);
         struct buf b;
         buf_init(&b, 16 * MIB);
-        job.limits = (struct job_limits){ 1, 1, 1, 1 };
+        job.limits = (struct job_limits){ 1, 1, 1, 0, 1 };
         assert_int_equal(job_pack(&job, &b), 0); // what we fill in, the other side accepts
         struct job back;
         assert_int_equal(job_unpack(&back, b.data, b.len), 0);

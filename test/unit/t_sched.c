@@ -266,7 +266,7 @@ static void prepare(struct errand *t, char name, uint32_t client, const char *sc
     lock(&world.lock);
     world.scripts[name - 'a'] = (struct script){ .text = script };
     unlock(&world.lock);
-    t->job = (struct job){ .kind = JOB_PROBE, .limits = { 1000, 1, 1000, 1000 } };
+    t->job = (struct job){ .kind = JOB_PROBE, .limits = { 1000, 1, 1000, 0, 1000 } };
     t->job.source_size = SIZE;
     t->object = object_create(&key, 100000, NULL);
     object_join(t->object);

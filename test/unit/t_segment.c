@@ -131,6 +131,41 @@ static void every_frame_once(void **state)
         }
 }
 
+// Whatever the end: the cuts before it are the same, and what holds for all ends holds for it.
+static void open_tables(void **state)
+{
+    (void)state;
+    static const int64_t targets[] = { 1000, 2000, 4000, 20000 };
+    for (size_t r = 0; r < countof(rates); r++)
+        for (size_t i = 0; i < countof(targets); i++) {
+            const struct segtab first = segtab_make_open(rates[r], 1, targets[i]);
+            const int target = segtab_target_duration(&first, NO_AUDIO);
+            const int64_t longest = rat_double(rates[r]) * 45 + 3;
+            for (int64_t frames = (first.per + 1) / 2; frames < longest;
+                 frames += 1 + frames / 97) {
+                struct segtab t = segtab_make_open(rates[r], frames, targets[i]);
+                assert_int_equal(segtab_frame(&t, t.count), frames);
+                for (int k = 0; k < t.count; k++)
+                    assert_int_equal(segtab_frame(&t, k), k * first.per);
+                const int64_t last = frames - segtab_frame(&t, t.count - 1);
+                assert_true(2 * last >= t.per && (t.per == 1 || 2 * last < 3 * t.per));
+                assert_int_equal(segtab_target_duration(&t, NO_AUDIO), target);
+                check_parts(&t);
+                check_video(&t, target);
+                for (size_t s = 0; s < countof(audio_rates); s++) {
+                    const struct rational rate = audio_rates[s];
+                    check_audio(&t, rate, segtab_target_duration(&first, rate));
+                    for (int k = 0; k < t.count; k++)
+                        assert_true(segtab_audio_frame(&t, k + 1, rate) -
+                                        segtab_audio_frame(&t, k, rate) >=
+                                    segtab_audio_min(&first, rate));
+                }
+                segtab_set_frames(&t, 7 * t.per);
+                assert_int_equal(t.count, 7);
+            }
+        }
+}
+
 // Twelve hours: no drift between the clocks.
 static void long_assets(void **state)
 {
@@ -280,9 +315,13 @@ static void too_many_cuts(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(cuts),        cmocka_unit_test(every_frame_once),
-        cmocka_unit_test(long_assets), cmocka_unit_test(cuts_of_a_source),
-        cmocka_unit_test(any_source),  cmocka_unit_test(too_many_cuts),
+        cmocka_unit_test(cuts),
+        cmocka_unit_test(every_frame_once),
+        cmocka_unit_test(open_tables),
+        cmocka_unit_test(long_assets),
+        cmocka_unit_test(cuts_of_a_source),
+        cmocka_unit_test(any_source),
+        cmocka_unit_test(too_many_cuts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

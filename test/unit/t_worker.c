@@ -369,7 +369,7 @@ static int run_until(struct world *w, int behaviour, int64_t deadline_ms)
     struct job job;
     job_init(&job);
     job.kind = JOB_PROBE;
-    job.limits = (struct job_limits){ 36000000, behaviour, 1 << 30, 1000000 };
+    job.limits = (struct job_limits){ 36000000, behaviour, 1 << 30, 0, 1000000 };
     job.source_size = SOURCE_SIZE;
     const struct worker_calls calls = { w, world_read, world_append, world_cancelled };
     buf_clear(&w->out);
