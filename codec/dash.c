@@ -17,11 +17,8 @@ static int set_of(enum video_codec codec, bool hdr)
     return (int)codec + 1 + (hdr ? VIDEO_CODECS : 0);
 }
 
-// Rounded up: a player cuts at the end of a period, and with it a picture that lasts
-// longer by a fraction of a microsecond.
-static void put_duration(struct buf *out, const char *name, int64_t num, int64_t den)
+static void put_duration(struct buf *out, const char *name, int64_t us)
 {
-    const int64_t us = muldiv_ceil(num, 1000000, den);
     buf_printf(out, " %s=\"PT%" PRId64 ".%06" PRId64 "S\"", name, us / 1000000, us % 1000000);
 }
 
@@ -41,6 +38,25 @@ static int64_t set_start(const struct plan *p, const struct rendition *r, int k)
 static int64_t ticks(const struct plan *p, const struct rendition *r, int k)
 {
     return set_start(p, r, k + 1) - set_start(p, r, k);
+}
+
+// When the last picture and the last sound have ended, in microseconds: a player cuts at
+// the end of a period, and dash.js takes a time behind it for the end.  Rounded up for what
+// lasts longer by a fraction.
+static int64_t end_of(const struct plan *p)
+{
+    const struct segtab *const t = &p->table;
+    int64_t end = muldiv_ceil(t->frames * t->fps.den, 1000000, t->fps.num);
+    for (int i = 0; i < p->count; i++) {
+        const struct rendition *const r = &p->renditions[i];
+        if (r->kind != RENDITION_AUDIO)
+            continue;
+        const int64_t samples = plan_segment_start(p, r, plan_segments(p, r));
+        const int64_t its = muldiv_ceil(samples, 1000000, plan_timescale(p, r));
+        if (its > end)
+            end = its;
+    }
+    return end;
 }
 
 // Segments that are equally long are one S: r counts those behind the first.
@@ -67,8 +83,8 @@ static void put_template(struct buf *out, const struct plan *p, const struct ren
     const bool text = r->kind == RENDITION_TEXT;
     buf_printf(out,
                "<SegmentTemplate timescale=\"%" PRId64 "\" startNumber=\"0\"%s media=\"%s\">\n",
-               set_timescale(p, r), text ? "" : " initialization=\"init.mp4\"",
-               text ? "$Number$.vtt" : "$Number$.m4s");
+               set_timescale(p, r), text ? "" : " initialization=\"$RepresentationID$/init.mp4\"",
+               text ? "$RepresentationID$/$Number$.vtt" : "$RepresentationID$/$Number$.m4s");
     put_timeline(out, p, r);
     buf_puts(out, "</SegmentTemplate>\n");
 }
@@ -82,38 +98,42 @@ static bool same_times(const struct plan *p, const struct rendition *a, const st
     return same;
 }
 
-static void put_base(struct buf *out, const struct rendition *r)
+// Begins a representation.  Its id is its folder, so that the template of a set serves all of
+// it: VLC 3 takes no notice of a BaseURL in a representation whose set has the template.
+static void open_representation(struct buf *out, const struct rendition *r)
 {
     char hex[KEY_HEX];
-    buf_printf(out, "<BaseURL>%s/%s/</BaseURL>\n", key_hex(&r->recipe, hex), r->name);
+    buf_printf(out, "<Representation id=\"%s/%s\" bandwidth=\"%" PRId64 "\"",
+               key_hex(&r->recipe, hex), r->name, r->bandwidth);
 }
 
 static void put_video(struct buf *out, const struct rendition *r)
 {
     const struct video_settings *const v = &r->v;
     const struct rational fps = rat_reduce(v->fps);
+    open_representation(out, r);
     buf_printf(out,
-               "<Representation id=\"%s\" bandwidth=\"%" PRId64 "\" codecs=\"%s\" width=\"%d\" "
-               "height=\"%d\" sar=\"1:1\" frameRate=\"%" PRId64 "/%" PRId64 "\">\n",
-               r->name, r->bandwidth, r->codecs, v->width, v->height, fps.num, fps.den);
+               " codecs=\"%s\" width=\"%d\" height=\"%d\" sar=\"1:1\" "
+               "frameRate=\"%" PRId64 "/%" PRId64 "\">\n",
+               r->codecs, v->width, v->height, fps.num, fps.den);
 }
 
 static void put_audio(struct buf *out, const struct rendition *r)
 {
+    open_representation(out, r);
     buf_printf(out,
-               "<Representation id=\"%s\" bandwidth=\"%" PRId64 "\" codecs=\"%s\" "
-               "audioSamplingRate=\"%d\">\n"
+               " codecs=\"%s\" audioSamplingRate=\"%d\">\n"
                "<AudioChannelConfiguration "
                "schemeIdUri=\"urn:mpeg:dash:23003:3:audio_channel_configuration:2011\" "
                "value=\"%d\"/>\n",
-               r->name, r->bandwidth, r->codecs, r->a.sample_rate, r->a.channels);
+               r->codecs, r->a.sample_rate, r->a.channels);
 }
 
 // WebVTT as it is has no codec to name.
 static void put_text(struct buf *out, const struct rendition *r)
 {
-    buf_printf(out, "<Representation id=\"%s\" bandwidth=\"%" PRId64 "\">\n", r->name,
-               r->bandwidth);
+    open_representation(out, r);
+    buf_puts(out, ">\n");
 }
 
 static void put_escaped(struct buf *out, const char *s)
@@ -219,7 +239,6 @@ static void put_videos(struct buf *out, const struct plan *p, const struct encry
         if (!is_in_set(r, codec, hdr))
             continue;
         put_video(out, r);
-        put_base(out, r);
         if (!same_times(p, r, shared))
             put_template(out, p, r);
         buf_puts(out, "</Representation>\n");
@@ -247,7 +266,6 @@ static void put_choice(struct buf *out, const struct plan *p, const struct encry
                role_of(r));
     put_template(out, p, r);
     (text ? put_text : put_audio)(out, r);
-    put_base(out, r);
     buf_puts(out, "</Representation>\n</AdaptationSet>\n");
 }
 
@@ -276,7 +294,6 @@ static void put_trick(struct buf *out, const struct plan *p, const struct encryp
                set_of(plan_plainest(p), false));
     put_template(out, p, r);
     put_video(out, r);
-    put_base(out, r);
     buf_puts(out, "</Representation>\n</AdaptationSet>\n");
 }
 
@@ -287,13 +304,14 @@ static void put_storyboard(struct buf *out, const struct plan *p, const struct r
     buf_printf(out,
                "<AdaptationSet contentType=\"image\" mimeType=\"image/jpeg\">\n"
                "<SegmentTemplate timescale=\"%" PRId64 "\" duration=\"%" PRId64 "\" "
-               "startNumber=\"0\" media=\"$Number$.jpg\"/>\n"
-               "<Representation id=\"%s\" bandwidth=\"%" PRId64 "\" width=\"%d\" height=\"%d\">\n"
+               "startNumber=\"0\" media=\"$RepresentationID$/$Number$.jpg\"/>\n",
+               plan_timescale(p, r), r->every * s->columns * s->rows * p->table.fps.den);
+    open_representation(out, r);
+    buf_printf(out,
+               " width=\"%d\" height=\"%d\">\n"
                "<EssentialProperty schemeIdUri=\"http://dashif.org/guidelines/thumbnail_tile\" "
                "value=\"%dx%d\"/>\n",
-               plan_timescale(p, r), r->every * s->columns * s->rows * p->table.fps.den, r->name,
-               r->bandwidth, s->columns * s->width, s->rows * s->height, s->columns, s->rows);
-    put_base(out, r);
+               s->columns * s->width, s->rows * s->height, s->columns, s->rows);
     buf_puts(out, "</Representation>\n</AdaptationSet>\n");
 }
 
@@ -310,15 +328,14 @@ static void put_stills(struct buf *out, const struct plan *p, const struct encry
 
 int dash_manifest(struct buf *out, const struct plan *p, const struct encryption *e)
 {
-    const struct segtab *const t = &p->table;
     buf_puts(out, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
                   "<MPD xmlns=\"urn:mpeg:dash:schema:mpd:2011\" ");
     if (e)
         buf_puts(out, "xmlns:cenc=\"urn:mpeg:cenc:2013\" ");
     buf_puts(out, "profiles=\"urn:mpeg:dash:profile:isoff-live:2011\" type=\"static\"");
-    put_duration(out, "mediaPresentationDuration", t->frames * t->fps.den, t->fps.num);
+    put_duration(out, "mediaPresentationDuration", end_of(p));
     // No segment is above the bandwidth, so one that is whole can be played.
-    put_duration(out, "minBufferTime", p->target_duration, 1);
+    put_duration(out, "minBufferTime", p->target_duration * INT64_C(1000000));
     buf_puts(out, ">\n<Period id=\"0\" start=\"PT0S\">\n");
     for (int codec = 0; codec < VIDEO_CODECS; codec++)
         for (int hdr = 0; hdr < 2; hdr++)

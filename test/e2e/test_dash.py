@@ -42,8 +42,7 @@ def test_thumbnails(name, step, start, clip, media_dir, tmp_path):
     for k, (begin, _, sheet, area) in enumerate(board.cues):
         assert 0 <= begin - k * step < Fraction(1, 1000)
         n, tile = divmod(k, columns * rows)
-        assert urljoin(url, r.find(NS + "BaseURL").text + template.get("media").replace("$Number$", str(n))) == \
-            urljoin(url, sheet)
+        assert dash.folder_of(r, url) + f"{n}.jpg" == urljoin(url, sheet)
         assert area == (tile % columns * width, tile // columns * height, width, height)
     total = Fraction(mpd.get("mediaPresentationDuration")[2:-1])
     assert len(board.sheets) == -(-total // duration)
@@ -63,7 +62,7 @@ def test_entered_by_the_manifest_alone(start, clip, media_dir):
     name = clip("short.mp4")
     before = start(media_dir)
     mpd = xml.fromstring(before.ok(f"/{name}/manifest.mpd"))
-    folder = urljoin(f"/{name}/manifest.mpd", next(mpd.iter(NS + "BaseURL")).text)
+    folder = dash.folder_of(next(mpd.iter(NS + "Representation")), f"/{name}/manifest.mpd")
     body = before.ok(folder + "0.m4s")
     assert before.stop() == 0
     after = start(media_dir, config={"ladder": [{"short_side": 90, "maxrate": 100000, "crf": 30}]}, cache=before.cache)

@@ -38,14 +38,13 @@ static char *manifest(const struct plan *p)
     return (char *)b.data;
 }
 
-static const char *base(const struct plan *p, const char *name)
+static const char *id(const struct plan *p, const char *name)
 {
     static char text[2][120];
     static int turn;
     char hex[KEY_HEX];
     char *const out = text[turn ^= 1];
-    snprintf(out, sizeof text[0], "<BaseURL>%s/%s/</BaseURL>",
-             key_hex(&plan_find(p, name)->recipe, hex), name);
+    snprintf(out, sizeof text[0], "%s/%s", key_hex(&plan_find(p, name)->recipe, hex), name);
     return out;
 }
 
@@ -67,37 +66,38 @@ static void all_of_it(void **state)
     struct buf want;
     buf_init(&want, MIB);
     buf_printf(&want,
-               HEAD
-               "mediaPresentationDuration=\"PT9.520000S\" minBufferTime=\"PT4.000000S\">\n"
-               "<Period id=\"0\" start=\"PT0S\">\n"
-               "<AdaptationSet id=\"1\" contentType=\"video\" mimeType=\"video/mp4\" "
-               "segmentAlignment=\"true\" startWithSAP=\"1\">\n"
-               "<SegmentTemplate timescale=\"25\" startNumber=\"0\" initialization=\"init.mp4\" "
-               "media=\"$Number$.m4s\">\n"
-               "<SegmentTimeline>\n<S t=\"0\" d=\"100\" r=\"1\"/>\n<S d=\"38\"/>\n"
-               "</SegmentTimeline>\n</SegmentTemplate>\n"
-               "<Representation id=\"720p\" bandwidth=\"%ld\" codecs=\"%s\" width=\"1280\" "
-               "height=\"720\" sar=\"1:1\" frameRate=\"25/1\">\n%s\n</Representation>\n"
-               "<Representation id=\"240p\" bandwidth=\"%ld\" codecs=\"%s\" width=\"426\" "
-               "height=\"240\" sar=\"1:1\" frameRate=\"25/1\">\n%s\n</Representation>\n"
-               "</AdaptationSet>\n",
-               (long)high->bandwidth, high->codecs, base(&p, "720p"), (long)low->bandwidth,
-               low->codecs, base(&p, "240p"));
+               HEAD "mediaPresentationDuration=\"PT9.520182S\" minBufferTime=\"PT4.000000S\">\n"
+                    "<Period id=\"0\" start=\"PT0S\">\n"
+                    "<AdaptationSet id=\"1\" contentType=\"video\" mimeType=\"video/mp4\" "
+                    "segmentAlignment=\"true\" startWithSAP=\"1\">\n"
+                    "<SegmentTemplate timescale=\"25\" startNumber=\"0\" "
+                    "initialization=\"$RepresentationID$/init.mp4\" "
+                    "media=\"$RepresentationID$/$Number$.m4s\">\n"
+                    "<SegmentTimeline>\n<S t=\"0\" d=\"100\" r=\"1\"/>\n<S d=\"38\"/>\n"
+                    "</SegmentTimeline>\n</SegmentTemplate>\n"
+                    "<Representation id=\"%s\" bandwidth=\"%ld\" codecs=\"%s\" width=\"1280\" "
+                    "height=\"720\" sar=\"1:1\" frameRate=\"25/1\">\n</Representation>\n"
+                    "<Representation id=\"%s\" bandwidth=\"%ld\" codecs=\"%s\" width=\"426\" "
+                    "height=\"240\" sar=\"1:1\" frameRate=\"25/1\">\n</Representation>\n"
+                    "</AdaptationSet>\n",
+               id(&p, "720p"), (long)high->bandwidth, high->codecs, id(&p, "240p"),
+               (long)low->bandwidth, low->codecs);
     buf_printf(
         &want,
         "<AdaptationSet contentType=\"audio\" mimeType=\"audio/mp4\" lang=\"en\" "
         "segmentAlignment=\"true\" startWithSAP=\"1\">\n<Label>English</Label>\n"
         "<Role schemeIdUri=\"urn:mpeg:dash:role:2011\" value=\"main\"/>\n"
-        "<SegmentTemplate timescale=\"44100\" startNumber=\"0\" initialization=\"init.mp4\" "
-        "media=\"$Number$.m4s\">\n"
+        "<SegmentTemplate timescale=\"44100\" startNumber=\"0\" "
+        "initialization=\"$RepresentationID$/init.mp4\" "
+        "media=\"$RepresentationID$/$Number$.m4s\">\n"
         "<SegmentTimeline>\n<S t=\"0\" d=\"177152\"/>\n<S d=\"176128\"/>\n<S d=\"66560\"/>\n"
         "</SegmentTimeline>\n</SegmentTemplate>\n"
-        "<Representation id=\"audio-0\" bandwidth=\"%ld\" codecs=\"mp4a.40.2\" "
+        "<Representation id=\"%s\" bandwidth=\"%ld\" codecs=\"mp4a.40.2\" "
         "audioSamplingRate=\"44100\">\n"
         "<AudioChannelConfiguration "
         "schemeIdUri=\"urn:mpeg:dash:23003:3:audio_channel_configuration:2011\" value=\"2\"/>\n"
-        "%s\n</Representation>\n</AdaptationSet>\n",
-        (long)audio->bandwidth, base(&p, "audio-0"));
+        "</Representation>\n</AdaptationSet>\n",
+        id(&p, "audio-0"), (long)audio->bandwidth);
     const struct rendition *const trick = plan_find(&p, "trick");
     const struct rendition *const board = plan_find(&p, "storyboard");
     buf_printf(&want,
@@ -105,23 +105,24 @@ static void all_of_it(void **state)
                "codingDependency=\"false\" segmentAlignment=\"true\" startWithSAP=\"1\">\n"
                "<EssentialProperty schemeIdUri=\"http://dashif.org/guidelines/trickmode\" "
                "value=\"1\"/>\n"
-               "<SegmentTemplate timescale=\"25\" startNumber=\"0\" initialization=\"init.mp4\" "
-               "media=\"$Number$.m4s\">\n"
+               "<SegmentTemplate timescale=\"25\" startNumber=\"0\" "
+               "initialization=\"$RepresentationID$/init.mp4\" "
+               "media=\"$RepresentationID$/$Number$.m4s\">\n"
                "<SegmentTimeline>\n<S t=\"0\" d=\"25\" r=\"8\"/>\n<S d=\"13\"/>\n"
                "</SegmentTimeline>\n</SegmentTemplate>\n"
-               "<Representation id=\"trick\" bandwidth=\"%ld\" codecs=\"%s\" width=\"640\" "
-               "height=\"360\" sar=\"1:1\" frameRate=\"1/1\">\n%s\n</Representation>\n"
+               "<Representation id=\"%s\" bandwidth=\"%ld\" codecs=\"%s\" width=\"640\" "
+               "height=\"360\" sar=\"1:1\" frameRate=\"1/1\">\n</Representation>\n"
                "</AdaptationSet>\n",
-               (long)trick->bandwidth, trick->codecs, base(&p, "trick"));
+               id(&p, "trick"), (long)trick->bandwidth, trick->codecs);
     buf_printf(&want,
                "<AdaptationSet contentType=\"image\" mimeType=\"image/jpeg\">\n"
                "<SegmentTemplate timescale=\"25\" duration=\"300\" startNumber=\"0\" "
-               "media=\"$Number$.jpg\"/>\n"
-               "<Representation id=\"storyboard\" bandwidth=\"%ld\" width=\"1024\" "
+               "media=\"$RepresentationID$/$Number$.jpg\"/>\n"
+               "<Representation id=\"%s\" bandwidth=\"%ld\" width=\"1024\" "
                "height=\"432\">\n"
                "<EssentialProperty schemeIdUri=\"http://dashif.org/guidelines/thumbnail_tile\" "
-               "value=\"4x3\"/>\n%s\n</Representation>\n</AdaptationSet>\n" TAIL,
-               (long)board->bandwidth, base(&p, "storyboard"));
+               "value=\"4x3\"/>\n</Representation>\n</AdaptationSet>\n" TAIL,
+               id(&p, "storyboard"), (long)board->bandwidth);
     buf_append(&want, "", 1);
     assert_string_equal(got, (char *)want.data);
     free(got);
@@ -145,8 +146,8 @@ static void opus(void **state)
     assert_non_null(set = strstr(set, "<Label>English</Label>"));
     assert_non_null(set = strstr(set, "<SegmentTemplate timescale=\"48000\""));
     assert_non_null(set = strstr(set, "<S t=\"0\" d=\"192000\" r=\"1\"/>\n<S d=\"72960\"/>"));
-    assert_non_null(set = strstr(set, "codecs=\"opus\" audioSamplingRate=\"48000\">"));
-    assert_non_null(strstr(set, base(&p, "audio-0-opus")));
+    assert_non_null(set = strstr(set, id(&p, "audio-0-opus")));
+    assert_non_null(strstr(set, "codecs=\"opus\" audioSamplingRate=\"48000\">"));
     free(got);
     media_destroy(m);
 }
@@ -198,15 +199,16 @@ static void subtitles(void **state)
         "<AdaptationSet contentType=\"text\" mimeType=\"text/vtt\" lang=\"pt-BR\" "
         "segmentAlignment=\"true\">\n<Label>&lt;a&gt; &amp; b</Label>\n"
         "<Role schemeIdUri=\"urn:mpeg:dash:role:2011\" value=\"subtitle\"/>\n"
-        "<SegmentTemplate timescale=\"25\" startNumber=\"0\" media=\"$Number$.vtt\">\n"
+        "<SegmentTemplate timescale=\"25\" startNumber=\"0\" "
+        "media=\"$RepresentationID$/$Number$.vtt\">\n"
         "<SegmentTimeline>\n<S t=\"0\" d=\"100\" r=\"1\"/>\n<S d=\"38\"/>\n"
         "</SegmentTimeline>\n</SegmentTemplate>\n"
-        "<Representation id=\"subs-pt-BR\" bandwidth=\"20000\">\n%s\n</Representation>\n"
+        "<Representation id=\"%s\" bandwidth=\"20000\">\n</Representation>\n"
         "</AdaptationSet>\n"
         "<AdaptationSet contentType=\"text\" mimeType=\"text/vtt\" segmentAlignment=\"true\">\n"
         "<Label>Subtitles (CC)</Label>\n"
         "<Role schemeIdUri=\"urn:mpeg:dash:role:2011\" value=\"caption\"/>\n",
-        base(&p, "subs-pt-BR"));
+        id(&p, "subs-pt-BR"));
     assert_non_null(strstr(got, want));
     free(want);
     free(got);
