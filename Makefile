@@ -95,9 +95,11 @@ deps:
 	.ci/install gcc make pkg-config libmicrohttpd-dev libcurl4-openssl-dev libjansson-dev \
 		libhiredis-dev libssl-dev libxxhash-dev zlib1g-dev libavformat-dev libavcodec-dev \
 		libavfilter-dev libswscale-dev libswresample-dev libavutil-dev
+PLAYERS  = chromium firefox-esr mpv vlc-bin vlc-plugin-base gstreamer1.0-tools gstreamer1.0-plugins-base \
+	gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-libav
 deps-test: deps
-	.ci/install libcmocka-dev python3 python3-pytest python3-numpy chromium redis-server nginx ffmpeg \
-		fonts-dejavu-core clang clang-format cppcheck $(NPM)
+	.ci/install libcmocka-dev python3 python3-pytest python3-numpy redis-server nginx ffmpeg \
+		fonts-dejavu-core clang clang-format cppcheck $(NPM) $(PLAYERS)
 	+$(MAKE) player test/browser/node_modules/.package-lock.json
 
 run: deps
