@@ -121,7 +121,7 @@ static int64_t rate_limit(const struct plan *p, const struct media *m, enum vide
 {
     const int64_t most = worth(m, codec);
     const int64_t less = is_beside_source(p, codec, hdr) ? below(&p->renditions[0]) : most;
-    return less < most ? less : most;
+    return less < most && less >= RATE_MIN ? less : most;
 }
 
 static int64_t limited_rate(const struct plan *p, int64_t maxrate, struct rational fps,

@@ -96,12 +96,12 @@ static struct cut end_of(const struct media *m)
 
 // Sync samples that are closed, those before and those after keeping to themselves: as many
 // samples before them in order of presentation as in decode order, and the same.
-static bool cut_by_source(struct segtab *t, const struct media *m, int64_t *longest)
+static bool cut_by_source(struct segtab *t, const struct media *m, int64_t limit, int64_t *longest)
 {
     const struct video_track *const v = &m->video;
     struct cutter c;
     int64_t frame = 0, latest = INT64_MIN;
-    cutter_begin(&c, t, copy_clock(m));
+    cutter_begin(&c, t, copy_clock(m), limit);
     for (int i = 0; i < v->shown_count; i++) {
         const struct sample *const s = &v->samples[i];
         if (s->sync && v->shown[i] == i && s->pts > latest) {
@@ -168,18 +168,18 @@ void passthrough_make(struct plan *p, const struct conf *conf, const struct medi
 {
     struct coding coding;
     const struct segtab regular = p->table;
+    const int64_t limit = segtab_longest(&regular, conf->media_longest_segment);
     int64_t longest;
     if (!conf->media_passthrough)
         return;
     const char *const why = obstacle(m, &coding);
     if (why) {
         refuse(p, why);
-    } else if (!cut_by_source(&p->table, m, &longest)) {
+    } else if (!cut_by_source(&p->table, m, limit, &longest)) {
         char line[sizeof p->dropped[0].why];
         snprintf(line, sizeof line,
                  "its closed sync samples make segments of up to %.2f s (limit %.2f s)",
-                 (double)longest / rat_double(m->fps),
-                 (double)segtab_longest(&regular) / rat_double(m->fps));
+                 (double)longest / rat_double(m->fps), (double)limit / rat_double(m->fps));
         refuse(p, line);
     } else if (!add_source(p, conf, m, &coding)) {
         segtab_finish(&p->table);

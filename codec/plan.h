@@ -84,7 +84,8 @@ struct rendition {
 // - maxrate grows by half above 30 pictures per second;
 // - maxrate is limited to a multiple of the source's own rate (1.5 for H.264), as more
 //   saves nothing; where the source's own video is a rendition in the same codec and range, to
-//   so much that players take that for the better one, which it is.  But not below 100 kb/s;
+//   so much that players take that for the better one, which it is, if that is enough to be
+//   worth looking at.  Never below 100 kb/s;
 // - a rung that then saves less than 15 % of maxrate against the one above is dropped.
 // Rungs of each codec and range are a ladder of their own; the limits of HEVC and AV1 are
 // lower.

@@ -15,12 +15,17 @@ static int64_t seconds(struct rational fps, int64_t n)
     return muldiv_round(n, fps.den, fps.num);
 }
 
+// Too short for a segment: there may be no frame of sound in it.
+static bool is_tiny(struct rational fps, int64_t n)
+{
+    return muldiv_floor(10 * n, fps.den, fps.num) < 1;
+}
+
 // Whether a rest belongs to the segment of so many frames before it.  Equal roundings
 // mean that it is under a second, too.
 static bool joins(struct rational fps, int64_t before, int64_t rest)
 {
-    const bool tiny = muldiv_floor(10 * rest, fps.den, fps.num) < 1;
-    return tiny || seconds(fps, before + rest) == seconds(fps, before);
+    return is_tiny(fps, rest) || seconds(fps, before + rest) == seconds(fps, before);
 }
 
 static struct segtab make(struct rational fps, int64_t frames, int64_t target_ms)
@@ -82,10 +87,12 @@ size_t segtab_memory(const struct segtab *t)
 
 // ---- cut by the source
 
-int64_t segtab_longest(const struct segtab *t)
+int64_t segtab_longest(const struct segtab *t, int64_t longest_ms)
 {
-    const int64_t limit = muldiv_floor(LONGEST_SECONDS, t->fps.num, t->fps.den);
-    return 3 * t->per / 2 < limit ? 3 * t->per / 2 : limit;
+    const int64_t most = muldiv_floor(LONGEST_SECONDS, t->fps.num, t->fps.den);
+    const int64_t told = muldiv_floor(longest_ms, t->fps.num, 1000 * t->fps.den);
+    const int64_t limit = told > 3 * t->per / 2 ? told : 3 * t->per / 2;
+    return limit < most ? limit : most;
 }
 
 static const struct cut *last_cut(const struct cutter *c)
@@ -115,19 +122,29 @@ static void cut(struct cutter *c, struct cut at)
     c->made.cuts[++c->made.count] = at;
 }
 
-void cutter_begin(struct cutter *c, const struct segtab *t, int64_t clock)
+void cutter_begin(struct cutter *c, const struct segtab *t, int64_t clock, int64_t limit)
 {
     assert(!t->cuts && clock > 0);
-    *c = (struct cutter){ .made = *t, .cap = 64 };
+    *c = (struct cutter){ .made = *t, .cap = 64, .limit = limit };
     c->made.clock = clock;
     c->made.count = 0;
     c->made.cuts = xcalloc((size_t)c->cap, sizeof *c->made.cuts);
 }
 
-// Of two equally far the earlier.
+// Whether the best so far is better than the next one.  Of two equally far the earlier is.
+static bool is_best(const struct cutter *c, struct cut at)
+{
+    const int64_t n = c->next.frame - last_cut(c)->frame;
+    if (n <= 0 || is_tiny(c->made.fps, n))
+        return false;
+    if (2 * n < c->made.per && at.frame - last_cut(c)->frame <= c->limit)
+        return false;
+    return off(c, c->next) <= off(c, at);
+}
+
 void cutter_offer(struct cutter *c, struct cut at)
 {
-    if (c->next.frame > last_cut(c)->frame && off(c, c->next) <= off(c, at))
+    if (is_best(c, at))
         cut(c, c->next);
     c->next = at;
 }
@@ -139,7 +156,7 @@ bool cutter_end(struct cutter *c, struct cut end, struct segtab *t, int64_t *lon
     cutter_offer(c, end);
     cut(c, end);
     *longest = c->longest;
-    if (c->longest > segtab_longest(made)) {
+    if (c->longest > c->limit) {
         segtab_finish(made);
         return false;
     }

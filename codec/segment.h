@@ -14,7 +14,8 @@
 // becomes known, and what is promised for all of them holds for whatever end.
 //
 // A table cut by the source: where its own pictures are a rendition, all renditions are cut
-// where it has sync samples; after each cut at the one that comes nearest to `per` frames.
+// where it has sync samples; after each cut at the one that comes nearest to `per` frames, but at
+// none before half of them if the next one makes no segment that is too long.
 
 #ifndef CODEC_SEGMENT_H
 #define CODEC_SEGMENT_H
@@ -64,21 +65,21 @@ size_t segtab_memory(const struct segtab *t); // of what it owns
 // Makes a regular table one that is cut by the source: begin with the clock, offer every
 // place where it may be cut, both numbers rising, but for the beginning, and then end
 // with that of the asset.  True when it is done; false, and the table is what it was, when a
-// segment would be longer than segtab_longest (*longest, in frames, says how long), or when
-// there would be more than SEGTAB_CUTS_MAX.
+// segment would be longer than so many frames (*longest says how long), or when there would be
+// more than SEGTAB_CUTS_MAX.
 struct cutter {
     struct segtab made;
     int cap;
-    struct cut next; // the best so far
-    int64_t longest;
+    struct cut next;        // the best so far
+    int64_t longest, limit; // in frames
 };
-void cutter_begin(struct cutter *c, const struct segtab *t, int64_t clock);
+void cutter_begin(struct cutter *c, const struct segtab *t, int64_t clock, int64_t limit);
 void cutter_offer(struct cutter *c, struct cut at);
 bool cutter_end(struct cutter *c, struct cut end, struct segtab *t, int64_t *longest);
 
-// Frames that a segment cut by the source may have: one and a half times `per`, and not
-// above 21 seconds.
-int64_t segtab_longest(const struct segtab *t);
+// Frames that a segment cut by the source may have: those of this time, or one and a half
+// times `per` if that is more, and not above 21 seconds.
+int64_t segtab_longest(const struct segtab *t, int64_t longest_ms);
 
 // First frame of segment k; k = count gives the end, t->frames.
 int64_t segtab_frame(const struct segtab *t, int k);

@@ -34,7 +34,7 @@ def shelf(tmp_path, clip, media_dir):
     folder = tmp_path / "shelf"
     for name in NAMES:
         os.makedirs(os.path.dirname(folder / name), exist_ok=True)
-        shutil.copy(os.path.join(media_dir, clip("gop10.mp4")), folder / name)
+        shutil.copy(os.path.join(media_dir, clip("gop12.mp4")), folder / name)
     for name in ".hidden.mp4", "notes.txt", "back\\slash.mp4", "new\nline.mp4", b"latin-\xe9.mp4":
         open(os.path.join(os.fsencode(folder), os.fsencode(name)), "w").close()
     return folder
@@ -75,7 +75,7 @@ def test_player(start, shelf):
 
 def test_strip(start, clip, media_dir, tmp_path):
     """Pointing at the bar shows the storyboard's picture, of one sheet; a click goes there."""
-    edge, page = start(media_dir), f"/{clip('gop10.mp4')}/play"
+    edge, page = start(media_dir), f"/{clip('gop12.mp4')}/play"
     at = lambda width, *do: look(edge, visit(edge, page, "play", *do, width=width))[0]
     assert at(1440)["tile"] is None and edge.metrics()["encodes_sheets_total"] == 0
     for width in WIDTHS:
@@ -88,7 +88,7 @@ def test_strip(start, clip, media_dir, tmp_path):
 
 def test_poster(start, clip, media_dir):
     """Only where the browser does not let the page start."""
-    edge, page = start(media_dir), f"/{clip('gop10.mp4')}/play"
+    edge, page = start(media_dir), f"/{clip('gop12.mp4')}/play"
     [free] = look(edge, visit(edge, page, "play"))
     assert free["video"]["poster"] is None and edge.metrics()["encodes_sheets_total"] == 0
     [held] = look(edge, visit(edge, page, "poster", no_autoplay=True))
@@ -133,7 +133,7 @@ def test_problems_are_sentences(start, tmp_path):
 
 def test_server_goes_away(start, clip, media_dir):
     edge = start(media_dir)
-    page = visit(edge, f"/{clip('gop10.mp4')}/play", "play", f"kill:{edge.process.pid}", "told:trying again")
+    page = visit(edge, f"/{clip('gop12.mp4')}/play", "play", f"kill:{edge.process.pid}", "told:trying again")
     [v] = browser.run("look.mjs", [page])["visits"]
     assert "failed" not in v, v
     assert v["seen"][-1]["problem"] == "The server does not answer; trying again."

@@ -22,7 +22,7 @@ LONG = [
     ("hls", "2997.mp4", 30000 / 1001, 390, 0),
     ("hls", "60.mp4", 60, 540, 0),
     ("hls", "hd.mp4", 30, 360, 0),
-    ("hls", "gop10.mp4", 25, 600, 0),
+    ("hls", "gop12.mp4", 25, 600, 0),
     ("hls", "av1.mkv", 25, 325, 0),  # the source itself, which no rung is coded as
     ("shaka", "base.mp4", 25, 325, 0),
     ("shaka", "23976.mp4", 24000 / 1001, 312, 0),

@@ -11,7 +11,7 @@ from test_exact import UNDO
 from test_storyboard import played
 
 SHORT = ["2997.mp4", "rot90.mp4"]
-LONG = ["base.mp4", "23976.mkv", "60.mp4", "gop10.mp4", "opengop.mp4", "hevcopen.mkv", "sar.mp4", "one.mp4", "cut.mp4",
+LONG = ["base.mp4", "23976.mkv", "60.mp4", "gop12.mp4", "opengop.mp4", "hevcopen.mkv", "sar.mp4", "one.mp4", "cut.mp4",
         "holes.mkv", "hd.mp4"]
 
 
@@ -102,7 +102,7 @@ def test_what_has_none(sound, start):
 
 def test_many_at_once_are_one(start, clip, media_dir):
     edge = start(media_dir)
-    path = f"/{clip('gop10.mp4')}/poster.jpg?t=9"
+    path = f"/{clip('gop12.mp4')}/poster.jpg?t=9"
     with concurrent.futures.ThreadPoolExecutor(12) as pool:
         bodies = set(pool.map(lambda i: edge.ok(path + f"&token={i}"), range(12)))
     assert len(bodies) == 1 and edge.metrics()["encodes_sheets_total"] == 1

@@ -75,8 +75,8 @@ def test_what_there_is_not(start, clip, media_dir):
 def test_client_leaves(start, clip, media_dir):
     """What nobody reads any more is not made on."""
     edge = start(media_dir)
-    url, folder = whole_of(edge, clip("gop10.mp4"), "360p")
-    segments = len(Playlist(edge, "gop10.mp4").media(folder)[1])
+    url, folder = whole_of(edge, clip("gop12.mp4"), "360p")
+    segments = len(Playlist(edge, "gop12.mp4").media(folder)[1])
     with socket.create_connection(("127.0.0.1", edge.port)) as s:
         s.sendall(f"GET {url} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
         assert s.recv(2000)

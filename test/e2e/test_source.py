@@ -27,7 +27,7 @@ REFUSED = [
     ("opengop.mp4", "its sync samples are not IDR pictures"),
     ("opengop.mkv", "its sync samples are not IDR pictures"),
     ("refresh.mp4", "its sync samples are not IDR pictures"),
-    ("gop10.mp4", "segments of up to 10.00 s (limit 6.00 s)"),
+    ("gop12.mp4", "segments of up to 12.00 s (limit 10.48 s)"),
     ("rot90.mp4", "turned or stretched"),
     ("sar.mp4", "turned or stretched"),
     ("tenbit.mkv", "its profile, its chroma or its bit depth"),
@@ -69,6 +69,56 @@ def test_refused_with_hidden_pictures(clip, media_dir, tmp_path):
 PICTURES = {"avc1": {1, 5}, "hvc1": {*range(10), 19, 20, 21}, "av01": {1, 3, 4, 6}}
 
 
+def with_two_descriptions(data, used):
+    """An MP4 with its video's sample description there twice; used: which of them its last samples have."""
+    data = bytearray(data)
+    stsd = data.index(b"stsd", data.index(b"vide", data.index(b"moov"))) - 4
+    stsc = data.index(b"stsc", stsd) - 4
+    runs = int.from_bytes(data[stsc + 12:stsc + 16], "big")
+    assert runs > 1
+    data[stsc + size_of(data, stsc) - 4:stsc + size_of(data, stsc)] = used.to_bytes(4, "big")
+    entry = data[stsd + 16:stsd + size_of(data, stsd)]
+    data[stsd + 12:stsd + 16] = (2).to_bytes(4, "big")
+    data[stsd + 16:stsd + 16] = entry
+    for name in (b"stsd", b"stbl", b"minf", b"mdia", b"trak", b"moov"):
+        at = data.rindex(name, 0, stsd + 8) - 4
+        data[at:at + 4] = (size_of(data, at) + len(entry)).to_bytes(4, "big")
+    return bytes(data)
+
+
+def size_of(data, at):
+    return int.from_bytes(data[at:at + 4], "big")
+
+
+@pytest.mark.parametrize("used,status", [(1, 200), (2, 415)])
+def test_two_sample_descriptions(used, status, start, clip, media_dir, tmp_path):
+    """One of them is never used: it counts for nothing.  Both are: nobody would be told the other headers."""
+    folder = tmp_path / "two"
+    folder.mkdir()
+    data = open(os.path.join(media_dir, clip("moovlast.mp4")), "rb").read()
+    (folder / "two.mp4").write_bytes(with_two_descriptions(data, used))
+    answer = start(folder).get("/two.mp4/master.m3u8")
+    assert answer.status == status
+    if status == 200:
+        assert "/source/" in answer.body.decode()
+    else:
+        assert "several sample descriptions" in answer.body.decode()
+
+
+def test_another_description_in_fragments(start, clip, media_dir, tmp_path):
+    folder = tmp_path / "two"
+    folder.mkdir()
+    subprocess.run(["ffmpeg", "-v", "error", "-i", os.path.join(media_dir, clip("base.mp4")), "-c", "copy", "-movflags",
+                    "frag_keyframe+empty_moov", str(folder / "two.mp4")], check=True)
+    data = bytearray((folder / "two.mp4").read_bytes())
+    trex = data.index(b"trex")
+    assert data[trex + 12:trex + 16] == b"\0\0\0\1"
+    data[trex + 15] = 2
+    (folder / "two.mp4").write_bytes(data)
+    answer = start(folder).get("/two.mp4/master.m3u8")
+    assert answer.status == 415 and "second sample description" in answer.body.decode()
+
+
 def decoded(path):
     """A hash of each picture that a file shows."""
     out = subprocess.run(["ffmpeg", "-v", "error", "-i", path, "-map", "0:v:0", "-vsync", "passthrough", "-f", "framemd5",
@@ -92,7 +142,7 @@ def check_same_pictures(edge, name, folder, tmp_path):
     return r
 
 
-@pytest.mark.parametrize("name", [*CLIPS, "hevccra.mkv"])
+@pytest.mark.parametrize("name", [*CLIPS, "hevccra.mkv", "gop10.mp4"])
 def test_pictures_of_generated(name, start, clip, media_dir, tmp_path):
     check_same_pictures(start(media_dir), clip(name), media_dir, tmp_path)
 

@@ -10,7 +10,7 @@ from test_exact import UNDO, numbers_of
 
 # (clip, frames of the grid from a picture to the next)
 SHORT = [("base.mp4", 25), ("23976.mp4", 24), ("rot90.mp4", 25), ("one.mp4", 25)]
-LONG = [("2997.mkv", 30), ("60.mp4", 60), ("gop10.mp4", 25), ("opengop.mp4", 25), ("hevcopen.mkv", 25),
+LONG = [("2997.mkv", 30), ("60.mp4", 60), ("gop12.mp4", 25), ("opengop.mp4", 25), ("hevcopen.mkv", 25),
         ("refresh.mp4", 25), ("rot180.mp4", 25), ("rot270.mp4", 25), ("third.mp4", 25), ("fourplus.mp4", 25),
         ("sar.mp4", 25), ("cut.mp4", 25), ("holes.mkv", 25), ("uneven.mp4", 30)]
 CASES = SHORT + [pytest.param(*c, marks=pytest.mark.long) for c in LONG]

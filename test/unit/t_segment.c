@@ -182,10 +182,10 @@ static void long_assets(void **state)
 
 // A table cut at these frames, or where it may not be, the regular one.  The source counts
 // in thousands a second.
-static bool cut_at(struct segtab *t, const int64_t *syncs, int n, int64_t *longest)
+static bool cut_at(struct segtab *t, const int64_t *syncs, int n, int64_t limit, int64_t *longest)
 {
     struct cutter c;
-    cutter_begin(&c, t, 1000 * t->fps.num);
+    cutter_begin(&c, t, 1000 * t->fps.num, limit);
     for (int i = 0; i < n; i++)
         cutter_offer(&c, (struct cut){ 1000 * syncs[i] * t->fps.den, syncs[i] });
     return cutter_end(&c, (struct cut){ 1000 * t->frames * t->fps.den, t->frames }, t, longest);
@@ -203,23 +203,28 @@ static void cuts_of_a_source(void **state)
         int64_t syncs[MOST];  // but for the first
         int64_t starts[MOST]; // but for the first, and with the end; none: refused
         int64_t longest;      // if refused
+        int64_t limit_ms;
     } cases[] = {
-        { "every two seconds", 325, 50, { 0 }, { 100, 200, 300, 325 }, 0 },
-        { "every three: nearer than six", 400, 75, { 0 }, { 75, 150, 225, 300, 400 }, 0 },
-        { "every 3.5", 300, 88, { 0 }, { 88, 176, 264, 300 }, 0 },
-        { "every five", 300, 125, { 0 }, { 125, 250, 300 }, 0 },
-        { "every six", 450, 150, { 0 }, { 150, 300, 450 }, 0 },
-        { "a frame more", 450, 151, { 0 }, { 0 }, 151 },
-        { "only the first, short", 60, 0, { 0 }, { 60 }, 0 },
-        { "only the first", 151, 0, { 0 }, { 0 }, 151 },
-        { "every frame", 250, 1, { 0 }, { 100, 200, 250 }, 0 },
-        { "two equally far: the earlier", 220, 0, { 90, 110 }, { 90, 220 }, 0 },
-        { "the later is nearer", 200, 0, { 20, 145 }, { 145, 200 }, 0 },
-        { "the earlier is nearer", 175, 0, { 60, 145 }, { 60, 145, 175 }, 0 },
-        { "a rest that joins", 212, 50, { 0 }, { 100, 212 }, 0 },
-        { "a tiny rest joins at any price", 113, 0, { 111 }, { 113 }, 0 },
-        { "a rest that does not", 213, 50, { 0 }, { 100, 200, 213 }, 0 },
-        { "far from the end", 400, 0, { 100, 200 }, { 0 }, 200 },
+        { "every two seconds", 325, 50, { 0 }, { 100, 200, 300, 325 }, 0, 0 },
+        { "every three: nearer than six", 400, 75, { 0 }, { 75, 150, 225, 300, 400 }, 0, 0 },
+        { "every 3.5", 300, 88, { 0 }, { 88, 176, 264, 300 }, 0, 0 },
+        { "every five", 300, 125, { 0 }, { 125, 250, 300 }, 0, 0 },
+        { "every six", 450, 150, { 0 }, { 150, 300, 450 }, 0, 0 },
+        { "a frame more", 450, 151, { 0 }, { 0 }, 151, 0 },
+        { "only the first, short", 60, 0, { 0 }, { 60 }, 0, 0 },
+        { "only the first", 151, 0, { 0 }, { 0 }, 151, 0 },
+        { "every frame", 250, 1, { 0 }, { 100, 200, 250 }, 0, 0 },
+        { "two equally far: the earlier", 220, 0, { 90, 110 }, { 90, 220 }, 0, 0 },
+        { "the later is nearer", 200, 0, { 20, 145 }, { 145, 200 }, 0, 0 },
+        { "the earlier is nearer", 175, 0, { 60, 145 }, { 60, 145, 175 }, 0, 0 },
+        { "a rest that joins", 212, 50, { 0 }, { 100, 212 }, 0, 0 },
+        { "a tiny rest joins at any price", 113, 0, { 111 }, { 113 }, 0, 0 },
+        { "a rest that does not", 213, 50, { 0 }, { 100, 200, 213 }, 0, 0 },
+        { "far from the end", 400, 0, { 100, 200 }, { 0 }, 200, 0 },
+        { "every ten, which is allowed", 600, 250, { 0 }, { 250, 500, 600 }, 0, 10500 },
+        { "early, and the next is not too late", 300, 0, { 10, 250 }, { 250, 300 }, 0, 10500 },
+        { "early, and the next is too late", 300, 0, { 40, 280 }, { 40, 300 }, 0, 10500 },
+        { "too early, and the next too late", 300, 0, { 2, 264 }, { 0 }, 264, 10500 },
     };
     for (size_t i = 0; i < countof(cases); i++) {
         struct segtab t = segtab_make((struct rational){ 25, 1 }, cases[i].frames, 4000);
@@ -230,7 +235,7 @@ static void cuts_of_a_source(void **state)
             syncs[n++] = at;
         for (; !cases[i].every && cases[i].syncs[n]; n++)
             syncs[n] = cases[i].syncs[n];
-        const bool cut = cut_at(&t, syncs, n, &longest);
+        const bool cut = cut_at(&t, syncs, n, segtab_longest(&t, cases[i].limit_ms), &longest);
         if (cut != (cases[i].starts[0] > 0))
             fail_msg("%s: longest %ld", cases[i].what, (long)longest);
         for (int k = 1; cut && k <= t.count; k++)
@@ -241,6 +246,21 @@ static void cuts_of_a_source(void **state)
         else
             assert_true(longest == cases[i].longest && memcmp(&t, &regular, sizeof t) == 0);
         segtab_finish(&t);
+    }
+}
+
+static void how_long_a_segment_may_be(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t target, longest, want; // frames, at 25 a second
+    } cases[] = {
+        { 4000, 0, 150 },     { 4000, 5000, 150 },   { 4000, 10500, 262 },
+        { 4000, 21000, 525 }, { 20000, 10500, 525 }, { 10000, 10500, 375 },
+    };
+    for (size_t i = 0; i < countof(cases); i++) {
+        const struct segtab t = segtab_make((struct rational){ 25, 1 }, 1000, cases[i].target);
+        assert_int_equal(segtab_longest(&t, cases[i].longest), cases[i].want);
     }
 }
 
@@ -271,8 +291,8 @@ static void any_source(void **state)
         for (int64_t at = 1 + rand_r(&seed) % most; at < frames; at += 1 + rand_r(&seed) % most)
             syncs[n++] = at;
         struct segtab t = segtab_make(fps, frames, targets[rand_r(&seed) % countof(targets)]);
-        const int64_t limit = segtab_longest(&t);
-        if (cut_at(&t, syncs, n, &longest)) {
+        const int64_t limit = segtab_longest(&t, rand_r(&seed) % 2 * 7000);
+        if (cut_at(&t, syncs, n, limit, &longest)) {
             cut++;
             assert_true(longest <= limit);
             assert_int_equal(segtab_frame(&t, 0), 0);
@@ -304,7 +324,7 @@ static void too_many_cuts(void **state)
     int64_t longest;
     for (int more = 0; more < 2; more++) {
         t = segtab_make((struct rational){ 1, 1 }, SEGTAB_CUTS_MAX + more, 1000);
-        cutter_begin(&c, &t, 1);
+        cutter_begin(&c, &t, 1, INT64_MAX - 1);
         for (int64_t i = 1; i < t.frames; i++)
             cutter_offer(&c, (struct cut){ i, i });
         assert_int_equal(cutter_end(&c, (struct cut){ t.frames, t.frames }, &t, &longest), !more);
@@ -320,6 +340,7 @@ int main(void)
         cmocka_unit_test(open_tables),
         cmocka_unit_test(long_assets),
         cmocka_unit_test(cuts_of_a_source),
+        cmocka_unit_test(how_long_a_segment_may_be),
         cmocka_unit_test(any_source),
         cmocka_unit_test(too_many_cuts),
     };
