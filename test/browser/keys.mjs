@@ -6,11 +6,9 @@
 // where the playlist says where they are.  It goes to each time and reads the number in the
 // picture there, off the screen: what was encrypted cannot be drawn elsewhere.  Then it plays
 // from the start to the end at double speed.
-import { withBrowser } from './browser.mjs';
-import { serve } from './serve.mjs';
+import { load, openPage, withBrowser } from './browser.mjs';
 
 const order = JSON.parse(process.argv[2]);
-const port = await serve();
 
 async function onScreen(page) {
   const png = await page.locator('#video').screenshot();
@@ -36,12 +34,9 @@ async function numberAt(page, t) {
 }
 
 await withBrowser(async (browser, result) => {
-  const page = await browser.newPage();
+  const page = await openPage(browser, result);
   const patience = { timeout: 60000 };
-  page.on('pageerror', (e) => { (result.pageErrors ??= []).push(String(e)); });
-  await page.goto(`http://127.0.0.1:${port}/`);
-  await page.evaluate(([p, u, k]) => { clearKeys = k; return players[p](u); }, [order.player, order.url, order.keys])
-    .catch((e) => { result.refused = String(e).split('\n')[0]; });
+  await load(page, order).catch((e) => { result.refused = String(e).split('\n')[0]; });
   if (!result.refused) {
     await page.evaluate(() => Promise.race([settled, new Promise((done) => setTimeout(done, 30000))]));
     result.scheme = await page.evaluate(() => video.mediaKeys?.constructor.name || null);

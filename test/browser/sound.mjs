@@ -2,17 +2,15 @@
 //
 //   node sound.mjs '{"player": "hls", "url": ..., "languages": ["en", "de", "en"]}'
 //
-// player: as for play.mjs.  without: a codec that the browser shall not know.  heard: of each, the loudest frequency in Hz, once it has come.
-import { withBrowser } from './browser.mjs';
-import { serve } from './serve.mjs';
+// player: as for play.mjs.  without: a codec that the browser shall not know.  heard: of each,
+// the loudest frequency in Hz, once it has come.
+import { load, openPage, withBrowser } from './browser.mjs';
 
 const order = JSON.parse(process.argv[2]);
-const port = await serve();
 
 await withBrowser(async (browser, result) => {
-  const page = await browser.newPage();
-  page.on('pageerror', (e) => { (result.pageErrors ??= []).push(String(e)); });
-  await page.addInitScript((codec) => {
+  const page = await openPage(browser, result);
+  await page.evaluate((codec) => {
     const known = MediaSource.isTypeSupported, decoding = navigator.mediaCapabilities.decodingInfo;
     const lacks = (type) => codec && type?.includes(codec);
     MediaSource.isTypeSupported = (type) => !lacks(type) && known.call(MediaSource, type);
@@ -21,8 +19,7 @@ await withBrowser(async (browser, result) => {
       return lacks(c.audio?.contentType) ? { ...info, supported: false } : info;
     };
   }, order.without);
-  await page.goto(`http://127.0.0.1:${port}/`);
-  await page.evaluate(([p, u]) => players[p](u), [order.player, order.url]);
+  await load(page, order);
   await page.evaluate(() => settled);
   result.tracks = await page.evaluate(() => soundTracks());
   await page.evaluate(async () => { listen(); video.loop = true; video.muted = false; await video.play(); });

@@ -4,18 +4,12 @@
 //
 // player: as for play.mjs.  Chooses the track of that language and goes to each time; what
 // is shown there is the text of the active cues, each with its times.
-import { withBrowser } from './browser.mjs';
-import { serve } from './serve.mjs';
+import { openPlayer, withBrowser } from './browser.mjs';
 
 const order = JSON.parse(process.argv[2]);
-const port = await serve();
 
 await withBrowser(async (browser, result) => {
-  const page = await browser.newPage();
-  page.on('pageerror', (e) => { (result.pageErrors ??= []).push(String(e)); });
-  await page.goto(`http://127.0.0.1:${port}/`);
-  await page.evaluate(([p, u]) => players[p](u), [order.player, order.url]);
-  await page.evaluate(() => settled);
+  const page = await openPlayer(browser, result, order);
   result.tracks = await page.evaluate(() => textTracks());
   await page.evaluate((l) => showText(l), order.language);
   result.shown = [];
