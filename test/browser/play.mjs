@@ -1,8 +1,9 @@
-// Plays one master playlist or manifest in Chromium and prints what happened as JSON.
+// Plays one master playlist or manifest in a browser and prints what happened as JSON.
 //
-//   node play.mjs '{"player": "hls", "url": ..., "cold": ..., "fps": 25, "frames": 325, "turn": 0}'
+//   node play.mjs '{"browser": "firefox", "player": "hls", "url": ..., "cold": ..., "fps": 25, "frames": 325}'
 //
-// player: hls, shaka (HLS), dash (Shaka too) or native (the browser's own).  all: the master
+// browser: chromium or firefox.  player: hls, shaka (HLS), dash (Shaka too), dashjs (dash.js)
+// or native (the browser's own).  all: the master
 // playlist that names what url plays, if that is another.  First it seeks ten times in cold, the
 // same asset at a server that has made nothing of it but the beginning.  Then it plays twice, in a page each:
 // eagerly, as people do, while the server makes what it is asked for, at double speed (which
@@ -10,23 +11,12 @@
 // can be told so in its buffer beforehand, so that nothing but the media can make it wait.
 // Ten seeks follow, and rungs forced in turn while it plays.  turn: degrees clockwise by
 // which the picture has to be turned for its barcode to stand upright.
-import { withBrowser } from './browser.mjs';
-import { serve } from './serve.mjs';
+import { load, openPage, openPlayer, withBrowser } from './browser.mjs';
 
 const order = JSON.parse(process.argv[2]);
 const duration = order.frames / order.fps;
 const native = order.player === 'native'; // gives us neither buffer nor rungs to command
 const patience = { timeout: 120000 };
-
-const port = await serve();
-
-async function open(browser, result, url = order.url) {
-  const page = await browser.newPage({ viewport: { width: 1280, height: 800 } });
-  page.on('pageerror', (e) => { (result.pageErrors ??= []).push(String(e)); });
-  await page.goto(`http://127.0.0.1:${port}/`);
-  await page.evaluate(async ([p, u, t]) => { turn = t; await players[p](u); }, [order.player, url, order.turn]);
-  return page;
-}
 
 async function toTheEnd(page, rate) {
   await page.evaluate((r) => { video.playbackRate = r; return video.play(); }, rate);
@@ -44,16 +34,21 @@ async function toTheEnd(page, rate) {
 const filled = (page) => page.waitForFunction((d) => ranges().length > 0 && ranges().at(-1)[1] > d - 0.3,
   duration, patience);
 
-async function seeks(page) {
+// Ten numbers of pictures, but the last one's.
+function numbers() {
   let state = 12345;
   const random = () => (state = (state * 1103515245 + 12345) % 2147483648) / 2147483648;
+  return Array.from({ length: 10 }, () => Math.floor(random() * (order.frames - 1)));
+}
+
+async function seeks(page, wanted = numbers()) {
   const out = [];
-  for (let i = 0; i < 10; i++) {
-    const n = Math.floor(random() * (order.frames - 1));
-    out.push([n, await page.evaluate((t) => seek(t), (n + 0.5) / order.fps)]);
-  }
+  for (const n of wanted) out.push([n, await page.evaluate((t) => seek(t), (n + 0.5) / order.fps)]);
   return out;
 }
+
+// dash.js loads no more, once it has the end, of what an earlier seek has left out.
+const oneWay = (wanted) => (order.player === 'dashjs' ? wanted.sort((a, b) => a - b) : wanted);
 
 // Each rung from the smallest up, then back down: it must show while it plays on.
 // Only once the last switch has filled the buffer: hls.js may lose a switch within a switch.
@@ -92,18 +87,19 @@ async function warm(url) {
 }
 
 await withBrowser(async (browser, result) => {
-  const cold = await open(browser, result, order.cold);
-  await cold.evaluate(() => settled);
-  result.coldSeeks = await seeks(cold);
+  const cold = await openPlayer(browser, result, { ...order, url: order.cold });
+  result.coldSeeks = await seeks(cold, oneWay(numbers()));
   result.coldErrors = await cold.evaluate(() => seen.errors);
   await cold.close();
 
-  const eager = await open(browser, result);
+  const eager = await openPage(browser, result);
+  await load(eager, order);
   result.eager = await toTheEnd(eager, order.rate || 2);
   await eager.close();
   await warm(order.all || order.url);
 
-  const page = await open(browser, result);
+  const page = await openPage(browser, result);
+  await load(page, order);
   if (!native) {
     await page.evaluate(() => fillBuffer());
     await filled(page);
@@ -113,4 +109,4 @@ await withBrowser(async (browser, result) => {
   if (!native) result.switches = await switches(page);
   if (order.screenshot) await page.screenshot({ path: order.screenshot });
   result.errors = await page.evaluate(() => seen.errors);
-});
+}, order.browser);

@@ -8,7 +8,7 @@ const here = dirname(fileURLToPath(import.meta.url));
 const files = {
   '/': [join(here, 'page.html'), 'text/html'],
   '/hls.js': [join(here, 'node_modules/hls.js/dist/hls.min.js'), 'text/javascript'],
-  '/dash.js': [join(here, 'node_modules/dashjs/dist/dash.all.min.js'), 'text/javascript'],
+  '/dash.js': [join(here, 'node_modules/dashjs/dist/modern/umd/dash.all.min.js'), 'text/javascript'],
   '/shaka.js': [join(here, 'node_modules/shaka-player/dist/shaka-player.compiled.js'), 'text/javascript'],
 };
 

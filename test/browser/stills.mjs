@@ -2,28 +2,26 @@
 //
 //   node stills.mjs '{"player": "shaka", "url": ..., "times": [0, 3.2, ...]}'
 //
-// player: hls, shaka (HLS) or dash (Shaka too).  Shaka is asked for the thumbnail of each time,
-// then plays fast; hls.js is asked for the I-frame of each time.  Of all the numbers in the
+// player: hls, shaka (HLS), dash (Shaka too) or dashjs.  Shaka and dash.js are asked for the
+// thumbnail of each time, then Shaka plays fast; hls.js is asked for the I-frame of each time.  Of all the numbers in the
 // pictures: see page.html.
-import { withBrowser } from './browser.mjs';
-import { serve } from './serve.mjs';
+import { load, openPage, withBrowser } from './browser.mjs';
 
 const order = JSON.parse(process.argv[2]);
 const patience = { timeout: 60000 };
-const port = await serve();
 
-// [time, begin, end, number] of each thumbnail.
+// [time, number, begin, end] of each thumbnail; dash.js does not tell the last two.
 const thumbnails = (page) => page.evaluate(async (times) => {
   const out = [];
   for (const time of times) {
-    const t = await player.getThumbnails(null, time);
-    const image = await createImageBitmap(await (await fetch(t.uris[0])).blob());
+    const t = await thumbnail(time);
+    const image = await createImageBitmap(await (await fetch(t.url)).blob());
     const canvas = document.createElement('canvas');
     canvas.width = t.width;
     canvas.height = t.height;
     const g = canvas.getContext('2d', { willReadFrequently: true });
-    g.drawImage(image, t.positionX, t.positionY, t.width, t.height, 0, 0, t.width, t.height);
-    out.push([time, t.startTime, t.startTime + t.duration, numberOn(g)]);
+    g.drawImage(image, t.x, t.y, t.width, t.height, 0, 0, t.width, t.height);
+    out.push([time, numberOn(g), ...t.span]);
   }
   return out;
 }, order.times);
@@ -70,17 +68,16 @@ const iframes = (page) => page.evaluate(async (times) => {
 }, order.times);
 
 await withBrowser(async (browser, result) => {
-  const page = await browser.newPage({ viewport: { width: 1280, height: 800 } });
+  const page = await openPage(browser, result);
   const asked = [];
-  page.on('pageerror', (e) => { (result.pageErrors ??= []).push(String(e)); });
   page.on('request', (q) => { if (q.url().includes('/trick/')) asked.push(q.url().split('/').pop()); });
-  await page.goto(`http://127.0.0.1:${port}/`);
-  await page.evaluate(async ([p, u]) => { await players[p](u); await settled; }, [order.player, order.url]);
+  await load(page, order);
+  await page.evaluate(() => settled);
   if (order.player === 'hls') {
     result.iframes = await iframes(page);
   } else {
     result.thumbnails = await thumbnails(page);
-    result.fast = await fast(page);
+    if (order.player !== 'dashjs') result.fast = await fast(page);
   }
   result.asked = asked;
   result.errors = await page.evaluate(() => seen.errors);
