@@ -17,6 +17,7 @@
 struct av1_sequence {
     bool reduced, timed, super_big, order, reference_vectors, warped, superres, cdef, restoration;
     bool mono, separate_uv, sub_x, sub_y, grain;
+    bool deep;                      // more than 8 bits
     bool has_model, equal_interval; // of the decoder's buffers
     int delay_bits, removal_bits, time_bits;
     int points, point[AV1_POINTS]; // operating points, and layers in each

@@ -116,6 +116,24 @@ const struct fmp4_boxes fmp4_boxes[FMP4_CODINGS] = {
     [FMP4_AV1] = { "av01", "av1C" },
 };
 
+static void put_mastering(struct buf *b, const struct mastering *m)
+{
+    if (mastering_has_display(m)) {
+        const size_t at = box_open(b, "mdcv");
+        for (int i = 0; i < 8; i++)
+            put_be16(b, (uint16_t)m->display[i]);
+        put_be32(b, m->display[8]);
+        put_be32(b, m->display[9]);
+        box_close(b, at);
+    }
+    if (mastering_has_light(m)) {
+        const size_t at = box_open(b, "clli");
+        put_be16(b, (uint16_t)m->light[0]);
+        put_be16(b, (uint16_t)m->light[1]);
+        box_close(b, at);
+    }
+}
+
 static void put_visual(struct buf *b, const struct fmp4_track *t)
 {
     const size_t entry = box_open(b, fmp4_boxes[t->coding].entry);
@@ -140,6 +158,7 @@ static void put_visual(struct buf *b, const struct fmp4_track *t)
     put_be16(b, (uint16_t)t->colour.matrix);
     put_u8(b, t->colour.full_range ? 0x80 : 0);
     box_close(b, colr);
+    put_mastering(b, &t->mastering);
     const size_t pasp = box_open(b, "pasp");
     put_be32(b, 1);
     put_be32(b, 1);

@@ -31,7 +31,8 @@ struct fmp4_track {
     uint32_t timescale;
     // video
     int width, height;
-    struct colour colour; // written as colr nclx
+    struct colour colour;       // written as colr nclx
+    struct mastering mastering; // written as mdcv and clli, where it says something
     // The body of avcC, hvcC, av1C or dOps (codec/avc.h, hevc.h, av1.h, opus.h), or
     // AudioSpecificConfig; borrowed.
     const uint8_t *config;

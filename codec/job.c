@@ -72,13 +72,13 @@ bool video_settings_ok(const struct video_settings *v)
     return in(v->width, 2, SIDE_MAX) && in(v->height, 2, SIDE_MAX) && v->width % 2 == 0 &&
            v->height % 2 == 0 && in(v->fps.den, 1, 1000 * 1000 * 1000) &&
            in(v->fps.num, 1, 60 * v->fps.den) && in(v->codec, VIDEO_H264, VIDEO_CODECS - 1) &&
-           level_ok(v) && (v->codec == VIDEO_HEVC || !is_ten_bit(v)) &&
+           level_ok(v) && (v->codec != VIDEO_H264 || !is_ten_bit(v)) &&
            in(v->maxrate, 1000, 1000 * 1000 * 1000) &&
            in(v->bufsize, 1000, INT64_C(2000) * 1000 * 1000) && in(v->vbv_init_permille, 0, 1000) &&
            preset_index(v->preset) >= 0 &&
            in(v->deinterlace, DEINTERLACE_NOT, DEINTERLACE_COUNT - 1) &&
            in(v->colour.primaries, 0, 255) && in(v->colour.transfer, 0, 255) &&
-           in(v->colour.matrix, 0, 255);
+           in(v->colour.matrix, 0, 255) && mastering_ok(&v->mastering);
 }
 
 bool audio_settings_ok(const struct audio_settings *a)
@@ -126,6 +126,8 @@ static void pack_video_settings(struct buf *out, const struct video_settings *v)
     put_v(out, (uint64_t)v->colour.primaries);
     put_v(out, (uint64_t)v->colour.transfer);
     put_v(out, (uint64_t)v->colour.matrix);
+    if (is_ten_bit(v))
+        mastering_pack(&v->mastering, out);
 }
 
 static void pack_audio_settings(struct buf *out, const struct audio_settings *a)
@@ -326,6 +328,8 @@ static void get_video_settings(struct reader *r, struct video_settings *v)
     v->colour.primaries = get_int(r);
     v->colour.transfer = get_int(r);
     v->colour.matrix = get_int(r);
+    if (is_ten_bit(v))
+        mastering_unpack(r, &v->mastering);
     if (!video_settings_ok(v))
         r->bad = true;
 }

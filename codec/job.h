@@ -60,12 +60,13 @@ struct video_settings {
                          // is fps.num
     enum deinterlace deinterlace;
     int crf;
-    int64_t maxrate;       // bits per second
-    int64_t bufsize;       // bits
-    int vbv_init_permille; // initial buffer occupancy
-    int level;             // level_idc (H.264: 31 = 3.1, HEVC: 93), seq_level_idx (AV1: 5)
-    char preset[20];       // of x264 and x265; for SVT-AV1 the number next to it
-    struct colour colour;  // of the output; full_range is for JPEG alone
+    int64_t maxrate;            // bits per second
+    int64_t bufsize;            // bits
+    int vbv_init_permille;      // initial buffer occupancy
+    int level;                  // level_idc (H.264: 31 = 3.1, HEVC: 93), seq_level_idx (AV1: 5)
+    char preset[20];            // of x264 and x265; for SVT-AV1 the number next to it
+    struct colour colour;       // of the output; full_range is for JPEG alone
+    struct mastering mastering; // of 10 bits
 };
 
 // Everything the audio encoder is told.  Enters the recipe.

@@ -140,7 +140,9 @@ static int64_t limited_rate(const struct plan *p, int64_t maxrate, struct ration
 static void print_name(char *out, size_t cap, int short_side, const struct conf_rung *rung)
 {
     static const char *const suffix[VIDEO_CODECS] = { "", "-hevc", "-av1" };
-    snprintf(out, cap, "%dp%s", short_side, rung->hdr ? "-hdr" : suffix[codec_of(rung)]);
+    const bool plain = rung->hdr && codec_of(rung) == VIDEO_HEVC; // HDR is HEVC unless it says AV1
+    snprintf(out, cap, "%dp%s%s", short_side, plain ? "" : suffix[codec_of(rung)],
+             rung->hdr ? "-hdr" : "");
 }
 
 static void drop(struct plan *p, const struct conf_rung *rung, const char *why)
@@ -228,10 +230,11 @@ static void set_level(struct rendition *r)
         break;
     case VIDEO_AV1: // what is behind the depth is BT.709 when it is not told
         v->level = level_av1(v->width, v->height, v->fps, v->maxrate);
-        snprintf(r->codecs, sizeof r->codecs, "av01.0.%02dM.08", v->level);
+        snprintf(r->codecs, sizeof r->codecs, "av01.0.%02dM.%02d", v->level,
+                 is_ten_bit(v) ? 10 : 8);
         if (c->primaries != 1 || c->transfer != 1 || c->matrix != 1)
-            snprintf(r->codecs, sizeof r->codecs, "av01.0.%02dM.08.0.110.%02d.%02d.%02d.0",
-                     v->level, c->primaries, c->transfer, c->matrix);
+            snprintf(r->codecs, sizeof r->codecs, "av01.0.%02dM.%02d.0.110.%02d.%02d.%02d.0",
+                     v->level, is_ten_bit(v) ? 10 : 8, c->primaries, c->transfer, c->matrix);
         break;
     default:
         v->level = level_h264(v->width, v->height, v->fps, v->maxrate, v->bufsize);
@@ -257,6 +260,7 @@ static void add(struct plan *p, const struct conf *conf, const struct media *m, 
         .bufsize = maxrate,
         .vbv_init_permille = VBV_INIT_PERMILLE,
         .colour = rung->hdr ? ladder_hdr_colour(m) : ladder_colour(m),
+        .mastering = rung->hdr ? m->video.mastering : (struct mastering){ { 0 }, { 0 } },
     };
     copy_string(r->v.preset, sizeof r->v.preset, conf->media_preset);
     set_level(r);

@@ -122,6 +122,14 @@ static bool coded_ok(const uint8_t *extradata, int size, const struct strip *s, 
            in(s->n, 0, MEDIA_STRIP_MAX) && in(samples, 1, MEDIA_SAMPLES_MAX);
 }
 
+bool mastering_ok(const struct mastering *m)
+{
+    for (int i = 0; i < 8; i++)
+        if (m->display[i] > UINT16_MAX)
+            return false;
+    return m->light[0] <= UINT16_MAX && m->light[1] <= UINT16_MAX;
+}
+
 static bool video_ok(const struct video_track *v)
 {
     return codec_is_video(v->codec) && in(v->timescale, 1, 1000000000) &&
@@ -129,8 +137,9 @@ static bool video_ok(const struct video_track *v)
            v->sar_den > 0 && in(v->rotate, 0, 270) && v->rotate % 90 == 0 &&
            in(v->bit_depth, 8, 16) && in(v->colour.primaries, 0, 255) &&
            in(v->colour.transfer, 0, 255) && in(v->colour.matrix, 0, 255) &&
-           in(v->peak_nits, 0, 1000000) && in(v->fields, FIELDS_NONE, FIELDS_COUNT - 1) &&
-           in(v->reorder, 0, 255) && in(v->sight, SIGHT_UNSEEN, SIGHTS - 1) &&
+           in(v->peak_nits, 0, 1000000) && mastering_ok(&v->mastering) &&
+           in(v->fields, FIELDS_NONE, FIELDS_COUNT - 1) && in(v->reorder, 0, 255) &&
+           in(v->sight, SIGHT_UNSEEN, SIGHTS - 1) &&
            in(v->end, 1, v->timescale * MEDIA_SECONDS_MAX) && v->bytes >= 0 &&
            in(v->shown_count, 1, v->sample_count) && carriage_ok(&v->carriage) &&
            coded_ok(v->extradata, v->extradata_size, &v->strip, v->sample_count);

@@ -87,6 +87,28 @@ enum field_order {
     FIELDS_COUNT,
 };
 
+// What its pictures were made on, and how light they get, in the units and the order of the boxes
+// mdcv and clli (ISO/IEC 14496-12): x and y of green, blue, red and white in 1/50000, most and
+// least luminance in 1/10000 cd/m2; MaxCLL and MaxFALL in cd/m2.  All 0 where nobody says.
+struct mastering {
+    uint32_t display[10];
+    uint32_t light[2];
+};
+
+bool mastering_ok(const struct mastering *m);
+static inline bool mastering_has_display(const struct mastering *m)
+{
+    return m->display[8] > 0;
+}
+static inline bool mastering_has_light(const struct mastering *m)
+{
+    return m->light[0] > 0 || m->light[1] > 0;
+}
+void mastering_pack(const struct mastering *m, struct buf *out);
+struct reader;
+// *m may be not ok.
+void mastering_unpack(struct reader *r, struct mastering *m);
+
 #define TRANSFER_PQ 16
 #define TRANSFER_HLG 18
 
@@ -100,6 +122,7 @@ struct video_track {
     int bit_depth;                 // 8 .. 16
     struct colour colour;          // as tagged; 2 where untagged
     int peak_nits;                 // HDR: for tone mapping, fixed at probe; 0 for SDR
+    struct mastering mastering;    // of HDR
     enum field_order fields;       // of all its pictures, fixed at probe
     int reorder;      // how many frames may precede a frame in decode order and follow it in
                       // presentation

@@ -20,7 +20,7 @@
 #include "base/err.h"
 #include "codec/media.h"
 
-#define VERSION 5
+#define VERSION 6
 #define CHUNK_SECONDS 60
 
 static const char magic[] = "TMix";
@@ -53,6 +53,14 @@ static void put_tags(struct buf *b, const struct tags *t)
     put_v(b, t->flags);
 }
 
+void mastering_pack(const struct mastering *m, struct buf *out)
+{
+    for (size_t i = 0; i < countof(m->display); i++)
+        put_v(out, m->display[i]);
+    for (size_t i = 0; i < countof(m->light); i++)
+        put_v(out, m->light[i]);
+}
+
 static void put_video(struct buf *b, const struct video_track *v)
 {
     const int64_t fields[] = {
@@ -80,6 +88,7 @@ static void put_video(struct buf *b, const struct video_track *v)
     };
     for (size_t i = 0; i < countof(fields); i++)
         put_v(b, (uint64_t)fields[i]);
+    mastering_pack(&v->mastering, b);
     put_coded(b, v->extradata, v->extradata_size, &v->strip);
     carriage_pack(&v->carriage, b);
 }
@@ -276,6 +285,14 @@ static void get_coded(struct reader *r, uint8_t **extradata, int *size, struct s
     get_strip(r, s);
 }
 
+void mastering_unpack(struct reader *r, struct mastering *m)
+{
+    for (size_t i = 0; i < countof(m->display); i++)
+        m->display[i] = (uint32_t)get_up_to(r, UINT32_MAX);
+    for (size_t i = 0; i < countof(m->light); i++)
+        m->light[i] = (uint32_t)get_up_to(r, UINT32_MAX);
+}
+
 static void get_video(struct reader *r, struct video_track *v)
 {
     v->timescale = get_int(r);
@@ -299,6 +316,7 @@ static void get_video(struct reader *r, struct video_track *v)
     v->shown_count = get_int(r);
     v->tag = (uint32_t)get_up_to(r, UINT32_MAX);
     v->sight = (enum sight)get_up_to(r, SIGHTS - 1);
+    mastering_unpack(r, &v->mastering);
     get_coded(r, &v->extradata, &v->extradata_size, &v->strip);
     carriage_unpack(r, &v->carriage);
 }

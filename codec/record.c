@@ -125,6 +125,8 @@ static void put_special(struct buf *b, const struct rendition *r)
         return;
     put_z(b, r->v.deinterlace);
     put_z(b, r->v.codec);
+    if (mastering_has_display(&r->v.mastering) || mastering_has_light(&r->v.mastering))
+        mastering_pack(&r->v.mastering, b);
 }
 
 int record_pack(const struct plan *p, const struct rendition *r, const char *asset,
@@ -350,6 +352,8 @@ static void get_special(struct reader *r, struct rendition *x)
         if (x->v.deinterlace == DEINTERLACE_NOT && x->v.codec == VIDEO_H264)
             r->bad = true; // that is never written
     }
+    if (reader_left(r) > 0 && is_ten_bit(&x->v) && !source)
+        mastering_unpack(r, &x->v.mastering);
     if (source ? x->v.deinterlace != DEINTERLACE_NOT : !video_settings_ok(&x->v))
         r->bad = true;
 }

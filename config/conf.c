@@ -200,8 +200,8 @@ static int add_rung(struct conf *c, const json_t *element, const struct from *fr
     if (rc)
         return rc;
     const json_t *const hdr = json_object_get(element, "hdr");
-    if (hdr && (!json_is_boolean(hdr) || (json_is_true(hdr) && codec != CONF_HEVC)))
-        return complain(from, "hdr is true or false; true only with the codec \"hevc\"");
+    if (hdr && (!json_is_boolean(hdr) || (json_is_true(hdr) && codec == CONF_H264)))
+        return complain(from, "hdr is true or false; true only with the codec \"hevc\" or \"av1\"");
     if (side % 2)
         return complain(from, "short_side %" PRId64 " is odd; pictures have even sides", side);
     for (int i = 0; i < c->rung_count; i++) {

@@ -305,6 +305,7 @@ int encode_track(const AVCodecContext *encoder, const struct job *job, bool vide
         t->width = job->v.width;
         t->height = job->v.height;
         t->colour = job->v.colour;
+        t->mastering = job->v.mastering;
     } else {
         t->coding = job->a.codec == AUDIO_OPUS ? FMP4_OPUS : FMP4_AAC;
         t->timescale = (uint32_t)job->a.sample_rate;
@@ -320,14 +321,14 @@ AVFrame *encode_grey(const AVCodecContext *encoder)
     AVFrame *frame = av_frame_alloc();
     if (!frame)
         return NULL;
-    frame->format = AV_PIX_FMT_YUV420P;
+    frame->format = encoder->pix_fmt;
     frame->width = encoder->width;
     frame->height = encoder->height;
     frame->pts = 0;
     if (av_frame_get_buffer(frame, 0) < 0)
         av_frame_free(&frame);
     for (int i = 0; frame && i < 3; i++)
-        memset(frame->data[i], 128,
+        memset(frame->data[i], encoder->pix_fmt == AV_PIX_FMT_YUV420P10 ? 2 : 128, // 0x202
                (size_t)frame->linesize[i] * (size_t)frame->height / (i ? 2 : 1));
     return frame;
 }

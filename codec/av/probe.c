@@ -545,6 +545,39 @@ static int peak_of(const struct probe *p, const AVFrame *frame)
     return nits < 100 ? 100 : nits > 10000 ? 10000 : (int)nits;
 }
 
+// In whole units of 1/scale; 0 where that is no number in range.
+static uint32_t units(AVRational q, int64_t scale, int64_t max)
+{
+    const int64_t n = q.num >= 0 && q.den > 0 ? muldiv_round(q.num, scale, q.den) : 0;
+    return n <= max ? (uint32_t)n : 0;
+}
+
+static struct mastering mastering_of(const struct probe *p, const AVFrame *frame)
+{
+    const AVStream *st = p->video.stream;
+    const AVContentLightMetadata *light =
+        side_data(st, AV_PKT_DATA_CONTENT_LIGHT_LEVEL, frame, AV_FRAME_DATA_CONTENT_LIGHT_LEVEL,
+                  sizeof *light);
+    const AVMasteringDisplayMetadata *d =
+        side_data(st, AV_PKT_DATA_MASTERING_DISPLAY_METADATA, frame,
+                  AV_FRAME_DATA_MASTERING_DISPLAY_METADATA, sizeof *d);
+    static const int order[] = { 1, 2, 0 }; // it has red first
+    struct mastering m = { 0 };
+    if (light && light->MaxCLL <= UINT16_MAX && light->MaxFALL <= UINT16_MAX) {
+        m.light[0] = light->MaxCLL;
+        m.light[1] = light->MaxFALL;
+    }
+    if (!d || !d->has_primaries || !d->has_luminance)
+        return m;
+    for (int i = 0; i < 8; i++)
+        m.display[i] =
+            units(i < 6 ? d->display_primaries[order[i / 2]][i % 2] : d->white_point[i % 2], 50000,
+                  UINT16_MAX);
+    m.display[8] = units(d->max_luminance, 10000, UINT32_MAX);
+    m.display[9] = units(d->min_luminance, 10000, UINT32_MAX);
+    return m;
+}
+
 static int tag(int of_frame, int of_container)
 {
     const int v = of_frame != 2 && of_frame != 0 ? of_frame : of_container;
@@ -572,6 +605,8 @@ static void set_colour(struct probe *p, const AVFrame *frame)
         frame->colorspace == AVCOL_SPC_RGB ? 0 : tag(frame->colorspace, par->color_space);
     v->colour.full_range = is_full_range(frame, par);
     v->peak_nits = media_is_hdr(p->media) ? peak_of(p, frame) : 0;
+    if (media_is_hdr(p->media))
+        v->mastering = mastering_of(p, frame);
 }
 
 static void set_aspect(struct probe *p, AVFrame *frame)

@@ -19,6 +19,8 @@
 #define SEQUENCE "\x0a\x0b\x00\x00\x00\x04\x3e\xa7\xbc\x02\xf8\x00\x40"
 // 720x1280, Main, 10 bits, PQ, of no level, by a phone.
 #define PHONE "\x0a\x0e\x00\x00\x00\xfa\x6a\xcf\x9f\xe2\x10\xae\x84\x88\x04\x9a"
+// 1920x1080, Main, level 4.0, 10 bits, BT.2020 and PQ, by the same.
+#define DEEP "\x0a\x0e\x00\x00\x00\x42\xab\xbf\xc3\x73\xef\xe5\x42\x44\x02\x41"
 #define DELIMITER "\x12\x00"
 #define FRAME "\x32\x03\x01\x02\x03"
 #define LONG_FRAME "\x32\x83\x00\x01\x02\x03" // its size in two bytes
@@ -64,8 +66,8 @@ static void configurations(void **state)
         ROW(DELIMITER SEQUENCE FRAME, "\x81\x00\x0c\x00" SEQUENCE),
         ROW(PHONE, "\x81\x1f\x4d\x00" PHONE),
         ROW("\x81\x00\x0c\x00" SEQUENCE, "\x81\x00\x0c\x00" SEQUENCE), // av1C as it is
-        BAD(""),
-        BAD(FRAME),
+        // Level 4.0: a tier is told.
+        ROW(DEEP, "\x81\x08\x4c\x00" DEEP), BAD(""), BAD(FRAME),
         BAD("\x0a\x02\x00\x00"),                 // cut
         BAD("\x81\x00\x0c\x00"),                 // without OBUs
         BAD("\x08\x00\x00\x00\x04\x3e\xa7\xbc"), // without a size

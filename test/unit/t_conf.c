@@ -123,7 +123,7 @@ static const struct {
     { "{\"ladder\": [{\"short_side\": 720, \"maxrate\": 2800000}]}",
       "1:13: ladder[0]: \"crf\" is missing; it wants a whole number" },
     { "{\"ladder\": [{\"short_side\": 720, \"maxrate\": 2800000, \"crf\": 23, \"hdr\": true}]}",
-      "1:13: ladder[0]: hdr is true or false; true only with the codec \"hevc\"" },
+      "1:13: ladder[0]: hdr is true or false; true only with the codec \"hevc\" or \"av1\"" },
     { "{\"ladder\": [{\"short_side\": 720, \"maxrate\": 2800000, \"crf\": 23, \"codec\": "
       "\"vp9\"}]}",
       "1:13: ladder[0]: codec is \"h264\", \"hevc\", \"av1\" or \"opus\"" },

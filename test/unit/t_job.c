@@ -219,6 +219,17 @@ static void test_round_trip(void **state)
 
 // ---- rules: each case breaks one
 
+static void make_hdr(struct job *j)
+{
+    static const struct mastering m = {
+        { 13250, 34500, 7500, 3000, 34000, 16000, 15635, 16450, 10000000, 50 }, { 1000, 400 }
+    };
+    j->v.codec = VIDEO_AV1;
+    j->v.level = 8;
+    j->v.colour.transfer = TRANSFER_HLG;
+    j->v.mastering = m;
+}
+
 static void remove_video(struct media *m)
 {
     m->video.codec = CODEC_NONE;
@@ -249,6 +260,9 @@ static void remove_video(struct media *m)
     X(level, JOB_VIDEO, j->v.level = 63) \
     X(preset, JOB_VIDEO, copy_string(j->v.preset, sizeof j->v.preset, "turbo")) \
     X(colour, JOB_VIDEO, j->v.colour.matrix = 256) \
+    X(ten_bits, JOB_VIDEO, j->v.colour.transfer = TRANSFER_PQ) \
+    X(mastering, JOB_VIDEO, make_hdr(j); j->v.mastering.display[7] = 65536) \
+    X(light, JOB_VIDEO, make_hdr(j); j->v.mastering.light[1] = 65536) \
     X(sample_rate, JOB_AUDIO, j->a.sample_rate = 22050) \
     X(channels, JOB_AUDIO, j->a.channels = 3) \
     X(quality, JOB_AUDIO, j->a.quality = 0) \
@@ -357,6 +371,19 @@ static void test_rules(void **state)
         job_finish(&j);
         job_finish(&k);
     }
+}
+
+static void test_high_range(void **state)
+{
+    (void)state;
+    struct job j, k;
+    make_job(&j, JOB_VIDEO);
+    make_hdr(&j);
+    assert_int_equal(round_trip(&j, &k), 0);
+    assert_video_settings(&j.v, &k.v);
+    assert_memory_equal(&k.v.mastering, &j.v.mastering, sizeof k.v.mastering);
+    job_finish(&j);
+    job_finish(&k);
 }
 
 // A neighbour that is not put out; one that goes on from the segment before.
@@ -473,9 +500,10 @@ static void test_stats(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_round_trip),     cmocka_unit_test(test_rules),
-        cmocka_unit_test(test_interlaced),     cmocka_unit_test(test_presets),
-        cmocka_unit_test(test_flips_and_cuts), cmocka_unit_test(test_stats),
+        cmocka_unit_test(test_round_trip), cmocka_unit_test(test_rules),
+        cmocka_unit_test(test_interlaced), cmocka_unit_test(test_high_range),
+        cmocka_unit_test(test_presets),    cmocka_unit_test(test_flips_and_cuts),
+        cmocka_unit_test(test_stats),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

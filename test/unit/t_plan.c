@@ -212,6 +212,7 @@ static void high_range(void **state)
     struct conf conf = settings();
     conf.rungs[0] = (struct conf_rung){ 720, 2800000, 28, CONF_HEVC, true };
     conf.rungs[1] = (struct conf_rung){ 360, 700000, 28, CONF_HEVC, true };
+    conf.rungs[2] = (struct conf_rung){ 360, 700000, 35, CONF_AV1, true };
     conf.rung_count = 2;
     struct media m =
         head((struct source){ .w = 1280, .h = 720, .fps = { 25, 1 }, .rate = 9000000 });
@@ -236,6 +237,16 @@ static void high_range(void **state)
     }
     assert_true(plan_has_hdr(&p));
     assert_int_equal(plan_plainest(&p), VIDEO_HEVC);
+    // In AV1 it says so by its name; what is known of the display goes with a high range alone.
+    conf.rung_count = 3;
+    m.video.mastering.light[0] = 1000;
+    assert_int_equal(plan_of(&p, &conf, &m), 0);
+    const struct rendition *const r = plan_find(&p, "360p-av1-hdr");
+    assert_string_equal(r->codecs, "av01.0.01M.10.0.110.09.18.09.0");
+    assert_true(video_settings_ok(&r->v));
+    for (int i = 0; i < p.count; i++)
+        assert_int_equal(p.renditions[i].v.mastering.light[0],
+                         is_ten_bit(&p.renditions[i].v) ? 1000 : 0);
 }
 
 static void rung_rates(void **state)

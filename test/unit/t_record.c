@@ -493,6 +493,16 @@ static void codecs(void **state)
         assert_int_equal(back.renditions[0].v.codec, r->v.codec);
         assert_int_equal(back.renditions[0].v.level, r->v.level);
         buf_finish(&b);
+        r->v.colour.transfer = TRANSFER_PQ;
+        r->v.mastering.light[1] = 400;
+        b = packed(&p, r);
+        assert_int_equal(unpack(b.data, b.len, &back), 0);
+        assert_memory_equal(&back.renditions[0].v.mastering, &r->v.mastering,
+                            sizeof r->v.mastering);
+        buf_finish(&b);
+        r->v.mastering.light[1] = UINT16_MAX + 1;
+        refuse(&p, r);
+        r->v.mastering.light[1] = 0;
         r->v.codec = VIDEO_CODECS;
         refuse(&p, r);
     }
