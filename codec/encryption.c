@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 
 #include "codec/encryption.h"
+#include "codec/recipe.h"
 
 #include <string.h>
 
@@ -155,7 +156,7 @@ struct encrypted encrypted_view(const struct encryption *e, const char *name,
     v.url = key_of(e->url, strlen(e->url));
     buf_init(&record, RECORD_SIZE);
     if (encrypted_pack(&v, &record) == 0)
-        v.recipe = key_of(record.data, record.len);
+        v.recipe = recipe_of(record.data, record.len, recipe_is_of_machine(clear));
     buf_finish(&record);
     return v;
 }
@@ -280,10 +281,9 @@ int encrypted_unpack(const uint8_t *bytes, size_t n, const struct key *recipe,
                      struct encrypted *out)
 {
     const size_t format = sizeof RECORD_FORMAT - 1;
-    const struct key hash = key_of(bytes, n);
     struct reader r = reader_of(bytes, n);
     *out = (struct encrypted){ .recipe = *recipe };
-    if (!key_equal(&hash, recipe) || n != RECORD_SIZE ||
+    if (!recipe_fits(recipe, bytes, n) || n != RECORD_SIZE ||
         memcmp(get_bytes(&r, format), RECORD_FORMAT, format) != 0)
         return -E_CORRUPT;
     const int method = get_u8(&r), ts = get_u8(&r);

@@ -9,6 +9,7 @@
 #include "codec/beginning.h"
 #include "codec/ladder.h"
 #include "codec/passthrough.h"
+#include "codec/recipe.h"
 #include "codec/record.h"
 #include "codec/sound.h"
 #include "codec/stills.h"
@@ -115,14 +116,29 @@ static void promise(struct rendition *r, const struct plan *p)
     }
 }
 
-static int make_recipe(const struct plan *p, struct rendition *r, const char *asset,
+// What computes with floating point, or decides by it, and lets the CPU choose how:
+// decoders and resamplers of sound, tone mapping, x265's rate control.
+static bool is_of_machine(const struct rendition *r, const struct media *m)
+{
+    switch (r->kind) {
+    case RENDITION_AUDIO:
+        return true;
+    case RENDITION_TEXT:
+    case RENDITION_SOURCE:
+        return false;
+    default:
+        return r->v.codec == VIDEO_HEVC || (media_is_hdr(m) && !is_ten_bit(&r->v));
+    }
+}
+
+static int make_recipe(const struct plan *p, struct rendition *r, bool machine, const char *asset,
                        const char *version, const char *headers)
 {
     struct buf record;
     buf_init(&record, RECORD_MAX);
     const int rc = record_pack(p, r, asset, version, headers, &record);
     if (rc == 0)
-        r->recipe = key_of(record.data, record.len);
+        r->recipe = recipe_of(record.data, record.len, machine);
     buf_finish(&record);
     return rc;
 }
@@ -246,7 +262,7 @@ int plan_make(struct plan *p, const struct conf *conf, const struct media *m, co
     for (int i = 0; i < p->count && rc == 0; i++) {
         struct rendition *r = &p->renditions[i];
         promise(r, p);
-        rc = make_recipe(p, r, asset, version, headers);
+        rc = make_recipe(p, r, is_of_machine(r, m), asset, version, headers);
     }
     if (rc < 0)
         plan_finish(p);
@@ -276,7 +292,7 @@ int plan_add_file(struct plan *p, const char *language, enum text_format format,
     copy_string(r.tags.language, sizeof r.tags.language, language);
     texts_name(p, &r);
     promise(&r, p);
-    const int rc = make_recipe(p, &r, asset, version, headers);
+    const int rc = make_recipe(p, &r, false, asset, version, headers);
     if (rc == 0)
         p->renditions[p->count++] = r;
     return rc;

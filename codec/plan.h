@@ -73,7 +73,7 @@ struct rendition {
     //          a segment that would exceed it is coded more coarsely (codec/av/audio.c).
     int64_t bandwidth;
     int64_t average;   // bits per second expected; a guess until something is made
-    struct key recipe; // hash of everything a player relies on
+    struct key recipe; // hash of everything a player relies on (codec/recipe.h)
 };
 
 // How the ladder meets the source, in this order:

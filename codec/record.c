@@ -6,6 +6,7 @@
 
 #include "base/bytes.h"
 #include "base/err.h"
+#include "codec/recipe.h"
 
 // What changes when the meaning of a record does: the rules of cutting, picking
 // and writing that are code and not settings.
@@ -403,8 +404,7 @@ static bool fits_table(const struct segtab *t, const struct rendition *x)
 int record_unpack(const uint8_t *bytes, size_t n, const struct key *recipe, const char *asset,
                   const char *version, struct plan *out)
 {
-    const struct key hash = key_of(bytes, n);
-    if (!key_equal(&hash, recipe))
+    if (!recipe_fits(recipe, bytes, n))
         return -E_CORRUPT;
     struct reader r = reader_of(bytes, n);
     if (!get_same_text(&r, RECORD_FORMAT) || !get_same_text(&r, asset) ||

@@ -7,6 +7,7 @@
 #include "base/base.h"
 #include "base/bytes.h"
 #include "base/err.h"
+#include "codec/recipe.h"
 #include "codec/ts.h"
 
 // What changes when the bytes of ts.c do.
@@ -36,7 +37,9 @@ static struct ts_rendition muxed(const struct rendition *video, const struct ren
     struct buf record;
     buf_init(&record, RECORD_SIZE);
     if (ts_record_pack(&t, &record) == 0)
-        t.recipe = key_of(record.data, record.len);
+        t.recipe = recipe_of(record.data, record.len,
+                             recipe_is_of_machine(&t.video.recipe) ||
+                                 recipe_is_of_machine(&t.audio.recipe));
     buf_finish(&record);
     return t;
 }
@@ -159,11 +162,10 @@ static bool get_source(struct reader *r, struct ts_source *s)
 int ts_record_unpack(const uint8_t *bytes, size_t n, const struct key *recipe,
                      struct ts_rendition *out)
 {
-    const struct key hash = key_of(bytes, n);
     const size_t format = sizeof RECORD_FORMAT - 1;
     struct reader r = reader_of(bytes, n);
     *out = (struct ts_rendition){ .recipe = *recipe };
-    if (!key_equal(&hash, recipe) || n != RECORD_SIZE ||
+    if (!recipe_fits(recipe, bytes, n) || n != RECORD_SIZE ||
         memcmp(get_bytes(&r, format), RECORD_FORMAT, format) != 0)
         return -E_CORRUPT;
     const bool ok = get_source(&r, &out->video) && get_source(&r, &out->audio);

@@ -66,6 +66,18 @@ static const char *signature_headers(const char *signature)
     return headers ? headers : signature;
 }
 
+// What does not depend on the CPU is the same on all machines with these builds.
+static void split_signature(struct edge *e)
+{
+    static const char mark[] = " cpu ";
+    const char *const at = strstr(e->signature, mark);
+    const size_t n = at ? strcspn(at + sizeof mark - 1, " ") : 0;
+    e->cpu = strndup(at ? at + sizeof mark - 1 : "", n);
+    e->builds =
+        at ? xasprintf("%.*s%s", (int)(at - e->signature), e->signature, at + sizeof mark - 1 + n)
+           : xstrdup(e->signature);
+}
+
 static bool build(struct edge *e, char *why, size_t cap)
 {
     e->zygote = zygote_start(e->conf, why, cap);
@@ -73,6 +85,7 @@ static bool build(struct edge *e, char *why, size_t cap)
         return false;
     e->signature = zygote_signature(e->zygote);
     e->headers = signature_headers(e->signature);
+    split_signature(e);
     if (e->conf->ui && !(e->pages = pages_load(why, cap)))
         return false;
     origin_http_global_init();
@@ -135,6 +148,8 @@ void edge_destroy(struct edge *e)
         e->tiers[i]->destroy(e->tiers[i]);
     pages_destroy(e->pages);
     zygote_stop(e->zygote);
+    free(e->builds);
+    free(e->cpu);
     free(e);
 }
 

@@ -21,6 +21,8 @@ struct edge {
     struct zygote *zygote;
     const char *signature;          // of the workers' libraries (codec/av/av.h)
     const char *headers;            // the part of it that stands for header bytes
+    char *builds;                   // all of it but the CPU's class
+    char *cpu;                      // that
     struct tier *tiers[EDGE_TIERS]; // nearest first
     int tier_count;
     struct spill *spill; // NULL without tiers

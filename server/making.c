@@ -24,6 +24,7 @@
 #include "cache/source.h"
 #include "cache/spill.h"
 #include "cache/store.h"
+#include "codec/recipe.h"
 #include "server/assets.h"
 #include "server/encrypting.h"
 #include "server/gzip.h"
@@ -407,12 +408,13 @@ struct key making_key(const struct edge *e, const struct route *r, enum want wan
     char hex[KEY_HEX];
     // What of this machine changes the bytes.
     const bool media = r->kind == ROUTE_INIT || r->kind == ROUTE_SEGMENT;
-    const char *const library = media ? e->signature : want == WANT_GZIP ? gzip_version() : "";
+    const char *const library = media ? e->builds : want == WANT_GZIP ? gzip_version() : "";
+    const bool machine = r->kind == ROUTE_SEGMENT && recipe_is_of_machine(&r->recipe);
     // What viewers may have is another thing where encryption is on.
     const char *const outside = e->encrypts && !r->inside ? "encrypted\n" : "";
-    return key_of_text("object 2\n%d %d %d\n%s\n%s\n%s\n%s\n%d\n%s\n%s", (int)r->kind,
-                       (int)r->format, (int)want, library, r->asset, key_hex(&r->recipe, hex),
-                       r->rendition, r->n, after, outside);
+    return key_of_text("object 3\n%d %d %d\n%s\n%s\n%s\n%s\n%s\n%d\n%s\n%s", (int)r->kind,
+                       (int)r->format, (int)want, library, machine ? e->cpu : "", r->asset,
+                       key_hex(&r->recipe, hex), r->rendition, r->n, after, outside);
 }
 
 static const struct step *steps_of(const struct route *r)

@@ -18,8 +18,8 @@
 int av_setup(char *detail, size_t cap);
 
 // Stands for what reaches the bytes besides the order: the versions of the libraries,
-// the header bytes they write for fixed settings, and a number of our own.  Static text, valid
-// after av_setup.
+// the header bytes they write for fixed settings, a number of our own; and what this machine's
+// CPU can do: "own 3 lavc ... cpu CLASS headers HASH".  Static text, valid after av_setup.
 const char *av_signature(void);
 
 // Runs one job to its end on the calling thread (and codec threads of its own).

@@ -4,12 +4,16 @@
 
 #include "codec/av/av.h"
 
+#if defined __x86_64__ || defined __i386__
+#include <cpuid.h>
+#endif
 #include <dlfcn.h>
 #include <stdio.h>
 #include <string.h>
 
 #include <libavcodec/avcodec.h>
 #include <libavfilter/avfilter.h>
+#include <libavutil/cpu.h>
 #include <libavutil/log.h>
 #include <libavutil/mem.h>
 #include <libswresample/swresample.h>
@@ -48,7 +52,7 @@ static const struct video_settings VIDEO = {
 };
 static const struct audio_settings AUDIO = { .sample_rate = 48000, .channels = 2, .quality = 100 };
 
-static char signature[320];
+static char signature[400];
 
 // ---- libav's messages
 
@@ -113,6 +117,23 @@ static const char *opus_version(void)
     const char *(*const text)(void) =
         (const char *(*)(void))dlsym(RTLD_DEFAULT, "opus_get_version_string");
     return text ? text() : "none";
+}
+
+// What libraries that look at the CPU may do: its maker and what libav found in it.
+static const char *cpu_class(void)
+{
+    static char text[40];
+    char maker[13] = "";
+#if defined __x86_64__ || defined __i386__
+    unsigned a, words[3] = { 0 };
+    __get_cpuid(0, &a, &words[0], &words[2], &words[1]);
+    memcpy(maker, words, sizeof words);
+    for (char *c = maker; *c; c++)
+        if (*c == ' ')
+            *c = '-';
+#endif
+    snprintf(text, sizeof text, "%s-%x", maker, (unsigned)av_get_cpu_flags());
+    return text;
 }
 
 static int encode_one(AVCodecContext *encoder, AVPacket *packet)
@@ -186,11 +207,11 @@ static int sign(const struct why *why)
         const unsigned c = avcodec_version(), s = swscale_version(), r = swresample_version();
         snprintf(signature, sizeof signature,
                  "own %d lavc %u.%u.%u swscale %u.%u.%u swresample %u.%u.%u x264 %d x265 %.40s "
-                 "svtav1 %.40s opus %.40s headers %.16s",
+                 "svtav1 %.40s opus %.40s cpu %s headers %.16s",
                  OWN_VERSION, AV_VERSION_MAJOR(c), AV_VERSION_MINOR(c), AV_VERSION_MICRO(c),
                  AV_VERSION_MAJOR(s), AV_VERSION_MINOR(s), AV_VERSION_MICRO(s), AV_VERSION_MAJOR(r),
                  AV_VERSION_MINOR(r), AV_VERSION_MICRO(r), build, x265_version(), svt_version(),
-                 opus_version(), key_hex(&k, hex));
+                 opus_version(), cpu_class(), key_hex(&k, hex));
     }
     buf_finish(&headers);
     return rc;

@@ -19,7 +19,7 @@
 #include "codec/job.h"
 #include "codec/wire.h"
 
-#define FAKE_SIGNATURE "fake 1.0 headers 1"
+#define FAKE_SIGNATURE "fake 1.0 cpu one headers 1"
 
 // ---- what a worker says and hears; it ends when the server is gone
 

@@ -1185,6 +1185,37 @@ static void no_two_names_share_a_key(void **state)
             assert_false(key_equal(&keys[i], &keys[k]));
 }
 
+// Builds are in the names of what workers make, the CPU in those of segments whose recipe is
+// marked, and in no other.
+static void machines_in_names(void **state)
+{
+    (void)state;
+    static const struct {
+        enum route_kind kind;
+        bool marked, of_builds, of_cpu;
+    } rows[] = {
+        { ROUTE_SEGMENT, false, true, false },   { ROUTE_SEGMENT, true, true, true },
+        { ROUTE_INIT, false, true, false },      { ROUTE_INIT, true, true, false },
+        { ROUTE_PLAYLIST, false, false, false }, { ROUTE_PLAYLIST, true, false, false },
+        { ROUTE_MASTER, false, false, false },
+    };
+    assert_string_equal(edge->cpu, "one");
+    assert_string_equal(edge->builds, "fake 1.0 headers 1");
+    assert_string_equal(edge->headers, "headers 1");
+    char two[] = "two";
+    for (size_t i = 0; i < countof(rows); i++) {
+        struct edge builds = { .builds = two, .cpu = edge->cpu };
+        struct edge cpu = { .builds = edge->builds, .cpu = two };
+        struct route r = { .kind = rows[i].kind, .asset = "a", .rendition = "r" };
+        r.recipe.b[15] = rows[i].marked;
+        const struct key here = making_key(edge, &r, WANT_BODY, "");
+        const struct key there = making_key(&builds, &r, WANT_BODY, "");
+        assert_int_equal(!key_equal(&here, &there), rows[i].of_builds);
+        const struct key elsewhere = making_key(&cpu, &r, WANT_BODY, "");
+        assert_int_equal(!key_equal(&here, &elsewhere), rows[i].of_cpu);
+    }
+}
+
 // ---- everything at once
 
 enum { VISITORS = 6, ROUNDS = 60 };
@@ -1282,6 +1313,7 @@ int main(int argc, char **argv)
         N(late_is_what_it_is_made_of),
         T(another_recipe_of_others),
         N(no_two_names_share_a_key),
+        N(machines_in_names),
         N(all_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -17,6 +17,7 @@
 #include "codec/ladder.h"
 #include "codec/level.h"
 #include "codec/plan.h"
+#include "codec/recipe.h"
 #include "codec/sound.h"
 #include "test/unit/media_tools.h"
 #include "test/unit/plan_tools.h"
@@ -247,6 +248,53 @@ static void high_range(void **state)
     for (int i = 0; i < p.count; i++)
         assert_int_equal(p.renditions[i].v.mastering.light[0],
                          is_ten_bit(&p.renditions[i].v) ? 1000 : 0);
+}
+
+// Whose bytes another CPU may make otherwise, and no others: sound, HEVC, and what is tone-mapped.
+static void bytes_of_the_machine(void **state)
+{
+    (void)state;
+    struct conf conf = settings_to_copy();
+    conf.rungs[0] = (struct conf_rung){ 240, 400000, 23, CONF_H264, false };
+    conf.rungs[1] = (struct conf_rung){ 240, 300000, 28, CONF_HEVC, false };
+    conf.rungs[2] = (struct conf_rung){ 240, 300000, 35, CONF_AV1, false };
+    conf.rungs[3] = (struct conf_rung){ 240, 300000, 28, CONF_HEVC, true };
+    conf.rungs[4] = (struct conf_rung){ 240, 300000, 35, CONF_AV1, true };
+    conf.opus_bitrate = 96000;
+    static const struct {
+        const char *name;
+        int sdr, hdr; // -1: not there
+    } want[] = {
+        { "source", 0, -1 },    { "240p", 0, 1 },         { "240p-hevc", 1, 1 },
+        { "240p-av1", 0, 1 },   { "240p-hdr", -1, 1 },    { "240p-av1-hdr", -1, 0 },
+        { "audio-0", 1, 1 },    { "audio-0-opus", 1, 1 }, { "trick", 0, 1 },
+        { "storyboard", 0, 1 }, { "poster", 0, 1 },       { "subs-en", 0, 0 },
+    };
+    for (int hdr = 0; hdr < 2; hdr++) {
+        struct media *m = make_closed(20);
+        struct media *const other = make_media(20, 400);
+        struct plan p;
+        m->size = m->size > other->size ? m->size : other->size;
+        m->audio = other->audio;
+        other->audio = (struct audio_track){ 0 };
+        media_destroy(other);
+        make_text(m, 5, "en", &m->size);
+        if (hdr)
+            m->video.colour.transfer = TRANSFER_PQ;
+        assert_int_equal(media_finish(m), 0);
+        assert_int_equal(plan_of(&p, &conf, m), 0);
+        int found = 0;
+        for (size_t i = 0; i < countof(want); i++) {
+            const struct rendition *const r = plan_find(&p, want[i].name);
+            const int mark = !r ? -1 : recipe_is_of_machine(&r->recipe);
+            if (mark != (hdr ? want[i].hdr : want[i].sdr))
+                fail_msg("%s, %d: %d", want[i].name, hdr, mark);
+            found += r != NULL;
+        }
+        assert_int_equal(found, p.count);
+        plan_finish(&p);
+        media_destroy(m);
+    }
 }
 
 static void rung_rates(void **state)
@@ -937,6 +985,7 @@ int main(void)
         cmocka_unit_test(ladders_of_codecs),
         cmocka_unit_test(high_range),
         cmocka_unit_test(rung_rates),
+        cmocka_unit_test(bytes_of_the_machine),
         cmocka_unit_test(colours),
         cmocka_unit_test(audio_renditions),
         cmocka_unit_test(audio_qualities),
