@@ -11,6 +11,7 @@
 
 #include "base/bytes.h"
 #include "base/err.h"
+#include "codec/hardware.h"
 
 #define TIME_MAX ((int64_t)1 << 56) // of any pts, frame or sample number
 #define SOURCE_MAX ((int64_t)1 << 60)
@@ -67,6 +68,13 @@ static bool level_ok(const struct video_settings *v)
     }
 }
 
+static bool encoder_ok(const struct video_settings *v)
+{
+    return v->encoder == ENCODER_SOFTWARE ||
+           (in(v->encoder, 1, VIDEO_ENCODERS - 1) && hardware_codec(v->encoder) == v->codec &&
+            !is_ten_bit(v));
+}
+
 bool video_settings_ok(const struct video_settings *v)
 {
     return in(v->width, 2, SIDE_MAX) && in(v->height, 2, SIDE_MAX) && v->width % 2 == 0 &&
@@ -78,7 +86,7 @@ bool video_settings_ok(const struct video_settings *v)
            preset_index(v->preset) >= 0 &&
            in(v->deinterlace, DEINTERLACE_NOT, DEINTERLACE_COUNT - 1) &&
            in(v->colour.primaries, 0, 255) && in(v->colour.transfer, 0, 255) &&
-           in(v->colour.matrix, 0, 255) && mastering_ok(&v->mastering);
+           in(v->colour.matrix, 0, 255) && mastering_ok(&v->mastering) && encoder_ok(v);
 }
 
 bool audio_settings_ok(const struct audio_settings *a)
@@ -128,6 +136,8 @@ static void pack_video_settings(struct buf *out, const struct video_settings *v)
     put_v(out, (uint64_t)v->colour.matrix);
     if (is_ten_bit(v))
         mastering_pack(&v->mastering, out);
+    else
+        put_v(out, v->encoder);
 }
 
 static void pack_audio_settings(struct buf *out, const struct audio_settings *a)
@@ -330,6 +340,8 @@ static void get_video_settings(struct reader *r, struct video_settings *v)
     v->colour.matrix = get_int(r);
     if (is_ten_bit(v))
         mastering_unpack(r, &v->mastering);
+    else
+        v->encoder = (enum video_encoder)get_in(r, 0, VIDEO_ENCODERS - 1);
     if (!video_settings_ok(v))
         r->bad = true;
 }

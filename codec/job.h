@@ -41,6 +41,19 @@ struct job_limits {
 // What a video rendition is coded in.  A record holds the number.
 enum video_codec { VIDEO_H264, VIDEO_HEVC, VIDEO_AV1, VIDEO_CODECS };
 
+// What codes it: the library that belongs to the codec, or by its name what a graphics processor
+// has (codec/hardware.h).  A record holds the number.
+enum video_encoder {
+    ENCODER_SOFTWARE,
+    ENCODER_H264_NVENC,
+    ENCODER_H264_QSV,
+    ENCODER_H264_VAAPI,
+    ENCODER_HEVC_NVENC,
+    ENCODER_HEVC_QSV,
+    ENCODER_HEVC_VAAPI,
+    VIDEO_ENCODERS,
+};
+
 // What an audio rendition is coded in.  A record holds the number.
 enum audio_codec { AUDIO_AAC, AUDIO_OPUS, AUDIO_CODECS };
 
@@ -55,6 +68,7 @@ enum deinterlace {
 // Everything the video encoder is told.  Enters the recipe.
 struct video_settings {
     enum video_codec codec;
+    enum video_encoder encoder;
     int width, height;   // even, > 0
     struct rational fps; // the grid (twice it, DEINTERLACE_FIELDS); timescale of the output
                          // is fps.num

@@ -136,6 +136,17 @@ static int64_t limited_rate(const struct plan *p, int64_t maxrate, struct ration
 
 // ---- rungs
 
+static enum video_encoder encoder_of(const struct conf_rung *rung)
+{
+    static const enum video_encoder encoders[CONF_ENCODERS] = {
+        [CONF_SOFTWARE] = ENCODER_SOFTWARE,     [CONF_H264_NVENC] = ENCODER_H264_NVENC,
+        [CONF_H264_QSV] = ENCODER_H264_QSV,     [CONF_H264_VAAPI] = ENCODER_H264_VAAPI,
+        [CONF_HEVC_NVENC] = ENCODER_HEVC_NVENC, [CONF_HEVC_QSV] = ENCODER_HEVC_QSV,
+        [CONF_HEVC_VAAPI] = ENCODER_HEVC_VAAPI,
+    };
+    return encoders[rung->encoder];
+}
+
 // H.264 is what goes without saying.
 static void print_name(char *out, size_t cap, int short_side, const struct conf_rung *rung)
 {
@@ -251,6 +262,7 @@ static void add(struct plan *p, const struct conf *conf, const struct media *m, 
     print_name(r->name, sizeof r->name, s.short_side, rung);
     r->v = (struct video_settings){
         .codec = codec_of(rung),
+        .encoder = encoder_of(rung),
         .width = s.upright ? s.short_side : s.long_side,
         .height = s.upright ? s.long_side : s.short_side,
         .fps = fps_of(conf, m, s.short_side),

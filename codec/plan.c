@@ -127,7 +127,8 @@ static bool is_of_machine(const struct rendition *r, const struct media *m)
     case RENDITION_SOURCE:
         return false;
     default:
-        return r->v.codec == VIDEO_HEVC || (media_is_hdr(m) && !is_ten_bit(&r->v));
+        return r->v.codec == VIDEO_HEVC || r->v.encoder != ENCODER_SOFTWARE ||
+               (media_is_hdr(m) && !is_ten_bit(&r->v));
     }
 }
 

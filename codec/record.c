@@ -122,12 +122,15 @@ static void put_special(struct buf *b, const struct rendition *r)
         put_z(b, r->track);
     if (r->kind == RENDITION_AUDIO && r->a.codec != AUDIO_AAC)
         put_z(b, r->a.codec);
-    if (r->v.deinterlace == DEINTERLACE_NOT && r->v.codec == VIDEO_H264)
+    if (r->v.deinterlace == DEINTERLACE_NOT && r->v.codec == VIDEO_H264 &&
+        r->v.encoder == ENCODER_SOFTWARE)
         return;
     put_z(b, r->v.deinterlace);
     put_z(b, r->v.codec);
     if (mastering_has_display(&r->v.mastering) || mastering_has_light(&r->v.mastering))
         mastering_pack(&r->v.mastering, b);
+    if (r->v.encoder != ENCODER_SOFTWARE)
+        put_z(b, r->v.encoder);
 }
 
 int record_pack(const struct plan *p, const struct rendition *r, const char *asset,
@@ -350,11 +353,15 @@ static void get_special(struct reader *r, struct rendition *x)
     if (reader_left(r) > 0) {
         x->v.deinterlace = (enum deinterlace)get_within(r, 0, DEINTERLACE_COUNT - 1);
         x->v.codec = (enum video_codec)get_within(r, 0, VIDEO_CODECS - 1);
-        if (x->v.deinterlace == DEINTERLACE_NOT && x->v.codec == VIDEO_H264)
+        if (x->v.deinterlace == DEINTERLACE_NOT && x->v.codec == VIDEO_H264 && !reader_left(r))
             r->bad = true; // that is never written
     }
-    if (reader_left(r) > 0 && is_ten_bit(&x->v) && !source)
-        mastering_unpack(r, &x->v.mastering);
+    if (reader_left(r) > 0 && !source) {
+        if (is_ten_bit(&x->v))
+            mastering_unpack(r, &x->v.mastering);
+        else
+            x->v.encoder = (enum video_encoder)get_within(r, 1, VIDEO_ENCODERS - 1);
+    }
     if (source ? x->v.deinterlace != DEINTERLACE_NOT : !video_settings_ok(&x->v))
         r->bad = true;
 }

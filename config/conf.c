@@ -37,12 +37,27 @@
 #define OPUS_RATE_MAX 256000
 
 static const struct conf_rung default_ladder[] = {
-    { 1080, 5000000, 23, CONF_H264, false }, { 720, 2800000, 23, CONF_H264, false },
-    { 540, 1600000, 23, CONF_H264, false },  { 360, 800000, 23, CONF_H264, false },
-    { 240, 400000, 23, CONF_H264, false },
+    { 1080, 5000000, 23, CONF_H264, false, CONF_SOFTWARE },
+    { 720, 2800000, 23, CONF_H264, false, CONF_SOFTWARE },
+    { 540, 1600000, 23, CONF_H264, false, CONF_SOFTWARE },
+    { 360, 800000, 23, CONF_H264, false, CONF_SOFTWARE },
+    { 240, 400000, 23, CONF_H264, false, CONF_SOFTWARE },
 };
 
 static const char *const codec_names[CONF_CODECS] = { "h264", "hevc", "av1" };
+
+static const struct {
+    const char *name;
+    enum conf_codec codec;
+} encoders[CONF_ENCODERS] = {
+    [CONF_SOFTWARE] = { "software", CONF_CODECS },
+    [CONF_H264_NVENC] = { "h264_nvenc", CONF_H264 },
+    [CONF_H264_QSV] = { "h264_qsv", CONF_H264 },
+    [CONF_H264_VAAPI] = { "h264_vaapi", CONF_H264 },
+    [CONF_HEVC_NVENC] = { "hevc_nvenc", CONF_HEVC },
+    [CONF_HEVC_QSV] = { "hevc_qsv", CONF_HEVC },
+    [CONF_HEVC_VAAPI] = { "hevc_vaapi", CONF_HEVC },
+};
 
 static const char ladder_doc[] =
     "Steps of the ladder: [{\"short_side\": 720, \"maxrate\": 2800000, \"crf\": 23}]; with "
@@ -158,6 +173,31 @@ static int get_codec(const json_t *element, const struct from *from, enum conf_c
     return v ? complain(from, "codec is \"h264\", \"hevc\", \"av1\" or \"opus\"") : 0;
 }
 
+static int check_encoder(const struct conf_rung *r, const struct from *from)
+{
+    const char *const name = encoders[r->encoder].name;
+    if (r->encoder == CONF_SOFTWARE)
+        return 0;
+    if (encoders[r->encoder].codec != r->codec)
+        return complain(from, "the encoder \"%s\" makes \"%s\"; write that as the codec", name,
+                        codec_names[encoders[r->encoder].codec]);
+    return r->hdr ? complain(from, "hdr is not to be had of the encoder \"%s\"", name) : 0;
+}
+
+// Not named: the library that belongs to the codec.
+static int set_encoder(struct conf_rung *r, const json_t *element, const struct from *from)
+{
+    const json_t *const v = json_object_get(element, "encoder");
+    if (!v)
+        return 0;
+    for (int i = 0; i < CONF_ENCODERS && json_is_string(v); i++)
+        if (strcmp(json_string_value(v), encoders[i].name) == 0) {
+            r->encoder = (enum conf_encoder)i;
+            return check_encoder(r, from);
+        }
+    return complain(from, "encoder is \"software\", or h264_ or hevc_ with nvenc, qsv or vaapi");
+}
+
 static bool is_opus(const json_t *element)
 {
     const json_t *const v = json_object_get(element, "codec");
@@ -181,13 +221,15 @@ static int add_opus(struct conf *c, const json_t *element, const struct from *fr
 
 static int add_rung(struct conf *c, const json_t *element, const struct from *from)
 {
-    static const char *const names[] = { "short_side", "maxrate", "crf", "codec", "hdr", NULL };
+    static const char *const names[] = { "short_side", "maxrate", "crf", "codec",
+                                         "hdr",        "encoder", NULL };
     enum conf_codec codec = CONF_H264;
     int64_t side, maxrate, crf;
     if (is_opus(element))
         return add_opus(c, element, from);
     int rc = check_members(element, names,
-                           "a rung has short_side, maxrate, crf and perhaps codec and hdr", from);
+                           "a rung has short_side, maxrate, crf and perhaps codec, hdr and encoder",
+                           from);
     if (!rc)
         rc = get_codec(element, from, &codec);
     if (!rc)
@@ -209,9 +251,10 @@ static int add_rung(struct conf *c, const json_t *element, const struct from *fr
             c->rungs[i].hdr == json_is_true(hdr))
             return complain(from, "a second rung of short_side %" PRId64 "; keep one", side);
     }
-    c->rungs[c->rung_count++] =
-        (struct conf_rung){ (int)side, maxrate, (int)crf, codec, json_is_true(hdr) };
-    return 0;
+    struct conf_rung *const r = &c->rungs[c->rung_count++];
+    *r =
+        (struct conf_rung){ (int)side, maxrate, (int)crf, codec, json_is_true(hdr), CONF_SOFTWARE };
+    return set_encoder(r, element, from);
 }
 
 static bool is_url(const char *s)
@@ -607,6 +650,18 @@ static int check_encryption(const struct conf *c, const struct complaint *to)
                     c->encryption_method);
 }
 
+static int check_devices(const struct conf *c, const struct complaint *to)
+{
+    const struct from from = { .to = to, .name = "workers.devices" };
+    for (int i = 0; i < c->rung_count; i++)
+        if (c->rungs[i].encoder && !c->workers_devices)
+            return complain(&from,
+                            "false; the encoder \"%s\" of the ladder needs true, which gives "
+                            "workers wider limits (codecs.md)",
+                            encoders[c->rungs[i].encoder].name);
+    return 0;
+}
+
 static int clamp(int64_t v, int64_t least, int64_t most)
 {
     return (int)(v < least ? least : v > most ? most : v);
@@ -618,6 +673,8 @@ static int resolve(struct conf *c, char *const environment[], const struct compl
     if (c->http_threads == 0)
         c->http_threads = clamp(cores / 2, 2, param_of("http.threads")->max);
     int rc = check_encryption(c, to);
+    if (rc == 0)
+        rc = check_devices(c, to);
     if (rc == 0)
         rc = memory_share_out(c, cores, machine_memory(""), to);
     return rc < 0 ? rc : resolve_folder(c, environment, to);
@@ -744,6 +801,8 @@ static json_t *json_of_ladder(const struct conf *c)
             json_object_set_new(rung, "codec", json_string(codec_names[r->codec]));
         if (r->hdr)
             json_object_set_new(rung, "hdr", json_true());
+        if (r->encoder)
+            json_object_set_new(rung, "encoder", json_string(encoders[r->encoder].name));
         json_array_append_new(list, rung);
     }
     if (c->opus_bitrate)

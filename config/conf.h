@@ -21,14 +21,27 @@
 
 enum conf_codec { CONF_H264, CONF_HEVC, CONF_AV1, CONF_CODECS };
 
+// Those of graphics processors are called as FFmpeg calls them.
+enum conf_encoder {
+    CONF_SOFTWARE,
+    CONF_H264_NVENC,
+    CONF_H264_QSV,
+    CONF_H264_VAAPI,
+    CONF_HEVC_NVENC,
+    CONF_HEVC_QSV,
+    CONF_HEVC_VAAPI,
+    CONF_ENCODERS,
+};
+
 // One step of the ladder.  "ladder": [{"short_side": 720, "maxrate": 2800000, "crf": 23}],
-// and perhaps "codec": "hevc", "hdr": true
+// and perhaps "codec": "hevc", "hdr": true, "encoder": "hevc_vaapi"
 struct conf_rung {
     int short_side;  // pixels of the shorter side, even
     int64_t maxrate; // bits per second at up to 30 frames per second
     int crf;         // the encoder's constant rate factor
     enum conf_codec codec;
     bool hdr; // only of HDR sources, with their range
+    enum conf_encoder encoder;
 };
 
 // "origins": [{"prefix": "/", "base": "/srv/video"}, {"prefix": "/cdn/", "base":

@@ -22,6 +22,7 @@
 #include "server/scans.h"
 #include "server/sched.h"
 #include "server/tasks.h"
+#include "server/trial.h"
 #include "server/worker.h"
 
 #define PLAN_THREADS 4
@@ -82,6 +83,8 @@ static bool build(struct edge *e, char *why, size_t cap)
 {
     e->zygote = zygote_start(e->conf, why, cap);
     if (!e->zygote)
+        return false;
+    if (!trial_encoders(e->conf, e->zygote, why, cap))
         return false;
     e->signature = zygote_signature(e->zygote);
     e->headers = signature_headers(e->signature);

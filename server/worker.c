@@ -112,11 +112,12 @@ static void worker_environment(char **out, size_t cap)
 
 // Runs the program with control as its descriptor ZYGOTE_FD and nothing above.
 // 0 or errno.
-static int spawn(const char *program, int control, int64_t memory, pid_t *pid)
+static int spawn(const char *program, int control, const struct conf *conf, pid_t *pid)
 {
     char name[] = PROGRAM, limit[24];
-    snprintf(limit, sizeof limit, "%lld", (long long)memory);
-    char *const argv[] = { name, limit, NULL };
+    char devices[] = "devices";
+    snprintf(limit, sizeof limit, "%lld", (long long)conf->workers_memory);
+    char *const argv[] = { name, limit, conf->workers_devices ? devices : NULL, NULL };
     char *envp[8];
     worker_environment(envp, countof(envp));
     posix_spawn_file_actions_t actions;
@@ -178,7 +179,7 @@ static bool run_program(struct zygote *z, struct zygote_hello *hello, char *why,
         snprintf(why, cap, "no socket for the workers: %s", strerror(errno));
         return false;
     }
-    const int err = spawn(z->program, pair[1], z->conf->workers_memory, &z->pid);
+    const int err = spawn(z->program, pair[1], z->conf, &z->pid);
     close(pair[1]);
     if (err) {
         close(pair[0]);

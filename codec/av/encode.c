@@ -17,6 +17,10 @@
 // SVT-AV1 1.4 does not keep a maxrate (noise took twice as much): parts.c looks at what
 // came.
 //
+// Encoders of graphics processors have no capped CRF in common: they get a mean rate below a
+// maxrate, no B-frames, no lookahead and no picture that is coded anew for its contents.  What came
+// is looked at, as of SVT-AV1.  They were never tried: nobody here has one.
+//
 // Audio: constant quality, because the state of the rate control of a mean rate
 // never forgets where it began.  Noise substitution is off: its random numbers
 // depend on every frame before.  What then remains of the past: see audio.c.  Of Opus, which
@@ -29,8 +33,10 @@
 
 #include "base/bytes.h"
 #include "base/err.h"
+#include "codec/av/device.h"
 #include "codec/av1.h"
 #include "codec/avc.h"
+#include "codec/hardware.h"
 #include "codec/hevc.h"
 #include "codec/opus.h"
 #include "codec/sound.h"
@@ -163,12 +169,102 @@ static const struct {
     [VIDEO_AV1] = { "libsvtav1", configure_svt, FMP4_AV1, av1_config },
 };
 
+static void configure_nvenc(AVCodecContext *ctx, const struct video_settings *v)
+{
+    set_option(ctx, "preset", "p4");
+    set_option(ctx, "tune", "hq");
+    set_option(ctx, "rc", "vbr");
+    set_option(ctx, "profile", v->codec == VIDEO_H264 ? "high" : "main");
+    set_number(ctx, "level", v->level);
+    if (v->codec == VIDEO_HEVC)
+        set_option(ctx, "tier", "main");
+    set_option(ctx, "forced-idr", "1");
+    set_option(ctx, "no-scenecut", "1");
+    set_option(ctx, "rc-lookahead", "0");
+    set_option(ctx, "b_ref_mode", "0");
+    set_option(ctx, "a53cc", "0");
+    set_option(ctx, "extra_sei", "0");
+}
+
+static void configure_qsv(AVCodecContext *ctx, const struct video_settings *v)
+{
+    ctx->profile = v->codec == VIDEO_H264 ? FF_PROFILE_H264_HIGH : FF_PROFILE_HEVC_MAIN;
+    ctx->level = v->codec == VIDEO_H264 ? v->level : v->level / 3;
+    set_option(ctx, "async_depth", "1");
+    set_option(ctx, "pic_timing_sei", "0");
+    set_option(ctx, "b_strategy", "0");
+    if (v->codec == VIDEO_H264) { // these are not there for HEVC
+        set_option(ctx, "forced_idr", "1");
+        set_option(ctx, "adaptive_i", "0");
+        set_option(ctx, "adaptive_b", "0");
+        set_option(ctx, "look_ahead", "0");
+        set_option(ctx, "a53cc", "0");
+    }
+}
+
+static void configure_vaapi(AVCodecContext *ctx, const struct video_settings *v)
+{
+    ctx->profile = v->codec == VIDEO_H264 ? FF_PROFILE_H264_HIGH : FF_PROFILE_HEVC_MAIN;
+    ctx->level = v->level;
+    set_option(ctx, "rc_mode", "VBR");
+    set_option(ctx, "idr_interval", "0");
+    set_option(ctx, "async_depth", "1");
+    set_option(ctx, "sei", "0");
+    set_option(ctx, "aud", "0");
+}
+
+static void configure_hardware(AVCodecContext *ctx, const struct video_settings *v)
+{
+    static void (*const configure[VIDEO_ENCODERS])(AVCodecContext *,
+                                                   const struct video_settings *) = {
+        [ENCODER_H264_NVENC] = configure_nvenc, [ENCODER_H264_QSV] = configure_qsv,
+        [ENCODER_H264_VAAPI] = configure_vaapi, [ENCODER_HEVC_NVENC] = configure_nvenc,
+        [ENCODER_HEVC_QSV] = configure_qsv,     [ENCODER_HEVC_VAAPI] = configure_vaapi,
+    };
+    configure_rate(ctx, v);
+    ctx->rc_initial_buffer_occupancy = (int)(v->bufsize * v->vbv_init_permille / 1000);
+    ctx->bit_rate = v->maxrate * 7 / 10;
+    ctx->pix_fmt = AV_PIX_FMT_NV12;
+    ctx->max_b_frames = 0;
+    configure[v->encoder](ctx, v);
+}
+
+static bool needs_device(const struct video_settings *v)
+{
+    return v->encoder == ENCODER_H264_VAAPI || v->encoder == ENCODER_HEVC_VAAPI;
+}
+
+static int open_hardware(AVCodecContext **out, const struct video_settings *v,
+                         const struct why *why)
+{
+    AVCodecContext *ctx = create_encoder(hardware_name(v->encoder), why);
+    if (!ctx)
+        return -E_CONFIG;
+    configure_picture(ctx, v);
+    configure_hardware(ctx, v);
+    const int rc = needs_device(v) ? device_attach(ctx) : 0;
+    if (rc < 0) {
+        avcodec_free_context(&ctx);
+        return fail_libav(why, -E_CONFIG, rc, "no device for VAAPI");
+    }
+    return open_encoder(out, ctx, why);
+}
+
+// What CODECS promises has to be what a driver made of it.
+static bool keeps_promise(const struct video_settings *v, const uint8_t *config, size_t n)
+{
+    if (v->codec == VIDEO_H264)
+        return n > 3 && config[1] == 100 && config[3] == v->level;
+    return n > 12 && (config[1] & 0x3f) == 1 && config[12] == v->level;
+}
+
 static bool sane_video(const struct video_settings *v)
 {
-    return v->codec < VIDEO_CODECS && v->width > 0 && v->height > 0 && v->width <= 16384 &&
-           v->height <= 16384 && v->fps.num > 0 && v->fps.den > 0 && v->fps.num <= INT32_MAX &&
-           v->fps.den <= DEN_MAX && v->maxrate >= 0 && v->bufsize >= 0 && v->bufsize <= INT32_MAX &&
-           v->vbv_init_permille >= 0 && v->vbv_init_permille <= 1000;
+    return v->codec < VIDEO_CODECS && v->encoder < VIDEO_ENCODERS && v->width > 0 &&
+           v->height > 0 && v->width <= 16384 && v->height <= 16384 && v->fps.num > 0 &&
+           v->fps.den > 0 && v->fps.num <= INT32_MAX && v->fps.den <= DEN_MAX && v->maxrate >= 0 &&
+           v->bufsize >= 0 && v->bufsize <= INT32_MAX && v->vbv_init_permille >= 0 &&
+           v->vbv_init_permille <= 1000;
 }
 
 // Bytes of the NAL unit before the next start code, or all.
@@ -180,10 +276,16 @@ static size_t unit_length(const uint8_t *p, size_t n)
     return n;
 }
 
-// What an encoder tells of itself: user data in an SEI message.
+// What an encoder tells of itself: user data in an SEI message.  And what drivers say again
+// though it stands in the headers.
 static bool is_note(enum video_codec codec, const uint8_t *unit, size_t n)
 {
     const int AVC_SEI = 6, HEVC_SEI = 39, USER_DATA = 5;
+    const int AVC_FIRST = 7, AVC_LAST = 9, HEVC_FIRST = 32, HEVC_LAST = 35; // sets, delimiter
+    const int type = codec == VIDEO_HEVC ? unit[0] >> 1 & 63 : unit[0] & 31;
+    if (codec == VIDEO_HEVC ? type >= HEVC_FIRST && type <= HEVC_LAST
+                            : type >= AVC_FIRST && type <= AVC_LAST)
+        return true;
     if (codec == VIDEO_HEVC)
         return n > 2 && (unit[0] >> 1 & 63) == HEVC_SEI && unit[2] == USER_DATA;
     return n > 1 && (unit[0] & 31) == AVC_SEI && unit[1] == USER_DATA;
@@ -214,6 +316,8 @@ int encode_open_video(AVCodecContext **out, const struct video_settings *v, cons
 {
     if (!sane_video(v))
         return fail_with(why, -E_PROTOCOL, "video settings out of range");
+    if (v->encoder != ENCODER_SOFTWARE)
+        return open_hardware(out, v, why);
     AVCodecContext *ctx = create_encoder(makers[v->codec].encoder, why);
     if (!ctx)
         return -E_CONFIG;
@@ -298,6 +402,8 @@ int encode_track(const AVCodecContext *encoder, const struct job *job, bool vide
     buf_init(config, CONFIG_MAX);
     if (put_config(config, job, video, bytes, n) < 0)
         return fail_with(why, -E_INTERNAL, "%s wrote unusable headers", encoder->codec->name);
+    if (video && job->v.encoder && !keeps_promise(&job->v, config->data, config->len))
+        return fail_with(why, -E_CONFIG, "%s took another profile or level", encoder->codec->name);
     *t = (struct fmp4_track){ .video = video, .config = config->data, .config_size = config->len };
     if (video) {
         t->coding = makers[job->v.codec].coding;
@@ -331,6 +437,18 @@ AVFrame *encode_grey(const AVCodecContext *encoder)
         memset(frame->data[i], encoder->pix_fmt == AV_PIX_FMT_YUV420P10 ? 2 : 128, // 0x202
                (size_t)frame->linesize[i] * (size_t)frame->height / (i ? 2 : 1));
     return frame;
+}
+
+int encode_give(AVCodecContext *encoder, const AVFrame *picture)
+{
+    const bool elsewhere =
+        encoder->pix_fmt == AV_PIX_FMT_NV12 || encoder->pix_fmt == AV_PIX_FMT_VAAPI;
+    if (!picture || !elsewhere)
+        return avcodec_send_frame(encoder, picture);
+    AVFrame *copy = device_picture(encoder, picture);
+    const int rc = copy ? avcodec_send_frame(encoder, copy) : AVERROR(ENOMEM);
+    av_frame_free(&copy);
+    return rc;
 }
 
 // SVT-AV1 1.4 waits for ever when it is closed before it has seen a picture and the end.

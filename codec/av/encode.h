@@ -35,6 +35,9 @@ int encode_track(const AVCodecContext *encoder, const struct job *job, bool vide
 // fine.  May take as long as a few pictures.
 void encode_close(AVCodecContext **encoder);
 
+// Gives it a picture as the filters make them, or NULL: avcodec_send_frame.
+int encode_give(AVCodecContext *encoder, const AVFrame *picture);
+
 // A grey picture that it takes, as its first; to be freed with av_frame_free.  NULL: no memory.
 AVFrame *encode_grey(const AVCodecContext *encoder);
 

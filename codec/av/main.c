@@ -20,6 +20,9 @@
 // A worker may write no file, and gives way to the server in CPU time and when memory
 // runs out.
 //
+// Drivers of graphics processors open many files and reserve gigabytes of addresses: where they
+// are to be used ("devices"), both limits are wider.
+//
 // Its memory is what it may allocate (RLIMIT_DATA) beyond what it was born with, which
 // all share; an allocation too many fails, and its job with it.  Addresses as such are
 // limited too, as a second wall: shared mappings are no data to the kernel.
@@ -51,10 +54,13 @@
 #define NICE 10
 #define ARENAS 2 // of malloc: each reserves 64 MiB of address space
 #define DESCRIPTORS 16
+#define DEVICE_DESCRIPTORS 256
 #define STACK ((size_t)(2 * MIB))
 #define ADDRESSES (1 * GIB) // for libraries, and what is reserved and never used
 #define ENDED_MAX 256
 #define OOM_SCORE "900" // of 1000: the kernel takes a worker rather than the server
+
+static bool devices; // whether drivers of graphics processors are let in
 
 // ---- the worker
 
@@ -111,13 +117,14 @@ static void limit_memory(int64_t memory)
     thread_start("memory", watch_memory, &most);
 #else
     limit(RLIMIT_DATA, memory + inherited());
-    limit(RLIMIT_AS, memory + ADDRESSES);
+    if (!devices)
+        limit(RLIMIT_AS, memory + ADDRESSES);
 #endif
 }
 
 static void limit_files(void)
 {
-    limit(RLIMIT_NOFILE, DESCRIPTORS);
+    limit(RLIMIT_NOFILE, devices ? DEVICE_DESCRIPTORS : DESCRIPTORS);
 #ifdef SANITIZED
     struct stat st;
     if (fstat(STDERR_FILENO, &st) == 0 && S_ISREG(st.st_mode))
@@ -317,7 +324,8 @@ int main(int argc, char **argv)
 {
     struct stat st;
     int64_t memory;
-    if (argc != 2 || !parse_memory(argv[1], &memory) || fstat(ZYGOTE_FD, &st) != 0 ||
+    devices = argc == 3 && strcmp(argv[2], "devices") == 0;
+    if ((argc != 2 && !devices) || !parse_memory(argv[1], &memory) || fstat(ZYGOTE_FD, &st) != 0 ||
         !S_ISSOCK(st.st_mode)) {
         fputs("tidemill-worker: a part of tidemill, which starts it\n", stderr);
         return 2;

@@ -108,7 +108,7 @@ static bool is_stopped(struct part *p)
 static int encode(struct part *p, const AVFrame *frame)
 {
     const int64_t start = clock_us();
-    int rc = avcodec_send_frame(p->encoder, frame), taken = 0;
+    int rc = encode_give(p->encoder, frame), taken = 0;
     while (rc >= 0 && taken == 0 && p->packets < p->order.frames) {
         if (is_stopped(p))
             return -E_CANCELLED;
@@ -136,6 +136,11 @@ static int encode_beyond(struct part *p, AVFrame *frame)
     return rc < 0 ? rc : encode(p, frame);
 }
 
+static bool plans_ahead(const struct video_settings *v)
+{
+    return v->codec != VIDEO_AV1 && v->encoder == ENCODER_SOFTWARE;
+}
+
 static int encode_next(struct part *p)
 {
     AVFrame *frame = next_frame(p);
@@ -143,7 +148,7 @@ static int encode_next(struct part *p)
         return -E_CANCELLED;
     frame->pts = p->sent++;
     int rc = encode(p, frame);
-    if (rc == 0 && p->sent == p->order.frames && p->order.v->codec != VIDEO_AV1)
+    if (rc == 0 && p->sent == p->order.frames && plans_ahead(p->order.v))
         rc = encode_beyond(p, frame);
     av_frame_free(&frame);
     return rc;

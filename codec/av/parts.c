@@ -8,7 +8,8 @@
 // ahead of them; but not before the first bytes are out: until then that would only take time
 // from the encoder that somebody waits for.
 //
-// An encoder that does not keep the maxrate by itself (SVT-AV1) is watched: its segment is
+// An encoder that does not keep the maxrate by itself (SVT-AV1), or of which nobody knows
+// (hardware's), is watched: its segment is
 // kept back until it is whole, and made again more coarsely when it has more bits than the
 // same maxrate and buffer would have let pass.
 
@@ -26,6 +27,7 @@
 #define AHEAD_BYTES (96 * MIB)
 #define COARSEST 63 // CRF of AV1
 #define COARSER 6   // a step towards it
+#define LEAST 16    // hardware goes down to this part of the maxrate
 
 struct segment {
     struct sink sink;
@@ -70,7 +72,7 @@ static int check_headers(struct segment *s, const struct part *p)
 
 static bool is_watched(const struct segment *s)
 {
-    return s->v.codec == VIDEO_AV1;
+    return s->v.codec == VIDEO_AV1 || s->v.encoder != ENCODER_SOFTWARE;
 }
 
 static int hand_over(struct segment *s, struct buf *bytes)
@@ -236,14 +238,25 @@ static int64_t bits_allowed(const struct job *job)
     return muldiv_floor(v->maxrate, ticks, v->fps.num) + v->bufsize * spent / 1000;
 }
 
+// False when it is as coarse as can be.
+static bool coarsen(struct segment *s)
+{
+    if (s->v.encoder != ENCODER_SOFTWARE) {
+        s->v.maxrate = s->v.maxrate * 7 / 10;
+        return s->v.maxrate >= s->job->v.maxrate / LEAST;
+    }
+    if (s->v.crf == COARSEST)
+        return false;
+    s->v.crf = s->v.crf + COARSER < COARSEST ? s->v.crf + COARSER : COARSEST;
+    return true;
+}
+
 // In steps that depend on nothing but what came: any worker ends at the same.
 static int make_watched(struct segment *s)
 {
     int rc = make(s);
-    while (rc == 0 && (int64_t)s->kept.len * 8 > bits_allowed(s->job) && s->v.crf < COARSEST) {
-        s->v.crf = s->v.crf + COARSER < COARSEST ? s->v.crf + COARSER : COARSEST;
+    while (rc == 0 && (int64_t)s->kept.len * 8 > bits_allowed(s->job) && coarsen(s))
         rc = make(s);
-    }
     return rc < 0 ? rc : hand_over(s, &s->kept);
 }
 

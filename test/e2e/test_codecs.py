@@ -63,6 +63,16 @@ def test_h264_comes_first(start, clip, media_dir):
     assert sorted(("hvc1" in s, "avc1" in s) for s in sets if "trickmode" not in s) == [(False, True), (True, False)]
 
 
+@pytest.mark.parametrize("encoder", ["h264_nvenc", "h264_qsv", "h264_vaapi", "hevc_vaapi"])
+def test_an_encoder_that_is_not_there(encoder, start, media_dir):
+    """It is tried before anybody is served, as workers are walled in."""
+    if os.path.exists("/dev/dri") or os.path.exists("/dev/nvidia0"):
+        pytest.skip("this machine has a graphics processor")
+    rung = {**H264[0], "codec": encoder.split("_")[0], "encoder": encoder}
+    with pytest.raises(RuntimeError, match=f"ladder: the encoder {encoder} does not work on this machine: "):
+        start(media_dir, config={"ladder": [rung], "workers": {"devices": True}})
+
+
 def test_opus_stands_beside_aac(start, clip, media_dir):
     """Who knows no Opus finds every rung with AAC; MPEG-TS, which has no Opus that players know, has nothing else."""
     edge = start(media_dir, config={"ladder": H264 + OPUS})
@@ -75,3 +85,14 @@ def test_opus_stands_beside_aac(start, clip, media_dir):
     assert "opus" not in edge.ok(f"/{name}/master-ts.m3u8").decode()
     sets = [s for s in edge.ok(f"/{name}/manifest.mpd").decode().split("<AdaptationSet") if 'codecs="opus"' in s]
     assert len(sets) == 1 and 'timescale="48000"' in sets[0]
+
+
+@pytest.mark.parametrize("devices, files, addresses", [(False, "16", False), (True, "256", True)])
+def test_walls_of_drivers(devices, files, addresses, start, clip, media_dir):
+    """Descriptors and addresses, and nothing else, are there in plenty where drivers of hardware are let in."""
+    edge = start(media_dir, config={"ladder": H264, "workers": {"devices": devices}})
+    exact.fetch(edge, clip("short.mp4"), only=["240p"])
+    with open(f"/proc/{edge.worker_pids()[0]}/limits") as f:
+        limits = {line[:26].strip(): line[26:].split()[0] for line in f}
+    assert limits["Max open files"] == files and limits["Max file size"] == "0"
+    assert (limits["Max address space"] == "unlimited") == addresses and limits["Max data size"] != "unlimited"

@@ -7,7 +7,9 @@
 
 #include "base/err.h"
 #include "codec/av/av.h"
+#include "codec/av/device.h"
 #include "codec/av/encode.h"
+#include "codec/hardware.h"
 
 static const struct video_settings VIDEO = {
     .width = 640,
@@ -222,6 +224,12 @@ static void test_nal_units(void **state)
           "\0\0\0\2\x65"
           "a",
           6 }, // a note goes
+        { "\0\0\1\x67s\0\0\1\x68p\0\0\1\x65"
+          "a",
+          15,
+          "\0\0\0\2\x65"
+          "a",
+          6 }, // and so do headers
         { "\0\0\1\x06\4cc\0\0\1\x65"
           "a",
           12,
@@ -253,6 +261,61 @@ static void test_nal_units(void **state)
     }
 }
 
+// Encoders of graphics processors take the options that they are given (or this would have
+// asserted), and where there is no such processor they say which of them does not open.
+static void test_hardware(void **state)
+{
+    (void)state;
+    for (int e = ENCODER_SOFTWARE + 1; e < VIDEO_ENCODERS; e++) {
+        struct video_settings v = VIDEO;
+        char detail[DETAIL_MAX] = "";
+        const struct why why = { detail, sizeof detail };
+        AVCodecContext *encoder = NULL;
+        v.encoder = (enum video_encoder)e;
+        v.codec = hardware_codec(v.encoder);
+        v.level = v.codec == VIDEO_HEVC ? 93 : 31;
+        const char *const family = strchr(hardware_name(v.encoder), '_') + 1;
+        const int rc = encode_open_video(&encoder, &v, &why);
+        assert_true(rc == 0 || strcasestr(detail, family));
+        print_message("%s: %s\n", hardware_name(v.encoder), rc == 0 ? "opened" : detail);
+        encode_close(&encoder);
+    }
+}
+
+// Planes of three colours become two, and nothing moves.
+static void test_picture_for_hardware(void **state)
+{
+    (void)state;
+    AVCodecContext *like = avcodec_alloc_context3(NULL);
+    AVFrame *f = av_frame_alloc();
+    f->format = AV_PIX_FMT_YUV420P;
+    f->width = 6;
+    f->height = 4;
+    f->pts = 77;
+    assert_int_equal(av_frame_get_buffer(f, 0), 0);
+    for (int y = 0; y < 4; y++)
+        for (int x = 0; x < 6; x++)
+            f->data[0][y * f->linesize[0] + x] = (uint8_t)(10 * y + x);
+    for (int y = 0; y < 2; y++)
+        for (int x = 0; x < 3; x++) {
+            f->data[1][y * f->linesize[1] + x] = (uint8_t)(100 + 10 * y + x);
+            f->data[2][y * f->linesize[2] + x] = (uint8_t)(200 + 10 * y + x);
+        }
+    AVFrame *got = device_picture(like, f);
+    assert_non_null(got);
+    assert_true(got->format == AV_PIX_FMT_NV12 && got->pts == 77);
+    for (int y = 0; y < 4; y++)
+        for (int x = 0; x < 6; x++)
+            assert_int_equal(got->data[0][y * got->linesize[0] + x], 10 * y + x);
+    for (int y = 0; y < 2; y++)
+        for (int x = 0; x < 6; x++)
+            assert_int_equal(got->data[1][y * got->linesize[1] + x],
+                             (x % 2 ? 200 : 100) + 10 * y + x / 2);
+    av_frame_free(&f);
+    av_frame_free(&got);
+    avcodec_free_context(&like);
+}
+
 int main(void)
 {
     char detail[DETAIL_MAX];
@@ -265,6 +328,8 @@ int main(void)
         cmocka_unit_test(test_bad_settings),
         cmocka_unit_test(test_signature),
         cmocka_unit_test(test_nal_units),
+        cmocka_unit_test(test_hardware),
+        cmocka_unit_test(test_picture_for_hardware),
     };
     if (av_setup(detail, sizeof detail) < 0) {
         print_error("%s\n", detail);

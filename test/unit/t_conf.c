@@ -140,7 +140,16 @@ static const struct {
       "1:50: ladder[1]: a second rung of Opus; keep one" },
     { "{\"ladder\": [{\"short_side\": 720, \"max_rate\": 2800000}]}",
       "1:33: ladder[0].max_rate: unknown key; a rung has short_side, maxrate, crf and perhaps "
-      "codec and hdr" },
+      "codec, hdr and encoder" },
+    { "{\"ladder\": [{\"short_side\": 720, \"maxrate\": 2800000, \"crf\": 23, \"encoder\": "
+      "\"h264_v4l2m2m\"}]}",
+      "1:13: ladder[0]: encoder is \"software\", or h264_ or hevc_ with nvenc, qsv or vaapi" },
+    { "{\"ladder\": [{\"short_side\": 720, \"maxrate\": 2800000, \"crf\": 23, \"encoder\": "
+      "\"hevc_vaapi\"}]}",
+      "1:13: ladder[0]: the encoder \"hevc_vaapi\" makes \"hevc\"; write that as the codec" },
+    { "{\"ladder\": [{\"short_side\": 720, \"maxrate\": 2800000, \"crf\": 23, \"encoder\": "
+      "\"hevc_qsv\", \"codec\": \"hevc\", \"hdr\": true}]}",
+      "1:13: ladder[0]: hdr is not to be had of the encoder \"hevc_qsv\"" },
     { "{\"ladder\": [{\"short_side\": 720, \"maxrate\": \"2M\", \"crf\": 23}]}",
       "1:33: ladder[0].maxrate: wants a whole number, not a string" },
     { "{\"ladder\": [{\"short_side\": 720, \"maxrate\": 2800000, \"crf\": 52}]}",
@@ -402,6 +411,33 @@ static void test_lists(void **state)
     conf_destroy(c);
 }
 
+// A rung of hardware, where workers may have it; and it is printed.
+static void test_encoders(void **state)
+{
+    (void)state;
+    struct conf *c;
+    char why[512] = "";
+    const char *const text =
+        "{" ORIGIN
+        ", \"workers\": {\"devices\": %s}, \"ladder\": [{\"short_side\": 240, \"maxrate\": "
+        "300000, \"crf\": 26, \"encoder\": \"h264_nvenc\"}, {\"short_side\": 180, \"maxrate\": "
+        "200000, "
+        "\"crf\": 26, \"encoder\": \"software\"}]}";
+    char with[1000], without[1000];
+    snprintf(with, sizeof with, text, "true");
+    snprintf(without, sizeof without, text, "false");
+    assert_int_equal(load_text(&c, with, why, sizeof why), 0);
+    assert_int_equal(c->rungs[0].encoder, CONF_H264_NVENC);
+    assert_int_equal(c->rungs[1].encoder, CONF_SOFTWARE);
+    FILE *const null = fopen("/dev/null", "w");
+    conf_print(c, null);
+    fclose(null);
+    conf_destroy(c);
+    assert_int_equal(load_text(&c, without, why, sizeof why), -E_CONFIG);
+    assert_non_null(
+        strstr(why, "workers.devices: false; the encoder \"h264_nvenc\" of the ladder"));
+}
+
 static char *printed(const struct conf *c)
 {
     char *text = NULL;
@@ -541,12 +577,13 @@ static int leave(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_bad_files),  cmocka_unit_test(test_bad_others),
-        cmocka_unit_test(test_addresses),  cmocka_unit_test(test_defaults),
-        cmocka_unit_test(test_url_origin), cmocka_unit_test(test_precedence),
-        cmocka_unit_test(test_lists),      cmocka_unit_test(test_round_trip),
-        cmocka_unit_test(test_secret),     cmocka_unit_test(test_cache_folder),
-        cmocka_unit_test(test_help),       cmocka_unit_test(test_any_text),
+        cmocka_unit_test(test_bad_files),    cmocka_unit_test(test_bad_others),
+        cmocka_unit_test(test_addresses),    cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_url_origin),   cmocka_unit_test(test_precedence),
+        cmocka_unit_test(test_lists),        cmocka_unit_test(test_encoders),
+        cmocka_unit_test(test_round_trip),   cmocka_unit_test(test_secret),
+        cmocka_unit_test(test_cache_folder), cmocka_unit_test(test_help),
+        cmocka_unit_test(test_any_text),
     };
     return cmocka_run_group_tests(tests, enter, leave);
 }

@@ -266,6 +266,8 @@ static void remove_video(struct media *m)
     X(sample_rate, JOB_AUDIO, j->a.sample_rate = 22050) \
     X(channels, JOB_AUDIO, j->a.channels = 3) \
     X(quality, JOB_AUDIO, j->a.quality = 0) \
+    X(encoder, JOB_VIDEO, j->v.encoder = VIDEO_ENCODERS) \
+    X(encoder_of_another, JOB_VIDEO, j->v.encoder = ENCODER_HEVC_QSV) \
     X(audio_codec, JOB_AUDIO, j->a.codec = AUDIO_CODECS) \
     X(opus_rate, JOB_AUDIO, j->a.codec = AUDIO_OPUS; j->a.quality = 96000; j->a.sample_rate = 44100) \
     X(opus_channels, JOB_AUDIO, j->a.codec = AUDIO_OPUS; j->a.quality = 96000; j->a.channels = 6) \
@@ -371,6 +373,18 @@ static void test_rules(void **state)
         job_finish(&j);
         job_finish(&k);
     }
+}
+
+static void test_hardware(void **state)
+{
+    (void)state;
+    struct job j, k;
+    make_job(&j, JOB_VIDEO);
+    j.v.encoder = ENCODER_H264_VAAPI;
+    assert_int_equal(round_trip(&j, &k), 0);
+    assert_int_equal(k.v.encoder, ENCODER_H264_VAAPI);
+    job_finish(&j);
+    job_finish(&k);
 }
 
 static void test_high_range(void **state)
@@ -500,10 +514,10 @@ static void test_stats(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_round_trip), cmocka_unit_test(test_rules),
-        cmocka_unit_test(test_interlaced), cmocka_unit_test(test_high_range),
-        cmocka_unit_test(test_presets),    cmocka_unit_test(test_flips_and_cuts),
-        cmocka_unit_test(test_stats),
+        cmocka_unit_test(test_round_trip),     cmocka_unit_test(test_rules),
+        cmocka_unit_test(test_interlaced),     cmocka_unit_test(test_high_range),
+        cmocka_unit_test(test_hardware),       cmocka_unit_test(test_presets),
+        cmocka_unit_test(test_flips_and_cuts), cmocka_unit_test(test_stats),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

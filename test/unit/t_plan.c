@@ -173,11 +173,11 @@ static void ladders_of_codecs(void **state)
 {
     (void)state;
     struct conf conf = settings();
-    conf.rungs[0] = (struct conf_rung){ 720, 2800000, 23, CONF_H264, false };
-    conf.rungs[1] = (struct conf_rung){ 720, 1500000, 28, CONF_HEVC, false };
-    conf.rungs[2] = (struct conf_rung){ 720, 1200000, 35, CONF_AV1, false };
-    conf.rungs[3] = (struct conf_rung){ 360, 700000, 28, CONF_HEVC, false };
-    conf.rungs[4] = (struct conf_rung){ 360, 500000, 35, CONF_AV1, false };
+    conf.rungs[0] = (struct conf_rung){ 720, 2800000, 23, CONF_H264, false, CONF_SOFTWARE };
+    conf.rungs[1] = (struct conf_rung){ 720, 1500000, 28, CONF_HEVC, false, CONF_SOFTWARE };
+    conf.rungs[2] = (struct conf_rung){ 720, 1200000, 35, CONF_AV1, false, CONF_SOFTWARE };
+    conf.rungs[3] = (struct conf_rung){ 360, 700000, 28, CONF_HEVC, false, CONF_SOFTWARE };
+    conf.rungs[4] = (struct conf_rung){ 360, 500000, 35, CONF_AV1, false, CONF_SOFTWARE };
     struct media m =
         head((struct source){ .w = 1280, .h = 720, .fps = { 25, 1 }, .rate = 1000000 });
     static const struct {
@@ -211,9 +211,9 @@ static void high_range(void **state)
 {
     (void)state;
     struct conf conf = settings();
-    conf.rungs[0] = (struct conf_rung){ 720, 2800000, 28, CONF_HEVC, true };
-    conf.rungs[1] = (struct conf_rung){ 360, 700000, 28, CONF_HEVC, true };
-    conf.rungs[2] = (struct conf_rung){ 360, 700000, 35, CONF_AV1, true };
+    conf.rungs[0] = (struct conf_rung){ 720, 2800000, 28, CONF_HEVC, true, CONF_SOFTWARE };
+    conf.rungs[1] = (struct conf_rung){ 360, 700000, 28, CONF_HEVC, true, CONF_SOFTWARE };
+    conf.rungs[2] = (struct conf_rung){ 360, 700000, 35, CONF_AV1, true, CONF_SOFTWARE };
     conf.rung_count = 2;
     struct media m =
         head((struct source){ .w = 1280, .h = 720, .fps = { 25, 1 }, .rate = 9000000 });
@@ -250,25 +250,29 @@ static void high_range(void **state)
                          is_ten_bit(&p.renditions[i].v) ? 1000 : 0);
 }
 
-// Whose bytes another CPU may make otherwise, and no others: sound, HEVC, and what is tone-mapped.
+// Whose bytes another machine may make otherwise, and no others: sound, HEVC, what is tone-mapped
+// and what hardware makes.
 static void bytes_of_the_machine(void **state)
 {
     (void)state;
     struct conf conf = settings_to_copy();
-    conf.rungs[0] = (struct conf_rung){ 240, 400000, 23, CONF_H264, false };
-    conf.rungs[1] = (struct conf_rung){ 240, 300000, 28, CONF_HEVC, false };
-    conf.rungs[2] = (struct conf_rung){ 240, 300000, 35, CONF_AV1, false };
-    conf.rungs[3] = (struct conf_rung){ 240, 300000, 28, CONF_HEVC, true };
-    conf.rungs[4] = (struct conf_rung){ 240, 300000, 35, CONF_AV1, true };
+    conf.rungs[0] = (struct conf_rung){ 240, 400000, 23, CONF_H264, false, CONF_SOFTWARE };
+    conf.rungs[1] = (struct conf_rung){ 240, 300000, 28, CONF_HEVC, false, CONF_SOFTWARE };
+    conf.rungs[2] = (struct conf_rung){ 240, 300000, 35, CONF_AV1, false, CONF_SOFTWARE };
+    conf.rungs[3] = (struct conf_rung){ 240, 300000, 28, CONF_HEVC, true, CONF_SOFTWARE };
+    conf.rungs[4] = (struct conf_rung){ 240, 300000, 35, CONF_AV1, true, CONF_SOFTWARE };
+    conf.rungs[conf.rung_count++] =
+        (struct conf_rung){ 180, 200000, 23, CONF_H264, false, CONF_H264_VAAPI };
     conf.opus_bitrate = 96000;
     static const struct {
         const char *name;
         int sdr, hdr; // -1: not there
     } want[] = {
-        { "source", 0, -1 },    { "240p", 0, 1 },         { "240p-hevc", 1, 1 },
-        { "240p-av1", 0, 1 },   { "240p-hdr", -1, 1 },    { "240p-av1-hdr", -1, 0 },
-        { "audio-0", 1, 1 },    { "audio-0-opus", 1, 1 }, { "trick", 0, 1 },
-        { "storyboard", 0, 1 }, { "poster", 0, 1 },       { "subs-en", 0, 0 },
+        { "source", 0, -1 },  { "240p", 0, 1 },         { "240p-hevc", 1, 1 },
+        { "240p-av1", 0, 1 }, { "240p-hdr", -1, 1 },    { "240p-av1-hdr", -1, 0 },
+        { "audio-0", 1, 1 },  { "audio-0-opus", 1, 1 }, { "trick", 0, 1 },
+        { "180p", 1, 1 },     { "storyboard", 0, 1 },   { "poster", 0, 1 },
+        { "subs-en", 0, 0 },
     };
     for (int hdr = 0; hdr < 2; hdr++) {
         struct media *m = make_closed(20);

@@ -481,6 +481,7 @@ static void codecs(void **state)
     conf.rungs[0].codec = CONF_HEVC;
     conf.rungs[1].codec = CONF_AV1;
     conf.rungs[0].short_side = 720;
+    conf.rungs[2].encoder = CONF_H264_QSV;
     struct media *m = make_media(30, 600);
     assert_int_equal(media_finish(m), 0);
     struct plan p, back;
@@ -506,6 +507,13 @@ static void codecs(void **state)
         r->v.codec = VIDEO_CODECS;
         refuse(&p, r);
     }
+    struct rendition *const r = &p.renditions[2];
+    struct buf b = packed(&p, r);
+    assert_int_equal(record_unpack(b.data, b.len, &r->recipe, ASSET, VERSION, &back), 0);
+    assert_int_equal(back.renditions[0].v.encoder, ENCODER_H264_QSV);
+    buf_finish(&b);
+    r->v.encoder = ENCODER_HEVC_QSV;
+    refuse(&p, r);
     plan_finish(&p);
     media_destroy(m);
 }
