@@ -257,7 +257,8 @@ int plan_make(struct plan *p, const struct conf *conf, const struct media *m, co
     p->target_duration = longest_duration(p);
     if (video && !p->growing)
         add_stills(p, conf, m);
-    texts_add(p, m);
+    if (!p->growing)
+        texts_add(p, m);
 
     int rc = 0;
     for (int i = 0; i < p->count && rc == 0; i++) {

@@ -20,6 +20,7 @@
 #include "base/err.h"
 #include "codec/av/fail.h"
 #include "codec/av/window.h"
+#include "codec/beginning.h"
 
 #define HEADER_MAX (16 * MIB) // of Info or Tracks
 #define LACE_MAX 4096         // of the sizes before laced frames
@@ -74,6 +75,7 @@ struct matroska {
     const struct why *why;
     struct index *x;
     int max_tracks;
+    int64_t first;        // job_limits.first
     uint64_t scale;       // nanoseconds of a tick of the file
     int64_t timescale;    // our ticks per second
     int64_t factor;       // our ticks in one of the file
@@ -625,12 +627,37 @@ static int read_element(struct matroska *m, const struct element *e)
     }
 }
 
+// From the first of its samples to the last that has a time; in a lace only the first has one.
+static int64_t length(const struct index_track *t)
+{
+    int i = t->sample_count - 1;
+    while (i >= 0 && t->samples[i].pts == INDEX_NO_PTS)
+        i--;
+    return i < 0 ? 0 : t->samples[i].pts - t->samples[0].pts;
+}
+
+// Whether the beginning (codec/beginning.h) ends before this cluster.
+static bool breaks_off(const struct matroska *m, const struct element *cluster)
+{
+    if (m->first == 0 || m->w->io->size <= m->first || cluster->body < m->first / 2)
+        return false;
+    for (int i = 0; i < m->x->track_count; i++) {
+        const struct index_track *const t = &m->x->tracks[i];
+        if (index_is_wanted(t) && !t->text && length(t) < BEGINNING_SECONDS * m->timescale)
+            return false;
+    }
+    return true;
+}
+
 static int walk_segment(struct matroska *m, int64_t pos, int64_t end)
 {
     struct element e;
     int rc = 0;
     while (rc == 0 && element_at(m, pos, end, &e)) {
         const bool enter = e.id == ID_CLUSTER;
+        m->x->beginning = enter && breaks_off(m, &e);
+        if (m->x->beginning)
+            break;
         if (!enter && (e.open || e.cut))
             break;
         if (!enter)
@@ -670,6 +697,7 @@ int index_read_matroska(struct io *io, const struct job_limits *limits, struct i
                           .why = &why,
                           .x = out,
                           .max_tracks = limits->streams,
+                          .first = limits->first,
                           .scale = 1000000,
                           .timescale = 1000,
                           .factor = 1 };

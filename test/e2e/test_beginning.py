@@ -83,7 +83,7 @@ def test_plays_while_it_is_scanned(start, slow, tmp_path):
     assert exact.barcodes(renditions[0], tmp_path) == list(range(FRAMES))
 
 
-@pytest.mark.parametrize("name", [pytest.param("minute." + e, marks=pytest.mark.long) for e in ("flv", "avi", "mpg", "ogv")])
+@pytest.mark.parametrize("name", [pytest.param("minute." + e, marks=pytest.mark.long) for e in ("flv", "avi", "mpg", "ogv", "mkv", "webm")])
 def test_other_containers(name, start, clip, media_dir, tmp_path):
     """The recipes of a beginning are those of all, and what is made of either is the same."""
     clip(name)
