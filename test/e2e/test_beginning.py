@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+import browser
 import exact
 from edge import Playlist
 from peers import Origin, until
@@ -117,3 +118,15 @@ def test_ends_while_it_scans(start, slow):
     until(lambda: json.loads(edge.get("/status", port=edge.admin_port).body)["probes"], "the rest is scanned")
     edge.stop()
     assert edge.process.returncode == 0
+
+
+@pytest.mark.parametrize("player", ["hls", pytest.param("shaka", marks=pytest.mark.long)])
+def test_in_chromium(player, start, slow):
+    """It starts at the start, learns of the end while it plays, goes there, and ends there."""
+    origin = slow("minute.ts")
+    edge = start(origin.url, config=CONFIG)
+    r = browser.run("grow.mjs", dict(player=player, url=edge.url + "/minute.ts/master.m3u8", seconds=60, fps=25,
+                                     release=origin.url + "__control?clear=1"))
+    assert "failed" not in r and "pageErrors" not in r and r["errors"] == [], (r, edge.log_tail())
+    assert 1 <= r["started"] < 6 and (r["known"] or 0) < 30, r
+    assert all(want == got for want, got in r["pictures"]), r
