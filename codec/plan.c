@@ -2,6 +2,7 @@
 
 #include "codec/plan.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/base.h"
@@ -12,6 +13,7 @@
 #include "codec/recipe.h"
 #include "codec/record.h"
 #include "codec/sound.h"
+#include "codec/sound_copy.h"
 #include "codec/stills.h"
 #include "codec/texts.h"
 #include "config/conf.h"
@@ -122,7 +124,7 @@ static bool is_of_machine(const struct rendition *r, const struct media *m)
 {
     switch (r->kind) {
     case RENDITION_AUDIO:
-        return true;
+        return !r->copied;
     case RENDITION_TEXT:
     case RENDITION_SOURCE:
         return false;
@@ -241,6 +243,17 @@ static bool make_table(struct plan *p, const struct conf *conf, const struct med
     return !open || set_end(p, m);
 }
 
+// Copies it, or says why not.
+static void copy_audio(struct plan *p, struct rendition *r, const struct media *m)
+{
+    const char *const why = p->table.open ? "its end is not known" : sound_copy_make(r, p, m);
+    if (!why || p->dropped_count == PLAN_VIDEOS)
+        return;
+    struct dropped *const d = &p->dropped[p->dropped_count++];
+    snprintf(d->name, sizeof d->name, "%.16s copy", r->name);
+    copy_string(d->why, sizeof d->why, why);
+}
+
 int plan_make(struct plan *p, const struct conf *conf, const struct media *m, const char *asset,
               const char *version, const char *headers)
 {
@@ -264,6 +277,8 @@ int plan_make(struct plan *p, const struct conf *conf, const struct media *m, co
     for (int i = 0; i < p->count && rc == 0; i++) {
         struct rendition *r = &p->renditions[i];
         promise(r, p);
+        if (conf->media_copy_audio && r->kind == RENDITION_AUDIO && r->a.codec == AUDIO_AAC)
+            copy_audio(p, r, m);
         rc = make_recipe(p, r, is_of_machine(r, m), asset, version, headers);
     }
     if (rc < 0)

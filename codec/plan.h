@@ -54,7 +54,8 @@ struct rendition {
     struct video_settings
         v; // of the kinds video and trick; of source: codec, size, rate and colour
     struct audio_settings a; // of the kind audio
-    int64_t every;           // of trick and storyboard: grid frames from a picture to the next
+    bool copied;   // of the kind audio: the source's own (codec/sound_copy.h); quality is 0
+    int64_t every; // of trick and storyboard: grid frames from a picture to the next
     struct sheet_settings s; // of the kinds storyboard and poster
     struct text_settings t;  // of the kind text
     int track;               // of audio and text: its number in the index, if it is no file
@@ -125,6 +126,12 @@ void plan_copy(struct plan *to, const struct plan *from);
 // Frees what a plan owns; may be repeated.
 void plan_finish(struct plan *p);
 
+// Whether it is made without a worker.
+static inline bool rendition_is_copied(const struct rendition *r)
+{
+    return r->kind == RENDITION_SOURCE || r->copied;
+}
+
 static inline bool rendition_is_video(const struct rendition *r)
 {
     return r->kind == RENDITION_VIDEO || r->kind == RENDITION_SOURCE;
@@ -182,7 +189,7 @@ int64_t plan_audio_maxrate(const struct plan *p, const struct rendition *r);
 // The sequence number of the first fragment of segment k.
 int64_t plan_sequence(int k);
 
-// Fills the job that makes the init segment, or segment k, of r, which is not source.  back: 0, or
+// Fills the job that makes the init segment, or segment k, of r, which is not copied.  back: 0, or
 // how many sync samples earlier than needed decoding starts (after -E_SEEK). The job is to be
 // finished with job_finish.  -E_NOT_FOUND: k outside the table, or the init segment of text or
 // sheets, which have none.

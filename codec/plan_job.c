@@ -26,7 +26,7 @@
 
 static void common(struct job *job, const struct media *m, const struct rendition *r)
 {
-    assert(r->kind != RENDITION_SOURCE);
+    assert(!rendition_is_copied(r));
     *job = (struct job){ .source_size = m->size,
                          .media = media_copy_head(m, r->kind == RENDITION_AUDIO ? r->track : 0),
                          .video = r->kind != RENDITION_AUDIO };

@@ -338,7 +338,10 @@ static void get_special_audio(struct reader *r, struct rendition *x)
     const bool coded = reader_left(r) > 0;
     if (coded)
         x->a.codec = (enum audio_codec)get_within(r, AUDIO_AAC + 1, AUDIO_CODECS - 1);
-    if (!audio_settings_ok(&x->a))
+    struct audio_settings like = x->a;
+    x->copied = !coded && x->a.quality == 0; // that is how it is told
+    like.quality = x->copied ? 1 : like.quality;
+    if (!audio_settings_ok(&like))
         r->bad = true;
 }
 

@@ -7,6 +7,7 @@
 #include "cache/object.h"
 #include "cache/source.h"
 #include "codec/copy.h"
+#include "codec/sound_copy.h"
 #include "server/making.h"
 
 #define FIRST_WANT (256 * KIB) // fetched before the rest, so that the first bytes leave early
@@ -50,18 +51,35 @@ static bool cancelled(struct io *io)
     return cancel_is_set(container_of(io, struct run, io)->c->cancel);
 }
 
-int copier_run(const struct copier *c)
+static int run_sound(struct run *r)
 {
-    struct run r = { .io = { c->media->size, read_source, append, cancelled },
-                     .c = c,
-                     .started_us = clock_us() };
+    const struct copier *const c = r->c;
+    const int64_t most = sound_copy_bytes(c->plan, c->rendition, c->media, c->k);
+    if (object_expect(c->object, (size_t)most) < 0)
+        return -E_BUSY;
+    sound_copy_range(c->plan, c->rendition, c->media, c->k, &r->offset, &r->n);
+    source_want(c->source, r->offset, r->n);
+    return sound_copy_segment(c->plan, c->rendition, c->media, c->k, &r->io);
+}
+
+static int run_video(struct run *r)
+{
+    const struct copier *const c = r->c;
     struct copy_span span;
     const int err = copy_span(c->plan, c->media, c->k, &span);
     if (err < 0)
         return err;
     if (object_expect(c->object, (size_t)copy_bytes(c->plan, c->media, c->k, &span)) < 0)
         return -E_BUSY;
-    copy_range(c->media, &span, &r.offset, &r.n);
-    source_want(c->source, r.offset, r.n < FIRST_WANT ? r.n : FIRST_WANT);
-    return copy_segment(c->plan, c->rendition, c->media, c->k, &r.io);
+    copy_range(c->media, &span, &r->offset, &r->n);
+    source_want(c->source, r->offset, r->n < FIRST_WANT ? r->n : FIRST_WANT);
+    return copy_segment(c->plan, c->rendition, c->media, c->k, &r->io);
+}
+
+int copier_run(const struct copier *c)
+{
+    struct run r = { .io = { c->media->size, read_source, append, cancelled },
+                     .c = c,
+                     .started_us = clock_us() };
+    return c->rendition->kind == RENDITION_AUDIO ? run_sound(&r) : run_video(&r);
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// copier - makes a segment of the rendition `source`: reads the source and appends to an
-// object (codec/copy.h).  No worker is asked, as nothing is decoded.
+// copier - makes a segment of what is copied, the rendition `source` or sound: reads the source
+// and appends to an object (codec/copy.h, codec/sound_copy.h).  No worker is asked, as nothing
+// is decoded.
 
 #ifndef SERVER_COPIER_H
 #define SERVER_COPIER_H
@@ -16,7 +17,7 @@ struct source;
 
 struct copier {
     const struct plan *plan;
-    const struct rendition *rendition; // source, of that plan
+    const struct rendition *rendition; // copied, of that plan
     const struct media *media;
     int k;
     struct source *source;

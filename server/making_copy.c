@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// The source's own video: media without a worker.
+// The source's own video and sound: media without a worker.
 
 #include "server/making_steps.h"
 
@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/stat.h"
 #include "codec/copy.h"
+#include "codec/sound_copy.h"
 #include "server/assets.h"
 #include "server/copier.h"
 
@@ -28,12 +29,13 @@ static enum step_end step_copy(struct making *m)
         err = -E_INTERNAL;
     if (err < 0) {
         if (err != -E_CANCELLED)
-            log_warn("make", "%s source segment %d: %s", m->route.asset, m->route.n,
+            log_warn("make", "%s %s segment %d: %s", m->route.asset, m->rendition->name, m->route.n,
                      err_sentence(err));
         return making_done(m, err,
                            err == -E_CORRUPT ? "its samples are not what its index says" : NULL);
     }
-    stat_add(STAT_copies_video_total, 1);
+    stat_add(rendition_is_video(m->rendition) ? STAT_copies_video_total : STAT_copies_audio_total,
+             1);
     making_check_bandwidth(m, m->rendition->bandwidth);
     return making_done_made(m);
 }
@@ -45,7 +47,9 @@ static enum step_end make_copied_init(struct making *m)
     struct buf init;
     buf_init(&init, (size_t)m->edge->conf->cache_object);
     making_mark(m, FROM_MAKE);
-    int err = copy_init(m->plan, m->rendition, m->asset->media, &init);
+    int err = m->rendition->kind == RENDITION_AUDIO
+                  ? sound_copy_init(m->rendition, &init)
+                  : copy_init(m->plan, m->rendition, m->asset->media, &init);
     if (err == 0)
         err = object_append(m->object, init.data, init.len);
     buf_finish(&init);

@@ -173,9 +173,9 @@ enum step_end making_step_produce(struct making *m)
     case ROUTE_KEY:
         return making_give_key(m);
     default:
-        return is_combined(m)                           ? making_order_ingredients(m)
-               : m->file                                ? making_order_file(m)
-               : m->rendition->kind == RENDITION_SOURCE ? making_order_copy(m)
-                                                        : making_order_media(m);
+        return is_combined(m)                      ? making_order_ingredients(m)
+               : m->file                           ? making_order_file(m)
+               : rendition_is_copied(m->rendition) ? making_order_copy(m)
+                                                   : making_order_media(m);
     }
 }

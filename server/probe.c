@@ -166,6 +166,10 @@ static void print_rendition(const struct rendition *r)
         printf("  %-10s  %dx%d%s, crf %d, at most %.10g kb/s, %s, BANDWIDTH %" PRId64 "\n", r->name,
                r->v.width, r->v.height, pictures_per_frame(&r->v) > 1 ? ", every field" : "",
                r->v.crf, (double)r->v.maxrate / 1000, r->codecs, r->bandwidth);
+    } else if (r->copied) {
+        printf("  %-10s  %d Hz, %d channel%s, as it is, %s, BANDWIDTH %" PRId64 "\n", r->name,
+               r->a.sample_rate, r->a.channels, r->a.channels > 1 ? "s" : "", r->codecs,
+               r->bandwidth);
     } else {
         printf("  %-10s  %d Hz, %d channel%s, quality %d, %s, BANDWIDTH %" PRId64 "\n", r->name,
                r->a.sample_rate, r->a.channels, r->a.channels > 1 ? "s" : "", r->a.quality,

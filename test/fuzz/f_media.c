@@ -8,6 +8,7 @@
 #include "codec/hls.h"
 #include "codec/media.h"
 #include "codec/plan.h"
+#include "codec/sound_copy.h"
 #include "config/conf.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -16,6 +17,7 @@ static const struct conf settings = {
     .cache_object = 64 << 20,
     .media_segment = 4000,
     .media_passthrough = true,
+    .media_copy_audio = true,
     .media_preset = (char *)"veryfast",
     .media_audio_quality = 100,
     .rungs = { { 720, 2800000, 23 }, { 360, 800000, 23 } },
@@ -52,6 +54,16 @@ static void check_copies(const struct plan *p, const struct media *m)
     assert(next == m->video.shown_count);
 }
 
+static void check_sound(const struct plan *p, const struct rendition *r, const struct media *m)
+{
+    for (int k = 0; k < p->table.count; k++) {
+        int64_t offset, n;
+        sound_copy_range(p, r, m, k, &offset, &n);
+        assert(offset >= 0 && n >= 0 && offset + n <= m->size);
+        assert(sound_copy_bytes(p, r, m, k) > 0);
+    }
+}
+
 static void check_plan(const struct plan *p, const struct media *m)
 {
     struct buf text;
@@ -60,6 +72,8 @@ static void check_plan(const struct plan *p, const struct media *m)
     for (int i = 0; i < p->count; i++) {
         if (p->renditions[i].kind == RENDITION_SOURCE) {
             check_copies(p, m);
+        } else if (p->renditions[i].copied) {
+            check_sound(p, &p->renditions[i], m);
         } else {
             check_job(p, &p->renditions[i], m, 0);
             check_job(p, &p->renditions[i], m, p->table.count - 1);

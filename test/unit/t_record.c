@@ -414,7 +414,7 @@ static void numbers_out_of_range(void **state)
         { &v->v.colour.matrix, 256, v },
         { &a->a.sample_rate, 44000, a },
         { &a->a.channels, 3, a },
-        { &a->a.quality, 0, a },
+        { &a->a.quality, -1, a },
         { &board->s.width, 3, board },
         { &board->s.rows, 0, board },
         { &board->s.columns, 65, board },
