@@ -108,9 +108,9 @@ struct plan {
 };
 
 // Of a beginning (codec/beginning.h), and of what continues it, the table is open, and source is
-// not offered; stills and the source's subtitles only of what continues it, as where the ones lie depends on the
-// end, and the others may begin late.  All
-// recipes of the beginning are among those of what continues it.
+// not offered; stills and the source's subtitles only of what continues it, as where the ones lie
+// depends on the end, and the others may begin late.  All recipes of the beginning are among those
+// of what continues it.
 //
 // Makes the plan.  asset and version identify the source in the recipes.
 // headers stands for what the encoder library writes into headers (it comes
