@@ -176,19 +176,32 @@ static void put_uuid(struct buf *out, const struct key *k)
         buf_printf(out, i == 4 || i == 6 || i == 8 || i == 10 ? "-%02x" : "%02x", k->b[i]);
 }
 
+struct protection {
+    const struct encryption *by;
+    const char *license; // where to ask for keys, NULL: it is not said
+};
+
+// Shaka Player takes the first that it knows, and that has to say where.
+static void put_system(struct buf *out, const char *value, const char *uuid, const char *license)
+{
+    buf_printf(out, "<ContentProtection %sschemeIdUri=\"urn:uuid:%s\"", value, uuid);
+    if (license)
+        buf_printf(out, "><dashif:Laurl>%s</dashif:Laurl></ContentProtection>\n", license);
+    else
+        buf_puts(out, "/>\n");
+}
+
 // For players of which each knows one: the common system (W3C), ClearKey (DASH-IF).
-static void put_protection(struct buf *out, const struct encryption *e)
+static void put_protection(struct buf *out, const struct protection *e)
 {
     if (!e)
         return;
     buf_puts(out, "<ContentProtection schemeIdUri=\"urn:mpeg:dash:mp4protection:2011\" "
                   "value=\"cbcs\" cenc:default_KID=\"");
-    put_uuid(out, &e->key_id);
-    buf_puts(out, "\"/>\n"
-                  "<ContentProtection "
-                  "schemeIdUri=\"urn:uuid:1077efec-c0b2-4d02-ace3-3c1e52e2fb4b\"/>\n"
-                  "<ContentProtection value=\"ClearKey1.0\" "
-                  "schemeIdUri=\"urn:uuid:e2719d58-a985-b3c9-781a-b030af78d30e\"/>\n");
+    put_uuid(out, &e->by->key_id);
+    buf_puts(out, "\"/>\n");
+    put_system(out, "", "1077efec-c0b2-4d02-ace3-3c1e52e2fb4b", e->license);
+    put_system(out, "value=\"ClearKey1.0\" ", "e2719d58-a985-b3c9-781a-b030af78d30e", e->license);
 }
 
 // Players that do not know how bright it is have to leave it alone.
@@ -221,7 +234,7 @@ static const struct rendition *shared_of(const struct plan *p, enum video_codec 
     return shared;
 }
 
-static void put_videos(struct buf *out, const struct plan *p, const struct encryption *e,
+static void put_videos(struct buf *out, const struct plan *p, const struct protection *e,
                        enum video_codec codec, bool hdr)
 {
     const struct rendition *const shared = shared_of(p, codec, hdr);
@@ -247,7 +260,7 @@ static void put_videos(struct buf *out, const struct plan *p, const struct encry
 }
 
 // What people choose from is a set each.
-static void put_choice(struct buf *out, const struct plan *p, const struct encryption *e,
+static void put_choice(struct buf *out, const struct plan *p, const struct protection *e,
                        const struct rendition *r)
 {
     const bool text = r->kind == RENDITION_TEXT;
@@ -269,7 +282,7 @@ static void put_choice(struct buf *out, const struct plan *p, const struct encry
     buf_puts(out, "</Representation>\n</AdaptationSet>\n");
 }
 
-static void put_choices(struct buf *out, const struct plan *p, const struct encryption *e,
+static void put_choices(struct buf *out, const struct plan *p, const struct protection *e,
                         enum rendition_kind kind)
 {
     for (int i = 0; i < p->count; i++)
@@ -279,7 +292,7 @@ static void put_choices(struct buf *out, const struct plan *p, const struct encr
 
 // DASH-IF IOP 3.2.9: for which set these pictures are.  At that many times the speed they
 // come as fast as frames do otherwise.
-static void put_trick(struct buf *out, const struct plan *p, const struct encryption *e,
+static void put_trick(struct buf *out, const struct plan *p, const struct protection *e,
                       const struct rendition *r)
 {
     buf_printf(out,
@@ -315,7 +328,7 @@ static void put_storyboard(struct buf *out, const struct plan *p, const struct r
     buf_puts(out, "</Representation>\n</AdaptationSet>\n");
 }
 
-static void put_stills(struct buf *out, const struct plan *p, const struct encryption *e)
+static void put_stills(struct buf *out, const struct plan *p, const struct protection *e)
 {
     for (int i = 0; i < p->count; i++) {
         const struct rendition *const r = &p->renditions[i];
@@ -326,12 +339,14 @@ static void put_stills(struct buf *out, const struct plan *p, const struct encry
     }
 }
 
-int dash_manifest(struct buf *out, const struct plan *p, const struct encryption *e)
+int dash_manifest(struct buf *out, const struct plan *p, const struct encryption *by,
+                  const char *license)
 {
+    const struct protection all = { by, license }, *const e = by ? &all : NULL;
     buf_puts(out, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
                   "<MPD xmlns=\"urn:mpeg:dash:schema:mpd:2011\" ");
     if (e)
-        buf_puts(out, "xmlns:cenc=\"urn:mpeg:cenc:2013\" ");
+        buf_puts(out, "xmlns:cenc=\"urn:mpeg:cenc:2013\" xmlns:dashif=\"https://dashif.org/CPS\" ");
     buf_puts(out, "profiles=\"urn:mpeg:dash:profile:isoff-live:2011\" type=\"static\"");
     put_duration(out, "mediaPresentationDuration", end_of(p));
     // No segment is above the bandwidth, so one that is whole can be played.

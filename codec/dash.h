@@ -14,8 +14,10 @@
 // beside it.  One Period, an AdaptationSet for video and one for audio, one each for trick play
 // and the storyboard's sheets ("{n}.jpg"); times in the tracks' own timescales, so that each S
 // is the tfdt and the duration of its segment.
-// e: of video and audio (ISO/IEC 23009-1, 5.8.4.1; 23001-7, 11), NULL for none.
+// e: of video and audio (ISO/IEC 23009-1, 5.8.4.1; 23001-7, 11), NULL for none; license: where
+// players of ClearKey ask for keys, NULL: it is not said.
 // 0 or the buffer's error.
-int dash_manifest(struct buf *out, const struct plan *p, const struct encryption *e);
+int dash_manifest(struct buf *out, const struct plan *p, const struct encryption *e,
+                  const char *license);
 
 #endif

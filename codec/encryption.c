@@ -115,17 +115,28 @@ struct encryption encryption_of(const struct conf *conf, const char *asset)
     return encryption_by(conf, &keys);
 }
 
-// ---- a key server
+// ---- other servers
+
+static char *url_of(const char *form, const struct key *id, const char *asset)
+{
+    struct buf url;
+    size_t n;
+    buf_init(&url, 64 * KIB);
+    print_form(&url, form, id, asset);
+    put_u8(&url, 0);
+    return (char *)buf_steal(&url, &n);
+}
 
 char *encryption_server_url(const struct conf *conf, const char *source)
 {
     const struct encryption_keys keys = encryption_derive(conf, source);
-    struct buf url;
-    buf_init(&url, 64 * KIB);
-    print_form(&url, conf->encryption_key_server, &keys.key_id, source);
-    put_u8(&url, 0);
-    size_t n;
-    return (char *)buf_steal(&url, &n);
+    return url_of(conf->encryption_key_server, &keys.key_id, source);
+}
+
+char *encryption_license_url(const struct conf *conf, const struct encryption *e, const char *asset)
+{
+    const char *const form = conf->encryption_license_url;
+    return *form ? url_of(form, &e->key_id, asset) : NULL;
 }
 
 // ---- views

@@ -69,6 +69,10 @@ struct encryption_keys encryption_derive(const struct conf *conf, const char *as
 // As encryption_of, by what a key server said.
 struct encryption encryption_by(const struct conf *conf, const struct encryption_keys *keys);
 
+// Where players get licenses, NULL: it is not said; to be freed.
+char *encryption_license_url(const struct conf *conf, const struct encryption *e,
+                             const char *asset);
+
 // Where to ask for the keys of a source; to be freed.
 char *encryption_server_url(const struct conf *conf, const char *source);
 

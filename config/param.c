@@ -202,6 +202,8 @@ static const struct form {
     { offsetof(struct conf, encryption_method), is_method, "none, aes-128 or cbcs" },
     { offsetof(struct conf, encryption_key_url), is_key_url,
       "an http:// or https:// URL without quotes, blanks and &, or nothing" },
+    { offsetof(struct conf, encryption_license_url), is_key_url,
+      "an http:// or https:// URL without quotes, blanks and &, or nothing" },
     { offsetof(struct conf, encryption_key_server), is_web,
       "an http:// or https:// URL without quotes and blanks, or nothing" },
     { offsetof(struct conf, encryption_key_server_token), text_is_printable,

@@ -121,7 +121,18 @@ static bool is_visible(const char *s)
     return true;
 }
 
-const char *gate_check(const struct gate_fields *f, const struct http_exchange *x)
+// A number without sign or leading zeros, of at most max.
+static bool is_length(const char *s, size_t max)
+{
+    size_t n = 0;
+    if (*s < '1' || *s > '9')
+        return false;
+    for (; *s >= '0' && *s <= '9' && n <= max; s++)
+        n = 10 * n + (size_t)(*s - '0');
+    return *s == '\0' && n <= max;
+}
+
+const char *gate_check(const struct gate_fields *f, const struct http_exchange *x, size_t body_max)
 {
     if (f->wrong)
         return f->wrong;
@@ -129,8 +140,13 @@ const char *gate_check(const struct gate_fields *f, const struct http_exchange *
         return "the Host field is missing";
     if (f->value[GATE_TRANSFER_ENCODING])
         return "a request body is not accepted";
-    if (f->value[GATE_CONTENT_LENGTH] && strcmp(f->value[GATE_CONTENT_LENGTH], "0") != 0)
+    const char *const length = f->value[GATE_CONTENT_LENGTH];
+    if (x->request.method == METHOD_POST) {
+        if (!length || !is_length(length, body_max))
+            return "the length of the request body is missing or too large";
+    } else if (length && strcmp(length, "0") != 0) {
         return "a request body is not accepted";
+    }
     if (x->path[0] != '/' || !is_visible(x->path) || !is_visible(x->query))
         return "the request target is malformed";
     return NULL;
@@ -142,5 +158,7 @@ enum method gate_method(const char *name)
         return METHOD_GET;
     if (strcmp(name, "HEAD") == 0)
         return METHOD_HEAD;
+    if (strcmp(name, "POST") == 0)
+        return METHOD_POST;
     return strcmp(name, "OPTIONS") == 0 ? METHOD_OPTIONS : METHOD_OTHER;
 }

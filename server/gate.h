@@ -48,8 +48,9 @@ enum method gate_method(const char *name);
 // target, which may be changed.
 char *gate_origin_form(char *target);
 
-// What is wrong with the request, or NULL.  A body means nothing with our methods,
-// and peers may disagree with us where it ends: whoever sends one is not heard on.
-const char *gate_check(const struct gate_fields *f, const struct http_exchange *x);
+// What is wrong with the request, or NULL.  A body means nothing but with POST, which has one
+// of at most body_max bytes whose length is told, and peers may disagree with us where it ends:
+// whoever sends another is not heard on.
+const char *gate_check(const struct gate_fields *f, const struct http_exchange *x, size_t body_max);
 
 #endif

@@ -74,7 +74,8 @@
 // A request's header, its cookies a second time (libmicrohttpd copies them), and
 // then the answer's header: what 4 KB of cookies in a browser's request need.
 #define CONNECTION_MEMORY ((size_t)(14 * KIB))
-_Static_assert(CONNECTION_MEMORY + 2 * KIB <= MEMORY_CONNECTION, "what is counted of one");
+_Static_assert(CONNECTION_MEMORY + HTTP_BODY_MAX + KIB <= MEMORY_CONNECTION,
+               "what is counted of one");
 // A streamed chunk is built in the connection's memory; this buffer is for
 // HTTP/1.0 only, which never streams.
 #define BLOCK 1024
@@ -116,6 +117,7 @@ struct client {
     struct object *waits_for; // with a reference, while the waiter may be registered
     char *target;             // what path and query point into
     const char *target_end;   // in the header as it came
+    struct buf body;          // of POST
     int64_t promised;         // body bytes of an answer from memory
     int64_t base;             // where in the body x->object begins; < 0: it is skipped in part
     bool header_seen, stepped;
@@ -427,17 +429,41 @@ static void take_fields(struct client *c, const char *method, const char *versio
         MHD_get_connection_values_n(c->connection, MHD_HEADER_KIND, on_field, f);
 }
 
+static bool is_answered(const struct client *c)
+{
+    const struct http_handler *const handler = &c->http->handler;
+    const struct http_exchange *const x = &c->exchange;
+    if (x->request.method == METHOD_POST)
+        return handler->posts && handler->posts(handler->arg, x->path);
+    return x->request.method != METHOD_OTHER;
+}
+
+static void set_deadline(struct client *c, int64_t deadline_ms)
+{
+    atomic_store_explicit(&c->watched.deadline_ms, deadline_ms, memory_order_relaxed);
+}
+
+// A body has as long to come as the header had.
 static enum MHD_Result take_header(struct client *c, const char *method, const char *version)
 {
     struct gate_fields f = { 0 };
     c->header_seen = true;
-    atomic_store_explicit(&c->watched.deadline_ms, 0, memory_order_relaxed);
     take_fields(c, method, version, &f);
     fill_exchange(c, method, version, &f);
-    if (c->exchange.request.method == METHOD_OTHER)
+    const bool post = c->exchange.request.method == METHOD_POST;
+    set_deadline(c, post ? clock_ms() + c->http->header_timeout_ms : 0);
+    buf_init(&c->body, HTTP_BODY_MAX);
+    if (!is_answered(c))
         return send_problem(c, E_METHOD, NULL);
-    const char *const wrong = gate_check(&f, &c->exchange);
+    const char *const wrong = gate_check(&f, &c->exchange, HTTP_BODY_MAX);
     return wrong ? send_problem(c, E_BAD_REQUEST, wrong) : MHD_YES;
+}
+
+static enum MHD_Result take_body(struct client *c, const char *upload, size_t *n)
+{
+    const int err = buf_append(&c->body, upload, *n);
+    *n = 0;
+    return err < 0 ? MHD_NO : MHD_YES;
 }
 
 static enum http_verdict step(struct client *c, struct reply *r, struct object **wait_for,
@@ -458,6 +484,9 @@ static enum MHD_Result answer(struct client *c)
     stop_waiting(c);
     if (atomic_load(&c->gone))
         return MHD_NO;
+    set_deadline(c, 0);
+    c->exchange.body = c->body.data;
+    c->exchange.body_size = c->body.len;
     if (atomic_load(&c->http->stopping))
         return send_problem(c, E_STOPPING, NULL);
     reply_init(&r);
@@ -476,9 +505,11 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, 
                                   const char *method, const char *version, const char *upload,
                                   size_t *upload_n, void **context)
 {
-    (void)arg, (void)connection, (void)url, (void)upload, (void)upload_n;
+    (void)arg, (void)connection, (void)url;
     struct client *const c = *context;
-    return c->header_seen ? answer(c) : take_header(c, method, version);
+    if (!c->header_seen)
+        return take_header(c, method, version);
+    return *upload_n > 0 ? take_body(c, upload, upload_n) : answer(c);
 }
 
 // ---- the life of a connection
@@ -590,6 +621,7 @@ static void on_completed(void *arg, struct MHD_Connection *connection, void **co
     }
     free(c->target);
     c->target = NULL;
+    buf_finish(&c->body);
     c->outcome = (struct http_outcome){ 0 };
     c->promised = 0;
     c->header_seen = c->stepped = false;

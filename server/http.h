@@ -30,6 +30,8 @@ struct http_exchange {
     const char *path;  // request target up to '?', percent-encoded
     const char *query; // after '?', "" if none, percent-encoded
     struct reply_request request;
+    const uint8_t *body; // of POST, which is answered when all of it is there; borrowed
+    size_t body_size;
     bool accepts_gzip;
     char client[64];  // address without port, for logs and fair shares
     int64_t start_us; // monotonic, when the header was complete
@@ -58,8 +60,13 @@ struct http_outcome {
     int64_t first_us;   // monotonic time of the answer's header; 0 if none
 };
 
+#define HTTP_BODY_MAX 1024
+
 struct http_handler {
     void *arg;
+    // Whether a POST to this path is to be stepped, with at most HTTP_BODY_MAX bytes; all others
+    // are answered 405.  NULL where none is.
+    bool (*posts)(void *arg, const char *path);
     enum http_verdict (*step)(void *arg, struct http_exchange *x, struct reply *reply,
                               struct object **wait_for, size_t *have);
     // Puts the object behind x->object in its place; false: there is none.  Of exchanges that are

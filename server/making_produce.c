@@ -154,6 +154,8 @@ static bool is_known(struct making *m)
 
 enum step_end making_step_produce(struct making *m)
 {
+    if (m->route.kind == ROUTE_LICENSE)
+        return making_give_license(m);
     while (!is_known(m)) {
         if (m->asset->media->reach != MEDIA_BEGINNING)
             return making_done(m, -E_NOT_FOUND, "the asset has no such rendition (any more)");

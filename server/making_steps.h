@@ -187,6 +187,7 @@ enum step_end making_step_probe(struct making *m);
 enum step_end making_print_entry_point(struct making *m);
 enum step_end making_print_playlist(struct making *m);
 enum step_end making_give_key(struct making *m);
+enum step_end making_give_license(struct making *m);
 enum step_end making_order_media(struct making *m);
 enum step_end making_order_file(struct making *m); // of subtitles, m->file
 enum step_end making_order_copy(struct making *m);

@@ -15,6 +15,7 @@
 #include "server/assets.h"
 #include "server/encrypting.h"
 #include "server/gzip.h"
+#include "server/license.h"
 #include "server/measured.h"
 #include "server/records.h"
 
@@ -46,12 +47,20 @@ static void print_master_ts(struct making *m, const struct plan *shown, struct b
     hls_master_ts(text, shown, list, n);
 }
 
+static void print_manifest(struct making *m, const struct plan *shown, struct buf *text)
+{
+    const struct encryption *const by = m->edge->encrypts ? &m->encryption : NULL;
+    char *const license = by ? encryption_license_url(m->edge->conf, by, m->route.asset) : NULL;
+    dash_manifest(text, shown, by, license);
+    free(license);
+}
+
 static void print_entry(struct making *m, const struct plan *shown, struct buf *text)
 {
     if (m->route.kind == ROUTE_STORYBOARD)
         stills_webvtt(text, shown, plan_find(shown, "storyboard"));
     else if (m->route.kind == ROUTE_MANIFEST)
-        dash_manifest(text, shown, m->edge->encrypts ? &m->encryption : NULL);
+        print_manifest(m, shown, text);
     else if (m->route.format == FORMAT_TS)
         print_master_ts(m, shown, text);
     else
@@ -122,6 +131,17 @@ enum step_end making_give_key(struct making *m)
     making_mark(m, FROM_MAKE);
     const struct key *const key = &m->encryption.key;
     const int err = object_append(m->object, key->b, sizeof key->b);
+    return making_done(m, err, NULL);
+}
+
+// Where players get keys elsewhere, they get licenses elsewhere, too.
+enum step_end making_give_license(struct making *m)
+{
+    const struct license_keys keys = { m->encryption.key_id, m->encryption.key };
+    if (m->encryption.method != ENCRYPTION_CBCS || *m->edge->conf->encryption_key_url)
+        return making_done(m, -E_NOT_FOUND, "there are no licenses here");
+    making_mark(m, FROM_MAKE);
+    const int err = object_append(m->object, (const uint8_t *)&keys, sizeof keys);
     return making_done(m, err, NULL);
 }
 

@@ -20,7 +20,11 @@
 #include "base/utf8.h"
 
 #define TEXT_MAX ((size_t)(4 * MIB)) // the largest script of the player page fits
-#define METHODS "GET, HEAD, OPTIONS"
+
+static const char *methods(const struct reply_request *q)
+{
+    return q->posts ? "POST, OPTIONS" : "GET, HEAD, OPTIONS";
+}
 
 // ---- building
 
@@ -291,7 +295,7 @@ void reply_problem(struct reply *r, const struct reply_request *q, int code, con
     if (status == 502 || status == 504)
         reply_constant(r, "Retry-After", "1");
     if (status == 405)
-        reply_constant(r, "Allow", METHODS);
+        reply_constant(r, "Allow", methods(q));
 }
 
 // ---- objects
@@ -419,11 +423,20 @@ void reply_object(struct reply *r, const struct reply_request *q, const struct r
     }
 }
 
-void reply_options(struct reply *r)
+void reply_secret(struct reply *r, const char *content_type)
+{
+    r->status = 200;
+    r->body = BODY_TEXT;
+    reply_constant(r, "Content-Type", content_type);
+    reply_constant(r, "Cache-Control", "no-store");
+    open_to_all(r);
+}
+
+void reply_options(struct reply *r, const struct reply_request *q)
 {
     r->status = 204;
-    reply_constant(r, "Allow", METHODS);
-    reply_header(r, "Access-Control-Allow-Methods", METHODS);
+    reply_constant(r, "Allow", methods(q));
+    reply_constant(r, "Access-Control-Allow-Methods", methods(q));
     // The star covers what is not named, but old browsers take it literally.
     reply_header(r, "Access-Control-Allow-Headers",
                  "Range, If-Range, If-Match, If-None-Match, Content-Type, CMCD-Request, "

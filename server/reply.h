@@ -16,12 +16,13 @@
 #define REPLY_HEADERS_MAX 24
 #define REPLY_VALUE_MAX 320
 
-enum method { METHOD_GET, METHOD_HEAD, METHOD_OPTIONS, METHOD_OTHER };
+enum method { METHOD_GET, METHOD_HEAD, METHOD_OPTIONS, METHOD_POST, METHOD_OTHER };
 
 // The request headers that matter here; NULL where absent.  Borrowed.
 struct reply_request {
     enum method method;
     bool http10;
+    bool posts; // the path takes POST, and neither GET nor HEAD
     const char *range;
     const char *if_range;
     const char *if_none_match;
@@ -97,8 +98,10 @@ void reply_constant(struct reply *r, const char *name, const char *value);
 
 // 200, 206, 304, 412 or 416 for an object; all conditions and ranges decided here.
 void reply_object(struct reply *r, const struct reply_request *q, const struct reply_facts *f);
+// 200 with what is in r->text, a secret.
+void reply_secret(struct reply *r, const char *content_type);
 // 204 to OPTIONS (CORS preflight).
-void reply_options(struct reply *r);
+void reply_options(struct reply *r, const struct reply_request *q);
 // problem+json for an enum err: no-store, Retry-After where the status is 502 or
 // 504, Allow with 405.  detail may be NULL; it is escaped.
 void reply_problem(struct reply *r, const struct reply_request *q, int code, const char *detail,

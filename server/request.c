@@ -17,6 +17,7 @@
 #include "cache/object.h"
 #include "cache/store.h"
 #include "server/edge.h"
+#include "server/license.h"
 #include "server/making.h"
 #include "server/page.h"
 #include "server/progressive.h"
@@ -78,6 +79,10 @@ static int begin(struct edge *e, struct http_exchange *x)
         return err;
     if (needs_ui(&q->route) && !e->pages)
         return -E_NOT_FOUND;
+    x->request.posts = q->route.kind == ROUTE_LICENSE;
+    if (x->request.posts != (x->request.method == METHOD_POST) &&
+        x->request.method != METHOD_OPTIONS)
+        return -E_METHOD;
     const int wrong = route_query(&q->route, x->query);
     if (wrong < 0)
         return wrong;
@@ -177,6 +182,25 @@ static enum http_verdict answer_failure(struct http_exchange *x, struct reply *r
     answer_problem(x, reply, object_error(x->object), object_error_detail(x->object));
     if (timing)
         reply_header(reply, "Server-Timing", "%s", timing);
+    return HTTP_REPLY;
+}
+
+// The object are the keys that there are.
+static enum http_verdict answer_license(struct http_exchange *x, struct reply *reply)
+{
+    struct license_keys keys;
+    size_t n;
+    const uint8_t *const bytes = object_bytes(x->object, &n);
+    int err = n == sizeof keys ? 0 : -E_INTERNAL;
+    if (err == 0) {
+        memcpy(&keys, bytes, n);
+        err = license_answer(&reply->text, &keys, x->body, x->body_size);
+    }
+    if (err < 0)
+        return answer_problem(x, reply, err,
+                              err == -E_NOT_FOUND ? "the asset has none of these keys"
+                                                  : "the body is no license request");
+    reply_secret(reply, "application/json");
     return HTTP_REPLY;
 }
 
@@ -334,7 +358,7 @@ static enum http_verdict first_step(struct edge *e, struct http_exchange *x, str
     if (err < 0)
         return answer_problem(x, reply, err, NULL);
     if (x->request.method == METHOD_OPTIONS) {
-        reply_options(reply);
+        reply_options(reply, &x->request);
         return HTTP_REPLY;
     }
     if (q->route.kind == ROUTE_STATIC || q->route.kind == ROUTE_PLAY)
@@ -363,7 +387,16 @@ static enum http_verdict step(void *arg, struct http_exchange *x, struct reply *
     }
     if (object_state(x->object) == OBJECT_FAILED)
         return answer_failure(x, reply);
+    if (q->route.kind == ROUTE_LICENSE)
+        return answer_license(x, reply);
     return answer_object(e, x, reply);
+}
+
+static bool posts(void *arg, const char *path)
+{
+    struct route r;
+    (void)arg;
+    return route_parse(&r, path) == 0 && r.kind == ROUTE_LICENSE;
 }
 
 // ---- the access line
@@ -375,7 +408,7 @@ static const char *const from_names[] = {
 
 static const char *method_name(enum method m)
 {
-    static const char *const names[] = { "GET", "HEAD", "OPTIONS", "?" };
+    static const char *const names[] = { "GET", "HEAD", "OPTIONS", "POST", "?" };
     return names[m];
 }
 
@@ -406,5 +439,7 @@ static void finish(void *arg, struct http_exchange *x, const struct http_outcome
 
 struct http_handler request_handler(struct edge *e)
 {
-    return (struct http_handler){ .arg = e, .step = step, .next = open_next, .done = finish };
+    return (struct http_handler){
+        .arg = e, .posts = posts, .step = step, .next = open_next, .done = finish
+    };
 }

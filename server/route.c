@@ -163,6 +163,7 @@ static bool match_leaf(struct route *r, const char *leaf)
         { "index.m3u8", ROUTE_PLAYLIST, FORMAT_M4S },
         { "init.mp4", ROUTE_INIT, FORMAT_M4S },
         { "key", ROUTE_KEY, FORMAT_M4S },
+        { "license", ROUTE_LICENSE, FORMAT_M4S },
     };
     for (size_t i = 0; i < countof(leaves); i++)
         if (strcmp(leaf, leaves[i].leaf) == 0) {
@@ -338,6 +339,8 @@ const char *route_content_type(const struct route *r)
         return "image/jpeg";
     case ROUTE_KEY:
         break;
+    case ROUTE_LICENSE:
+        return "application/json";
     case ROUTE_INIT:
     case ROUTE_SEGMENT:
     case ROUTE_PROGRESSIVE:

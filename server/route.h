@@ -29,6 +29,7 @@ enum route_kind {
     ROUTE_PROGRESSIVE, // /{asset}/{recipe}/{rendition}.mp4
     ROUTE_POSTER,      // /{asset}/poster.jpg
     ROUTE_KEY,         // /{asset}/{recipe}/{rendition}/key
+    ROUTE_LICENSE,     // /{asset}/license, to which POST is made
 };
 
 // What a segment is asked for in, or the playlists of such.

@@ -83,10 +83,10 @@ class Edge:
     def url(self):
         return f"http://127.0.0.1:{self.port}"
 
-    def request(self, method, path, headers=None, port=None, timeout=120):
+    def request(self, method, path, headers=None, port=None, timeout=120, body=None):
         c = http.client.HTTPConnection("127.0.0.1", port or self.port, timeout=timeout)
         try:
-            c.request(method, path, headers=headers or {})
+            c.request(method, path, body, headers or {})
             r = c.getresponse()
             body = r.read()
             return Answer(r.status, {k.lower(): v for k, v in r.getheaders()}, body)

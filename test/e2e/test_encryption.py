@@ -14,7 +14,7 @@ import aes
 import browser
 import exact
 from edge import Edge, Playlist, attributes
-from peers import Origin, until
+from peers import Origin, free_port, until
 from test_players import play
 
 SECRET = "a secret of the test, and long"
@@ -26,6 +26,10 @@ def settings(method, secret=SECRET, **more):
 
 def derived(what, asset, secret=SECRET):
     return hmac.new(secret.encode(), f"{what} 1\n{asset}".encode(), hashlib.sha256).digest()[:16]
+
+
+def jwk(data):
+    return base64.urlsafe_b64encode(data).decode().rstrip("=")
 
 
 def folders(edge, name, entry="master.m3u8"):
@@ -265,16 +269,54 @@ def test_ffmpeg_reads_cbcs(right, start, clip, media_dir, tmp_path):
             assert seen[:8] != list(range(100 * k, 100 * k + 8)), (k, out)
 
 
-@pytest.mark.parametrize("player, entry, told", [
-    ("shaka", "master.m3u8", False),
-    ("dash", "manifest.mpd", True),
-    pytest.param("shaka", "master.m3u8", True, marks=pytest.mark.long),
-])
-def test_players_of_cbcs(player, entry, told, start, clip, media_dir):
-    """By ClearKey, whether the player is told the keys or the playlist says where they are."""
-    name = clip("base.mp4")
+def ask_license(edge, name, kids, **fields):
+    body = json.dumps({"kids": [jwk(k) for k in kids], "type": "temporary"}).encode()
+    return edge.request("POST", f"/{name}/license", fields, body=body)
+
+
+def test_license(start, clip, media_dir):
+    """The key of an asset, to those who name its id; nothing else."""
+    name, other = clip("short.mp4"), clip("tiny.mp4")
     edge = start(media_dir, config=settings("cbcs"))
-    keys = {derived("key id", name).hex(): derived("key", name).hex()} if told else None
+    kid, key = derived("key id", name), derived("key", name)
+    for kids in [kid], [bytes(16), kid]:
+        a = ask_license(edge, name, kids, Origin="https://page.example")
+        assert a.json == {"keys": [{"kty": "oct", "kid": jwk(kid), "k": jwk(key)}], "type": "temporary"}
+        assert a.status == 200 and a.header("content-type") == "application/json"
+        assert a.header("cache-control") == "no-store" and a.header("access-control-allow-origin") == "*"
+        assert not a.header("etag")
+    assert ask_license(edge, other, [kid]).status == 404
+    assert ask_license(edge, "none.mp4", [derived("key id", "none.mp4")]).status == 404
+    assert edge.request("POST", f"/{name}/license", body=b"{").status == 400
+    for method in "GET", "HEAD", "PUT":
+        assert edge.request(method, f"/{name}/license").status == 405
+    a = edge.request("OPTIONS", f"/{name}/license", {"Origin": "https://page.example",
+                                                    "Access-Control-Request-Method": "POST"})
+    assert a.header("access-control-allow-methods") == a.header("allow") == "POST, OPTIONS"
+    assert "dashif:Laurl" not in edge.ok(f"/{name}/manifest.mpd").decode()
+    # Not where keys are another server's business, or there are none.
+    for config in settings("cbcs", key_url="https://keys.example/"), settings("aes-128"):
+        assert ask_license(start(media_dir, config=config), name, [kid]).status == 404
+
+
+AV1 = {"ladder": [rung("av1", 240)], "media": {"passthrough": False}}
+
+
+@pytest.mark.parametrize("player, entry, told, more", [
+    ("shaka", "master.m3u8", None, {}),
+    ("dashjs", "manifest.mpd", "where", {}),
+    ("dash", "manifest.mpd", "where", AV1),
+    pytest.param("dash", "manifest.mpd", "where", {}, marks=pytest.mark.long),
+    pytest.param("dash", "manifest.mpd", "keys", {}, marks=pytest.mark.long),
+    pytest.param("shaka", "master.m3u8", "keys", {}, marks=pytest.mark.long),
+], ids=["hls", "dash.js", "shaka av1", "shaka", "shaka told", "hls told"])
+def test_players_of_cbcs(player, entry, told, more, start, clip, media_dir):
+    """By ClearKey: the playlist says where the key is, the MPD where licenses are, or the page tells the player keys."""
+    name = clip("base.mp4")
+    address = f"127.0.0.1:{free_port()}"  # the MPD names it
+    where = {"license_url": f"http://{address}/{{asset}}/license"} if told == "where" else {}
+    edge = start(media_dir, "-l", address, config={**settings("cbcs", **where), **more})
+    keys = {derived("key id", name).hex(): derived("key", name).hex()} if told == "keys" else None
     assert check_seen(edge, player, f"/{name}/{entry}", keys)["scheme"] == "MediaKeys"
 
 
@@ -395,10 +437,6 @@ def asking(server, method, **more):
 
 
 KEY, KID, IV = bytes(range(16)), bytes(range(16, 32)), bytes(range(200, 216))
-
-
-def jwk(data):
-    return base64.urlsafe_b64encode(data).decode().rstrip("=")
 
 
 def files_below(folder):

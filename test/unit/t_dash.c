@@ -33,7 +33,7 @@ static char *manifest(const struct plan *p)
 {
     struct buf b;
     buf_init(&b, MIB);
-    assert_int_equal(dash_manifest(&b, p, NULL), 0);
+    assert_int_equal(dash_manifest(&b, p, NULL, NULL), 0);
     assert_int_equal(buf_append(&b, "", 1), 0);
     return (char *)b.data;
 }
@@ -232,6 +232,32 @@ static void the_duration_is_rounded_up(void **state)
     media_destroy(m);
 }
 
+static void protection(void **state)
+{
+    (void)state;
+    struct plan p;
+    struct media *m = asset(&p, 20, 400);
+    const struct encryption e = { .method = ENCRYPTION_CBCS, .key_id = { { 1, 2, 3, 4, 5 } } };
+    static const char *const licenses[] = { NULL, "https://v/a/license" };
+    for (size_t i = 0; i < countof(licenses); i++) {
+        struct buf b;
+        buf_init(&b, MIB);
+        assert_int_equal(dash_manifest(&b, &p, &e, licenses[i]), 0);
+        assert_int_equal(buf_append(&b, "", 1), 0);
+        const char *const text = (char *)b.data;
+        assert_non_null(
+            strstr(text, "cenc:default_KID=\"01020304-0500-0000-0000-000000000000\"/>"));
+        assert_non_null(strstr(text, "xmlns:dashif=\"https://dashif.org/CPS\""));
+        assert_int_equal(!!strstr(text, "78d30e\"/>"), i == 0);
+        assert_int_equal(!!strstr(text, "78d30e\"><dashif:Laurl>https://v/a/license</dashif:Laurl>"
+                                        "</ContentProtection>"),
+                         i == 1);
+        assert_int_equal(!!strstr(text, "e2fb4b\"><dashif:Laurl>https://v/a/license<"), i == 1);
+        buf_finish(&b);
+    }
+    media_destroy(m);
+}
+
 static void no_room(void **state)
 {
     (void)state;
@@ -240,7 +266,7 @@ static void no_room(void **state)
     for (size_t room = 0; room < 1500; room += 100) {
         struct buf b;
         buf_init(&b, room);
-        assert_int_equal(dash_manifest(&b, &p, NULL), -E_LIMITS);
+        assert_int_equal(dash_manifest(&b, &p, NULL, NULL), -E_LIMITS);
         buf_finish(&b);
     }
     media_destroy(m);
@@ -254,6 +280,7 @@ int main(void)
         cmocka_unit_test(opus),
         cmocka_unit_test(no_language),
         cmocka_unit_test(the_duration_is_rounded_up),
+        cmocka_unit_test(protection),
         cmocka_unit_test(no_room),
         cmocka_unit_test(subtitles),
     };

@@ -464,7 +464,7 @@ static void options(void **state)
     (void)state;
     struct reply r;
     reply_init(&r);
-    reply_options(&r);
+    reply_options(&r, &(struct reply_request){ 0 });
     assert_int_equal(r.status, 204);
     assert_int_equal(r.body, BODY_NONE);
     cross_origin(&r);
@@ -472,6 +472,11 @@ static void options(void **state)
     check_header(&r, "Access-Control-Allow-Methods", "GET, HEAD, OPTIONS");
     check_header(&r, "Access-Control-Max-Age", "86400");
     assert_non_null(strstr(header(&r, "Access-Control-Allow-Headers"), "CMCD-Request"));
+    reply_finish(&r);
+    reply_init(&r);
+    reply_options(&r, &(struct reply_request){ .posts = true });
+    check_header(&r, "Allow", "POST, OPTIONS");
+    check_header(&r, "Access-Control-Allow-Methods", "POST, OPTIONS");
     reply_finish(&r);
 }
 
