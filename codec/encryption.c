@@ -141,9 +141,11 @@ char *encryption_license_url(const struct conf *conf, const struct encryption *e
 
 // ---- views
 
-bool encryption_covers(enum rendition_kind kind)
+bool encryption_covers(enum encryption_method method, enum rendition_kind kind)
 {
-    return kind != RENDITION_TEXT && kind != RENDITION_STORYBOARD && kind != RENDITION_POSTER;
+    if (kind == RENDITION_TEXT)
+        return method == ENCRYPTION_AES_128;
+    return kind != RENDITION_STORYBOARD && kind != RENDITION_POSTER;
 }
 
 // Which samples may be encrypted in part is a rule of their coding (codec/cenc_layout.h).
@@ -218,13 +220,13 @@ int encryption_show(const struct encryption *e, struct plan *p)
     for (int i = 0; i < p->count; i++) {
         struct rendition *const r = &p->renditions[kept];
         *r = p->renditions[i];
-        const bool covers = encryption_covers(r->kind);
+        const bool covers = encryption_covers(e->method, r->kind);
         if (covers && !is_possible(e->method, r))
             continue;
         if (covers) {
             r->recipe = encrypted_view(e, r->name, &r->recipe, false).recipe;
             promise_more(e->method, p, r);
-            covered += r->kind != RENDITION_TRICK;
+            covered += r->kind != RENDITION_TRICK && r->kind != RENDITION_TEXT;
         }
         kept++;
     }
@@ -246,7 +248,7 @@ int encryption_views(const struct encryption *e, const struct plan *p,
     int count = 0;
     for (int i = 0; i < p->count; i++) {
         const struct rendition *const r = &p->renditions[i];
-        if (encryption_covers(r->kind) && is_possible(e->method, r))
+        if (encryption_covers(e->method, r->kind) && is_possible(e->method, r))
             out[count++] = encrypted_view(e, r->name, &r->recipe, false);
     }
     for (int i = 0; i < muxed; i++)

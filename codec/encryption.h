@@ -4,7 +4,7 @@
 //
 // Each is a view of a clear rendition, made of that one's objects without a worker.  It
 // bears its name and has a recipe of its own: the hash of a record that names the clear one,
-// the method and the key.  Pictures and subtitles stay as they are.
+// the method and the key.
 //
 // Keys, for a key server that knows the secret too (HMAC-SHA256, its first 16 bytes):
 //   key     HMAC(secret, "key 1\n" asset)
@@ -76,8 +76,9 @@ char *encryption_license_url(const struct conf *conf, const struct encryption *e
 // Where to ask for the keys of a source; to be freed.
 char *encryption_server_url(const struct conf *conf, const char *source);
 
-// Whether renditions of this kind are only to be had encrypted.
-bool encryption_covers(enum rendition_kind kind);
+// Whether renditions of this kind are only to be had encrypted: sound and moving pictures, and
+// subtitles where whole segments are.
+bool encryption_covers(enum encryption_method method, enum rendition_kind kind);
 
 // The view of the rendition of this name and recipe.
 struct encrypted encrypted_view(const struct encryption *e, const char *name,

@@ -335,12 +335,12 @@ int hls_media(struct buf *out, const struct plan *p, const struct rendition *r,
     put_head(out, p, 7);
     if (r->kind == RENDITION_TRICK)
         buf_puts(out, "#EXT-X-I-FRAMES-ONLY\n");
-    if (r->kind == RENDITION_TEXT)
-        return put_segments(out, p, r, ".vtt");
-    buf_puts(out, "#EXT-X-MAP:URI=\"init.mp4\"\n");
+    const bool text = r->kind == RENDITION_TEXT;
+    if (!text)
+        buf_puts(out, "#EXT-X-MAP:URI=\"init.mp4\"\n");
     if (e)
         encryption_put_key(e, out);
-    return put_segments(out, p, r, ".m4s");
+    return put_segments(out, p, r, text ? ".vtt" : ".m4s");
 }
 
 // ---- MPEG-TS

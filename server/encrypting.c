@@ -13,9 +13,16 @@
 
 bool encrypting_covers(const struct edge *e, const struct route *r)
 {
-    const bool media = r->format == FORMAT_M4S || r->format == FORMAT_TS;
-    return e->encrypts && !r->inside &&
-           (r->kind == ROUTE_INIT || (r->kind == ROUTE_SEGMENT && media));
+    return encrypting_names(e, r) && (r->kind == ROUTE_INIT || r->kind == ROUTE_SEGMENT);
+}
+
+bool encrypting_names(const struct edge *e, const struct route *r)
+{
+    if (!e->encrypts || r->inside || r->kind == ROUTE_POSTER || r->kind == ROUTE_STORYBOARD ||
+        r->format == FORMAT_JPG)
+        return false;
+    return !route_names_subtitles(r) ||
+           encryption_covers(encryption_method_of(e->conf), RENDITION_TEXT);
 }
 
 static bool find_view(const struct encryption *by, const struct plan *p, const struct key *recipe,

@@ -16,6 +16,9 @@ struct buf;
 // Whether what a viewer asks for here is made by this file, or is no business of his.
 bool encrypting_covers(const struct edge *e, const struct route *r);
 
+// Whether what he asks for is to be had encrypted only, by its name.
+bool encrypting_names(const struct edge *e, const struct route *r);
+
 // The encrypted rendition of that recipe: of p by *by; or by its record, whose method *by takes
 // over.  False: there is none, or not with the present keys.  May block on the lower tiers.
 bool encrypting_find(struct edge *e, const struct route *r, const struct plan *p,

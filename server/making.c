@@ -450,7 +450,7 @@ void making_start_for_other(struct edge *e, const struct route *r, uint32_t clie
     if (!m)
         return;
     m->client = client;
-    m->steps = route_steps;
+    m->steps = steps_of(r);
     launch(m);
 }
 

@@ -10,16 +10,8 @@
 #include "base/err.h"
 #include "cache/store.h"
 #include "config/conf.h"
+#include "server/encrypting.h"
 #include "server/keyring.h"
-
-// Pictures and texts are never encrypted.
-static bool needs_keys(const struct making *m)
-{
-    const struct route *const r = &m->route;
-    return m->edge->encrypts && !r->inside && r->kind != ROUTE_POSTER &&
-           r->kind != ROUTE_STORYBOARD && r->format != FORMAT_VTT && r->format != FORMAT_JPG &&
-           !route_names_subtitles(r);
-}
 
 static int take_keys(struct making *m)
 {
@@ -45,7 +37,7 @@ static void open_keys(struct making *m)
 
 enum step_end making_step_keys(struct making *m)
 {
-    if (!needs_keys(m))
+    if (!encrypting_names(m->edge, &m->route))
         return STEP_NEXT;
     if (!m->edge->keyring) {
         m->encryption = encryption_of(m->edge->conf, m->route.asset);

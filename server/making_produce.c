@@ -70,6 +70,26 @@ static bool resolve_ts(struct making *m, const struct key *recipe)
     return strcmp(lead->name, m->route.rendition) == 0 && resolve(m, &lead->recipe);
 }
 
+// Adds to the asset's plan what lies beside its source.
+static void look_beside(struct making *m)
+{
+    plan_copy(fresh_plan(m), &m->asset->plan);
+    if (m->route.clip.to > 0) // their times are those of the whole source
+        return;
+    sidecars_add(m->edge, m->origin, m->path, &m->cancel, m->route.asset,
+                 source_version(m->source)->validator, m->old);
+}
+
+// As resolve; a recipe whose record is lost may be that of what lies beside the source now.
+static bool resolve_text(struct making *m, const struct key *recipe)
+{
+    if (resolve(m, recipe))
+        return true;
+    look_beside(m);
+    m->rendition = named(m, m->old, recipe);
+    return m->rendition != NULL;
+}
+
 // As resolve, of what it is a view of.
 static bool resolve_encrypted(struct making *m)
 {
@@ -79,7 +99,8 @@ static bool resolve_encrypted(struct making *m)
         return false;
     }
     if (!v->ts)
-        return m->route.format != FORMAT_TS && resolve(m, &v->clear);
+        return m->route.format != FORMAT_TS &&
+               (route_names_subtitles(&m->route) ? resolve_text : resolve)(m, &v->clear);
     const bool leaf = m->route.kind == ROUTE_PLAYLIST || m->route.kind == ROUTE_KEY;
     return (leaf || m->route.format == FORMAT_TS) && resolve_ts(m, &v->clear);
 }
@@ -98,27 +119,13 @@ static bool resolve_any(struct making *m)
     if (!m->edge->encrypts || m->route.inside)
         return resolve_clear(m);
     return (m->encryption.method != ENCRYPTION_NONE && resolve_encrypted(m)) ||
-           (resolve(m, &m->route.recipe) && !encryption_covers(m->rendition->kind));
+           (resolve(m, &m->route.recipe) &&
+            !encryption_covers(encryption_method_of(m->edge->conf), m->rendition->kind));
 }
 
-// Adds to the asset's plan what lies beside its source.
-static void look_beside(struct making *m)
+static bool is_combined(const struct making *m)
 {
-    plan_copy(fresh_plan(m), &m->asset->plan);
-    if (m->route.clip.to > 0) // their times are those of the whole source
-        return;
-    sidecars_add(m->edge, m->origin, m->path, &m->cancel, m->route.asset,
-                 source_version(m->source)->validator, m->old);
-}
-
-// As resolve; a recipe whose record is lost may be that of what lies beside the source now.
-static bool resolve_text(struct making *m)
-{
-    if (resolve(m, &m->route.recipe))
-        return true;
-    look_beside(m);
-    m->rendition = named(m, m->old, &m->route.recipe);
-    return m->rendition != NULL;
+    return m->route.format == FORMAT_TS || m->encrypted.method != ENCRYPTION_NONE;
 }
 
 // Only for entries and subtitles: others have nothing to do with such files.
@@ -128,17 +135,14 @@ enum step_end making_step_beside(struct making *m)
         look_beside(m);
         return STEP_NEXT;
     }
-    if (!resolve_text(m))
+    const bool found =
+        encrypting_names(m->edge, &m->route) ? resolve_any(m) : resolve_text(m, &m->route.recipe);
+    if (!found)
         return making_done(m, -E_NOT_FOUND, "the asset has no such subtitles (any more)");
-    if (!m->rendition->t.file || m->route.kind != ROUTE_SEGMENT)
+    if (!m->rendition->t.file || m->route.kind != ROUTE_SEGMENT || is_combined(m))
         return STEP_NEXT;
     const int err = sidecars_open(m->edge, m->origin, m->path, &m->cancel, m->rendition, &m->file);
     return err < 0 ? making_done(m, err, "the file of subtitles") : STEP_NEXT;
-}
-
-static bool is_combined(const struct making *m)
-{
-    return m->route.format == FORMAT_TS || m->encrypted.method != ENCRYPTION_NONE;
 }
 
 // A second time comes after -E_SEEK: the rendition is known then.

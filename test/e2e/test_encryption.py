@@ -71,6 +71,54 @@ def test_aes_128(entry, start, clip, media_dir):
     assert m["encryptions_total"] > 0 and m["bandwidth_exceeded_total"] == 0
 
 
+@pytest.fixture
+def subtitled(clip, media_dir, tmp_path):
+    """A folder with a source that has subtitles, and others beside it."""
+    folder = tmp_path / "subtitled"
+    folder.mkdir()
+    text = folder / "cat.mkv.de.srt"
+    text.write_text("1\n00:00:00,500 --> 00:00:02,000\nein Satz\n\n2\n00:00:06,000 --> 00:00:12,000\nlang\n")
+    subprocess.run(["ffmpeg", "-v", "error", "-i", pathlib.Path(media_dir) / clip("tiny.mp4"), "-i", text, "-c", "copy",
+                    "-c:s", "srt", "-metadata:s:s:0", "language=eng", folder / "cat.mkv"], check=True)
+    return folder
+
+
+@pytest.mark.parametrize("method", ["aes-128", "cbcs"])
+def test_subtitles(method, subtitled, start):
+    """Whole segments are encrypted, whatever they hold; samples are of audio and video alone."""
+    edge, clear = start(subtitled, config=settings(method)), start(subtitled)
+
+    def texts(e):
+        lines = e.ok("/cat.mkv/master.m3u8").decode().splitlines()
+        found = [attributes(line)["URI"] for line in lines if line.startswith("#EXT-X-MEDIA:TYPE=SUBTITLES")]
+        return {uri.split("/")[1]: f"/cat.mkv/{uri.rsplit('/', 1)[0]}/" for uri in found}
+
+    plain, hidden = texts(clear), texts(edge)
+    assert hidden.keys() == plain.keys() == {"subs-en", "subs-de"}
+    for r, folder in hidden.items():
+        assert (folder != plain[r]) == (method == "aes-128")
+        for k in reversed(range(4)):
+            body, want = edge.ok(f"{folder}{k}.vtt"), clear.ok(f"{plain[r]}{k}.vtt")
+            if method == "aes-128":
+                body = aes.decrypt(derived("key", "cat.mkv"), k.to_bytes(16, "big"), body, padding=True)
+                for leaf in f"{k}.vtt", "index.m3u8":
+                    assert edge.get(plain[r] + leaf).status == 404
+            assert body == want
+        if method == "aes-128":
+            assert key_line(edge, folder) == {"METHOD": "AES-128", "URI": "key"}
+            assert edge.ok(folder + "key") == derived("key", "cat.mkv")
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("player", ["hls", "shaka"])
+def test_encrypted_subtitles_are_shown(player, subtitled, start):
+    edge = start(subtitled, config=settings("aes-128"))
+    r = browser.run("subtitles.mjs", dict(player=player, url=edge.url + "/cat.mkv/master.m3u8", language="en",
+                                          times=[12.5, 1.5, 7]))
+    assert "failed" not in r and r["errors"] == [], (r, edge.log_tail())
+    assert [[text for _, _, text in shown] for shown in r["shown"]] == [[], ["ein Satz"], ["lang"]], r
+
+
 def test_ffmpeg_reads_aes_128(start, clip, media_dir):
     """Every picture once, through the playlist of a rendition; with another key there is nothing to see."""
     name = clip("base.mp4")
