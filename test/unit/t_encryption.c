@@ -13,6 +13,7 @@
 #include "base/base.h"
 #include "base/err.h"
 #include "codec/encryption.h"
+#include "codec/recipe.h"
 #include "test/unit/media_tools.h"
 #include "test/unit/plan_tools.h"
 
@@ -161,6 +162,7 @@ static void what_players_see(void **state)
             assert_string_equal(list[n].name, r->name);
             assert_true(key_equal(&list[n].clear, &r->recipe));
             assert_true(key_equal(&list[n].recipe, &s->recipe));
+            assert_int_equal(recipe_is_of_machine(&s->recipe), recipe_is_of_machine(&r->recipe));
             assert_true(s->bandwidth > r->bandwidth || (k && r->kind == RENDITION_AUDIO));
             n++;
         }

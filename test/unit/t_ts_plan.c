@@ -11,6 +11,7 @@
 
 #include "base/base.h"
 #include "base/err.h"
+#include "codec/recipe.h"
 #include "codec/ts_plan.h"
 #include "test/unit/media_tools.h"
 #include "test/unit/plan_tools.h"
@@ -57,6 +58,7 @@ static void each_video_with_the_sound(void **state)
             assert_true(same_source(&t[k].video, video));
             assert_true(same_source(&t[k].audio, audio));
             assert_false(key_equal(&t[k].recipe, &lead->recipe));
+            assert_int_equal(recipe_is_of_machine(&t[k].recipe), t[k].audio.name[0] != 0);
             assert_true(ts_bandwidth(&p, video, audio) >
                         (video ? video->bandwidth : 0) + (audio ? audio->bandwidth : 0));
             struct ts_rendition found;
