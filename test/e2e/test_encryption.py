@@ -260,6 +260,8 @@ OTHERS = {"ladder": [rung("hevc"), rung("av1"), {"codec": "opus", "bitrate": 960
 @pytest.mark.parametrize("name, ladder", [
     ("short.mp4", {}),
     ("short.mp4", OTHERS),
+    ("hevc.mp4", {}),  # and the source itself
+    pytest.param("av1.mkv", {}, marks=pytest.mark.long),
     pytest.param("2997.mkv", {}, marks=pytest.mark.long),
     pytest.param("2997.mkv", {"ladder": [rung("hevc", 360), rung("av1", 360)]}, marks=pytest.mark.long),
 ])
