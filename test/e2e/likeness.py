@@ -27,26 +27,22 @@ def toned(ours, right):
     return numpy.polyval(curve, ours.astype("f4"))
 
 
-def between(ours, right, other):
-    """Where ours lies on the way from the right picture, 0, to another, 1; None where they cannot be told apart."""
-    way = other - right
-    length = way @ way
-    return None if length < W * H * APART ** 2 else (ours - right) @ way / length
+def apart(a, b):
+    return float(numpy.sqrt(numpy.mean((a - b) ** 2)))
 
 
 def check(ours, source, want):
-    """Ours are the pictures of the source at the places wanted, each nearer to its own than to any about it: one that
-    is not is at 1; of a fade in few bits what lags is at a little more than the half, and taken for its own.
-    Returns how many there were that could be told from some other."""
+    """Ours are the pictures of the source at the places wanted: none is nearer to another one about it, where the two
+    differ by more than coding makes of them.  Returns how many there were that could be told from some other."""
     assert len(ours) == len(want)
-    toned_, source = toned(ours, source[want]), source.astype("f4")
-    told = 0
+    ours, source, told = toned(ours, source[want]), source.astype("f4"), 0
     for n, i in enumerate(want):
-        around = [j for j in range(max(i - NEAR, 0), min(i + NEAR + 1, len(source))) if j != i]
-        ways = {j: between(toned_[n], source[i], source[j]) for j in around}
-        wrong = {j: w for j, w in ways.items() if w is not None and w >= 0.6}
-        assert not wrong, (n, i, wrong)
-        told += any(w is not None for w in ways.values())
+        around = range(max(i - NEAR, 0), min(i + NEAR + 1, len(source)))
+        off = {j: apart(ours[n], source[j]) for j in around}
+        enough = max(APART, 2 * min(off.values()))
+        others = [j for j in around if apart(source[i], source[j]) >= enough]
+        assert all(off[i] < off[j] for j in others), (n, i, off)
+        told += bool(others)
     return told
 
 

@@ -15,7 +15,7 @@ class Clip:
     frames: int = 0
     portrait: bool = False
     fields: bool = False  # interlaced: there are so many pictures at the rungs of 720 lines and more, of others half
-    damaged: bool = False
+    damaged: bool = False  # or without times of its own (AVI): what it has to show is not known
     end: str = ""         # when its last picture ends, where ffprobe does not tell it as the edit list does
     recipe: str = ""      # what makes it
 
@@ -72,14 +72,14 @@ def turned(degrees, filters):
 
 # Shell commands: $B the film, $D a folder to work in, with what is in HELPERS.
 HELPERS = {
-    "base.mp4": "ff -t 10 -i $B -map 0:v:0 -map 0:a:0 -c copy -bsf:a aac_adtstoasc -movflags +faststart $OUT",
+    "base.mp4": "ff -t 9.7 -i $B -frames:v 240 -map 0:v:0 -map 0:a:0 -c copy -bsf:a aac_adtstoasc -movflags +faststart $OUT",
     "en.srt": f"printf '{SRT.format('Hello')}' > $OUT",
     "de.srt": f"printf '{SRT.format('Guten Tag')}' > $OUT",
 }
 MADE = {
-    "base.mp4": Clip("25", 253, recipe="cp $D/base.mp4 $OUT"),
-    "moovlast.mp4": Clip("25", 253, recipe="ff -i $D/base.mp4 -c copy $OUT"),
-    "frag.mp4": Clip("25", 253, recipe="ff -i $D/base.mp4 -c copy -movflags +frag_keyframe+empty_moov+default_base_moof $OUT"),
+    "base.mp4": Clip("25", 240, recipe="cp $D/base.mp4 $OUT"),
+    "moovlast.mp4": Clip("25", 240, recipe="ff -i $D/base.mp4 -c copy $OUT"),
+    "frag.mp4": Clip("25", 240, recipe="ff -i $D/base.mp4 -c copy -movflags +frag_keyframe+empty_moov+default_base_moof $OUT"),
     "rot90.mp4": Clip("25", 126, recipe=turned(90, "transpose=1")),
     "rot180.mp4": Clip("25", 126, recipe=turned(180, "hflip,vflip")),
     "rot270.mp4": Clip("25", 126, recipe=turned(270, "transpose=2")),
@@ -87,26 +87,26 @@ MADE = {
                                        f"{X265} -c:a aac $OUT"),
     "hdr10.mp4": Clip("25", 100, recipe=HDR.format(x265=X265, transfer="smpte2084", more=HDR10)),
     "hlg.mp4": Clip("25", 100, recipe=HDR.format(x265=X265, transfer="arib-std-b67", more="")),
-    "pal-576i25.ts": Clip("25", 125, fields=True, recipe="ff -t 5 -i $B -map 0:v:0 -map 0:a:0 -vf framerate=fps=50,"
+    "pal-576i25.ts": Clip("50", 250, fields=True, recipe="ff -t 5 -i $B -map 0:v:0 -map 0:a:0 -vf framerate=fps=50,"
                           f"scale=720:576,setsar=64/45,interlace=scan=tff -c:v mpeg2video {WOVEN} -top 1 -alternate_scan 1 "
                           "-g 12 -bf 2 -b:v 5M -maxrate 8M -bufsize 1835k -c:a mp2 -ac 2 -b:a 192k -f mpegts $OUT"),
     "mbaff.ts": Clip("50", 250, fields=True, recipe="ff -t 5 -i $B -vf framerate=fps=50,interlace=scan=tff -c:v libx264 "
                      f"-preset veryfast {WOVEN} -x264-params tff=1:interlaced=1:open-gop=1:keyint=50 -c:a copy $OUT"),
     "tele.vob": Clip("30000/1001", 149, recipe="ff -t 5 -i $B -vf fps=24000/1001,telecine=pattern=23,"
                      f"scale=720:480,setsar=32/27 -c:v mpeg2video {WOVEN} -top 1 -b:v 5M -c:a ac3 -f vob $OUT"),
-    "multi.mkv": Clip("25", 253, recipe="ff -i $D/base.mp4 -f lavfi -i sine=f=440:r=48000:d=10 -i $D/en.srt -i $D/de.srt "
+    "multi.mkv": Clip("25", 240, recipe="ff -i $D/base.mp4 -f lavfi -i sine=f=440:r=48000:d=10 -i $D/en.srt -i $D/de.srt "
                       "-map 0:v -map 0:a -map 1:a -map 2 -map 3 -c:v copy -c:a:0 copy -c:a:1 ac3 -ac:a:1 6 -c:s srt "
                       "-metadata:s:a:0 language=eng -metadata:s:a:1 language=deu -metadata:s:s:0 language=eng "
                       "-metadata:s:s:1 language=deu -disposition:a:1 default -disposition:a:0 0 $OUT"),
-    "vfr.mp4": Clip("25", 246, recipe="ff -t 10 -i $B -vf \"select='lt(mod(n,50),10)+not(mod(n,7))'\" -vsync vfr -c:v libx264 "
+    "vfr.mp4": Clip("25", 246, end="9.84", recipe="ff -t 10 -i $B -vf \"select='lt(mod(n,50),10)+not(mod(n,7))'\" -vsync vfr -c:v libx264 "
                                       "-an $OUT"),
     "onekey.mp4": Clip("25", 1008, recipe="ff -i $B -vf scale=640:360 -an -c:v libx264 -preset ultrafast -g 100000 "
                        "-keyint_min 100000 -sc_threshold 0 $OUT"),
-    "edit.mp4": Clip("25", 128, recipe="ff -ss 3.3 -i $D/base.mp4 -c copy -t 5 $OUT"),
+    "edit.mp4": Clip("25", 110, recipe="ff -ss 3.3 -i $D/base.mp4 -c copy -frames:v 144 -t 6 $OUT"),
     "nodur.webm": Clip("25", 250, recipe="ff -t 10 -i $B -vf scale=640:-2 -c:v libvpx -deadline realtime -cpu-used 8 "
                        "-c:a libopus -ac 2 -f webm - | cat > $OUT"),
     "w.wmv": Clip("25", 251, recipe="ff -t 10 -i $B -vf scale=640:360 -c:v wmv2 -b:v 800k -c:a wmav2 -ac 2 $OUT"),
-    "xvid.avi": Clip("25", 252, recipe="ff -t 10 -i $B -vf scale=640:360 -c:v libxvid -bf 2 -qscale:v 5 -vtag XVID "
+    "xvid.avi": Clip("25", 252, damaged=True, recipe="ff -t 10 -i $B -vf scale=640:360 -c:v libxvid -bf 2 -qscale:v 5 -vtag XVID "
                      "-c:a libmp3lame -ac 2 $OUT"),
     "trunc.mp4": Clip("25", 109, damaged=True, recipe="head -c 3000000 $D/base.mp4 > $OUT"),
     "prores.mov": Clip("25", 76, recipe="ff -t 3 -i $B -c:v prores_ks -profile:v 3 -c:a pcm_s16le $OUT"),
