@@ -34,7 +34,6 @@ LONG = [
     ("dash", "23976.mp4", 24000 / 1001, 312, 0),
     ("dash", "vp9.webm", 25, 325, 0),
     ("dashjs", "23976.mp4", 24000 / 1001, 312, 0),
-    ("dashjs", "noaudio.mp4", 25, 325, 0),
     ("native", "base.mp4", 25, 325, 0),
     ("native", "rot90.mp4", 25, 325, 90),
     ("hls-ts", "2997.mp4", 30000 / 1001, 390, 0),
@@ -46,7 +45,6 @@ LONG = [
 CASES = SHORT + [pytest.param(*c, marks=pytest.mark.long) for c in LONG]
 FIREFOX_SHORT = [("hls", "base.mp4", 25, 325)]
 FIREFOX_LONG = [
-    ("hls", "2997.mp4", 30000 / 1001, 390),
     ("hls-ts", "base.mp4", 25, 325),
     ("shaka", "base.mp4", 25, 325),
     ("dash", "base.mp4", 25, 325),
