@@ -109,16 +109,6 @@ def test_subtitles(method, subtitled, start):
             assert edge.ok(folder + "key") == derived("key", "cat.mkv")
 
 
-@pytest.mark.long
-@pytest.mark.parametrize("player", ["hls", "shaka"])
-def test_encrypted_subtitles_are_shown(player, subtitled, start):
-    edge = start(subtitled, config=settings("aes-128"))
-    r = browser.run("subtitles.mjs", dict(player=player, url=edge.url + "/cat.mkv/master.m3u8", language="en",
-                                          times=[12.5, 1.5, 7]))
-    assert "failed" not in r and r["errors"] == [], (r, edge.log_tail())
-    assert [[text for _, _, text in shown] for shown in r["shown"]] == [[], ["ein Satz"], ["lang"]], r
-
-
 def test_ffmpeg_reads_aes_128(start, clip, media_dir):
     """Every picture once, through the playlist of a rendition; with another key there is nothing to see."""
     name = clip("base.mp4")
@@ -354,7 +344,7 @@ AV1 = {"ladder": [rung("av1", 240)], "media": {"passthrough": False}}
 
 @pytest.mark.parametrize("player, entry, told, more", [
     ("shaka", "master.m3u8", None, {}),
-    pytest.param("dashjs", "manifest.mpd", "where", {}, marks=pytest.mark.long),
+    ("dashjs", "manifest.mpd", "where", {}),
     ("dash", "manifest.mpd", "where", AV1),
     pytest.param("dash", "manifest.mpd", "where", {}, marks=pytest.mark.long),
     pytest.param("dash", "manifest.mpd", "keys", {}, marks=pytest.mark.long),
