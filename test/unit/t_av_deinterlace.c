@@ -292,8 +292,8 @@ static void test_segments_are_the_whole(void **state)
     struct conf conf = settings();
     conf.media_segment = 1000;
     conf.media_every_field = 80;
-    conf.rungs[0] = (struct conf_rung){ 96, 1000000, 23, CONF_H264, false };
-    conf.rungs[1] = (struct conf_rung){ 64, 500000, 23, CONF_H264, false };
+    conf.rungs[0] = (struct conf_rung){ 96, 1000000, 23, CONF_H264, false, CONF_SOFTWARE };
+    conf.rungs[1] = (struct conf_rung){ 64, 500000, 23, CONF_H264, false, CONF_SOFTWARE };
     conf.rung_count = 2;
     assert_int_equal(plan_make(&p, &conf, m, "a", "v", "h"), 0);
     assert_true(p.count >= 2 && p.renditions[1].kind == RENDITION_VIDEO);
