@@ -234,6 +234,17 @@ enum step_end making_other_failed(struct making *m, const struct object *o)
     return making_done(m, -object_error(o), object_error_detail(o));
 }
 
+enum step_end making_await(struct making *m, struct object *o)
+{
+    while (object_state(o) == OBJECT_MAKING) {
+        if (cancel_is_set(&m->cancel))
+            return making_done(m, -E_CANCELLED, NULL);
+        if (making_park_on(m, o, object_size(o)))
+            return STEP_PARK;
+    }
+    return object_state(o) == OBJECT_FAILED ? making_other_failed(m, o) : STEP_NEXT;
+}
+
 static void object_changed(struct object_waiter *w)
 {
     struct making *const m = container_of(w, struct making, waiter);

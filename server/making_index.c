@@ -74,17 +74,6 @@ static enum store_verdict open_index(struct making *m, bool all)
     return verdict;
 }
 
-static enum step_end await_index(struct making *m)
-{
-    while (object_state(m->index) == OBJECT_MAKING) {
-        if (cancel_is_set(&m->cancel))
-            return making_done(m, -E_CANCELLED, NULL);
-        if (making_park_on(m, m->index, object_size(m->index)))
-            return STEP_PARK;
-    }
-    return object_state(m->index) == OBJECT_FAILED ? making_other_failed(m, m->index) : STEP_NEXT;
-}
-
 // ---- assets
 
 static int unpack_index(const struct making *m, struct media **out)
@@ -175,7 +164,7 @@ enum step_end making_await_all(struct making *m)
 {
     if (!m->index)
         open_index(m, true);
-    const enum step_end end = await_index(m);
+    const enum step_end end = making_await(m, m->index);
     return end == STEP_NEXT ? taken(m, take_rest(m)) : end;
 }
 
@@ -216,7 +205,7 @@ enum step_end making_step_index(struct making *m)
     if (!m->asset && !m->beginning) {
         if (!m->index)
             open_index(m, false);
-        enum step_end end = await_index(m);
+        enum step_end end = making_await(m, m->index);
         if (end == STEP_NEXT)
             end = taken(m, take_index(m));
         if (end != STEP_NEXT)

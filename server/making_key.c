@@ -44,14 +44,9 @@ enum step_end making_step_keys(struct making *m)
         return STEP_NEXT;
     }
     open_keys(m);
-    while (object_state(m->keys) == OBJECT_MAKING) {
-        if (cancel_is_set(&m->cancel))
-            return making_done(m, -E_CANCELLED, NULL);
-        if (making_park_on(m, m->keys, object_size(m->keys)))
-            return STEP_PARK;
-    }
-    if (object_state(m->keys) == OBJECT_FAILED)
-        return making_other_failed(m, m->keys);
+    const enum step_end end = making_await(m, m->keys);
+    if (end != STEP_NEXT)
+        return end;
     const int err = take_keys(m);
     store_close(m->edge->store, &m->keys);
     return err < 0 ? making_done(m, err, NULL) : STEP_NEXT;

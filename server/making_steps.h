@@ -146,6 +146,9 @@ void making_enqueue(struct making *m);
 // `have` already, or has ended, or the making is cancelled: it is not parked.
 bool making_park_on(struct making *m, struct object *o, size_t have);
 
+// Parks until o, which is open, is whole, and is STEP_NEXT then; or ends the making as o failed.
+enum step_end making_await(struct making *m, struct object *o);
+
 // From here on it waits for nothing that has no limit of its own.
 void making_drop_deadline(struct making *m);
 
