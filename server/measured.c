@@ -7,17 +7,21 @@
 
 #include "base/base.h"
 
-#define SLOTS 8192
+#define SETS 2048
+#define WAYS 4
 
 struct slot {
     struct key recipe;
     int64_t bytes;
+    int64_t last; // when it was written
     uint64_t seen[MEASURED_SEGMENTS / 64];
 };
 
 struct measured {
     pthread_mutex_t lock;
-    struct slot slots[SLOTS]; // protected by lock
+    // protected by lock
+    int64_t now; // counts what is written
+    struct slot slots[SETS][WAYS];
 };
 
 struct measured *measured_create(void)
@@ -35,9 +39,17 @@ void measured_destroy(struct measured *t)
     free(t);
 }
 
+// That of the recipe, or the one of its set that was left alone for longest.
 static struct slot *slot_of(struct measured *t, const struct key *recipe)
 {
-    return &t->slots[(recipe->b[0] | recipe->b[1] << 8) % SLOTS];
+    struct slot *const set = t->slots[(recipe->b[0] | recipe->b[1] << 8) % SETS];
+    struct slot *oldest = set;
+    for (int i = 0; i < WAYS; i++) {
+        if (key_equal(&set[i].recipe, recipe))
+            return &set[i];
+        oldest = set[i].last < oldest->last ? &set[i] : oldest;
+    }
+    return oldest;
 }
 
 static bool is_seen(const struct slot *s, int n)
@@ -53,6 +65,7 @@ void measured_add(struct measured *t, const struct key *recipe, int n, size_t by
     struct slot *const s = slot_of(t, recipe);
     if (!key_equal(&s->recipe, recipe))
         *s = (struct slot){ .recipe = *recipe };
+    s->last = ++t->now;
     if (!is_seen(s, n)) {
         s->seen[n / 64] |= UINT64_C(1) << n % 64;
         s->bytes += (int64_t)bytes;

@@ -3,8 +3,8 @@
 // measured - how many bytes the segments have that were seen: what AVERAGE-BANDWIDTH is
 // made of once there are any (RFC 8216bis 4.4.6.2.1: the average bit rate of the segments).
 //
-// A table of fixed size: a recipe that takes another's place makes it forgotten, and then the
-// guess of the plan is told again.  Thread-safe; never blocks, never fails.
+// A table of fixed size: who finds no place takes that of a recipe that was left alone for long,
+// of which the guess of the plan is told again.  Thread-safe; never blocks, never fails.
 
 #ifndef SERVER_MEASURED_H
 #define SERVER_MEASURED_H

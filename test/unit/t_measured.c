@@ -91,15 +91,30 @@ static void never_above_its_bandwidth(void **state)
     assert_int_equal(told(f, 0), f->plan.renditions[0].bandwidth);
 }
 
-// Two recipes with one place: the older is forgotten, and not taken for the other.
-static void another_takes_its_place(void **state)
+// Four recipes have one place; of a fifth, the one that was written longest ago is forgotten, and
+// never taken for another.
+static void a_place_is_taken(void **state)
 {
     struct fixture *const f = *state;
-    struct key other = f->plan.renditions[0].recipe;
-    other.b[15] ^= 1;
-    measured_add(f->measured, &f->plan.renditions[0].recipe, 0, 5000);
-    measured_add(f->measured, &other, 0, 5000);
-    assert_int_equal(told(f, 0), f->plan.renditions[0].average);
+    const struct rendition *const r = &f->plan.renditions[0];
+    struct key other = r->recipe;
+    measured_add(f->measured, &r->recipe, 0, 5000);
+    const int64_t seen = told(f, 0);
+    assert_int_not_equal(seen, r->average);
+    for (int i = 1; i < 4; i++) {
+        other.b[15]++;
+        measured_add(f->measured, &other, 0, 7000);
+    }
+    assert_int_equal(told(f, 0), seen);
+    measured_add(f->measured, &r->recipe, 0, 5000);
+    other.b[15]++;
+    measured_add(f->measured, &other, 0, 7000);
+    assert_int_equal(told(f, 0), seen);
+    for (int i = 0; i < 3; i++) {
+        other.b[15]++;
+        measured_add(f->measured, &other, 0, 7000);
+    }
+    assert_int_equal(told(f, 0), r->average);
 }
 
 static void far_segments(void **state)
@@ -116,7 +131,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(all_seen, begin, finish),
         cmocka_unit_test_setup_teardown(some_seen, begin, finish),
         cmocka_unit_test_setup_teardown(never_above_its_bandwidth, begin, finish),
-        cmocka_unit_test_setup_teardown(another_takes_its_place, begin, finish),
+        cmocka_unit_test_setup_teardown(a_place_is_taken, begin, finish),
         cmocka_unit_test_setup_teardown(far_segments, begin, finish),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
