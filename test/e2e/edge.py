@@ -183,6 +183,11 @@ class Playlist:
         return text, durations, names
 
 
+def without_averages(master):
+    """What of a master playlist does not depend on what was made or seen."""
+    return re.sub(r"AVERAGE-BANDWIDTH=\d+,?", "", master)
+
+
 def attributes(line):
     text = line.split(":", 1)[1]
     return {k: v.strip('"') for k, v in re.findall(r'([A-Z0-9-]+)=("[^"]*"|[^,]*)', text)}

@@ -59,7 +59,8 @@ def test_generated(name, start, clip, media_dir, tmp_path):
 def test_noise_stays_below_bandwidth(start, clip, media_dir):
     """Where the maxrate binds all the time: the encoder takes it whole, and the playlist says enough."""
     maxrate = 700000
-    edge = start(media_dir, config={"ladder": [{"short_side": 180, "maxrate": maxrate, "crf": 23}]})
+    edge = start(media_dir, config={"ladder": [{"short_side": 180, "maxrate": maxrate, "crf": 23}],
+                                    "media": {"passthrough": False}})
     _, [video, sound] = exact.fetch(edge, clip("snow.mp4"))
     exact.check_promises(video, [sound])
     assert min(exact.rates(video)) >= 0.95 * maxrate
@@ -167,7 +168,7 @@ def test_tone_mapping_has_no_steps(start, tmp_path):
                     "-c:v", "libx265", "-preset", "ultrafast", "-x265-params", "crf=4:keyint=50:log-level=error:"
                     "colorprim=bt2020:transfer=smpte2084:colormatrix=bt2020nc", "-tag:v", "hvc1", folder / "still.mp4"],
                    check=True)
-    [r] = exact.fetch(start(folder), "still.mp4")[1]
+    [r] = exact.fetch(start(folder, config={"media": {"passthrough": False}}), "still.mp4")[1]
     light = likeness.pictures(r.whole(str(tmp_path / "ours.mp4"))).mean(axis=1)
     steps = numpy.abs(numpy.diff(light))
     assert len(light) == 225 and steps.max() <= 0.5, steps.argmax()
