@@ -248,8 +248,9 @@ static void put_none(struct buf *out, bool folders)
 {
     buf_puts(out, "<p class=\"none\">");
     if (folders)
-        buf_puts(out, "No videos here. Files that end in .mp4, .m4v, .mov, .mkv or .webm are "
-                      "listed as soon as they are there.");
+        buf_puts(out,
+                 "No videos here. Files with a usual ending, such as .mp4, .mov, .mkv, .webm or "
+                 ".ts, are listed as soon as they are there.");
     else
         buf_puts(out, "A web server cannot be listed. To watch a video of it, put its path and "
                       "<code>/play</code> behind this address: "

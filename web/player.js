@@ -178,8 +178,8 @@ function hideTile() {
 }
 
 // Only what has pictures gets one.
+video.addEventListener('durationchange', () => { bar.max = video.duration; }); // it may grow
 video.addEventListener('loadedmetadata', () => {
-  bar.max = video.duration;
   strip.hidden = video.videoWidth === 0;
 });
 video.addEventListener('timeupdate', () => { if (tile.hidden) bar.value = video.currentTime; });

@@ -277,10 +277,12 @@ static void can_be_cancelled(void **state)
 static void make_tree(void)
 {
     static const char *const folders[] = { "a", "a/deep", "B", ".git", "z", "link-target" };
-    static const char *const files[] = { "a.mp4",        "a/1.mkv", "a/deep/x.MOV", "a/deep/.y.mp4",
-                                         "a-b.webm",     "B/q.m4v", ".git/z.mp4",   "z/t.txt",
-                                         "z/mp4",        "z/.mp4",  "é.mp4",        "bad\xff.mp4",
-                                         "new\nline.mp4" };
+    static const char *const files[] = { "a.mp4",         "a/1.mkv",       "a/deep/x.MOV",
+                                         "a/deep/.y.mp4", "a-b.webm",      "B/q.m4v",
+                                         ".git/z.mp4",    "z/t.txt",       "z/mp4",
+                                         "z/.mp4",        "é.mp4",         "bad\xff.mp4",
+                                         "new\nline.mp4", "z/old.AVI",     "z/b.m2ts",
+                                         "z/a.mp3",       "z/a.mp3.en.vtt" };
     for (size_t i = 0; i < countof(folders); i++)
         make_folder(folders[i]);
     for (size_t i = 0; i < countof(files); i++)
@@ -294,8 +296,9 @@ static void lists_in_order(void **state)
 {
     (void)state;
     make_tree();
-    static const char *const expected[] = { "B/q.m4v", "a-b.webm",     "a.mp4",
-                                            "a/1.mkv", "a/deep/x.MOV", "é.mp4" };
+    static const char *const expected[] = { "B/q.m4v",  "a-b.webm",     "a.mp4",
+                                            "a/1.mkv",  "a/deep/x.MOV", "z/a.mp3",
+                                            "z/b.m2ts", "z/old.AVI",    "é.mp4" };
     struct origin_entry *e;
     int count;
     for (int page = 1; page <= 7; page++) {
@@ -317,8 +320,8 @@ static void lists_in_order(void **state)
     static const struct {
         const char *after;
         int count;
-    } pages[] = { { "a/", 3 },     { "a", 5 },   { "a/deep/", 2 },
-                  { "a/deep", 2 }, { "zzz", 1 }, { "\xff", 0 } };
+    } pages[] = { { "a/", 6 },     { "a", 8 },   { "a/deep/", 5 },
+                  { "a/deep", 5 }, { "zzz", 1 }, { "\xff", 0 } };
     for (size_t i = 0; i < countof(pages); i++) {
         assert_int_equal(origin->list(origin, pages[i].after, 100, &e, &count), 0);
         assert_int_equal(count, pages[i].count);
