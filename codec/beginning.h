@@ -21,6 +21,13 @@
 // many seconds at least.
 #define BEGINNING_SECONDS 20
 
+// Whether one of that limit (0: it never breaks off), of a source of so many bytes, has come far
+// enough at this byte; how long its tracks are is another question.
+static inline bool beginning_may_end(int64_t first, int64_t size, int64_t at)
+{
+    return first > 0 && size > first && at >= first / 2;
+}
+
 // What lies nearer to the end of a beginning than this may still change: pictures that are
 // shown later than they are coded, sound that comes later in the file than its pictures.
 #define BEGINNING_UNSURE_SECONDS 8

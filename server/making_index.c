@@ -177,10 +177,11 @@ static bool needs_all(const struct route *r)
 
 static void find_asset(struct making *m)
 {
-    const struct key beginning = beginning_key(m);
     m->asset = assets_find(m->edge->assets, &m->view);
-    if (!m->asset && !needs_all(&m->route))
-        m->asset = assets_find(m->edge->assets, &beginning);
+    if (m->asset || needs_all(&m->route))
+        return;
+    const struct key beginning = beginning_key(m);
+    m->asset = assets_find(m->edge->assets, &beginning);
 }
 
 // Of a beginning: the scan of the rest begins where somebody enters, or asks for a playlist,

@@ -639,7 +639,7 @@ static int64_t length(const struct index_track *t)
 // Whether the beginning (codec/beginning.h) ends before this cluster.
 static bool breaks_off(const struct matroska *m, const struct element *cluster)
 {
-    if (m->first == 0 || m->w->io->size <= m->first || cluster->body < m->first / 2)
+    if (!beginning_may_end(m->first, m->w->io->size, cluster->body))
         return false;
     for (int i = 0; i < m->x->track_count; i++) {
         const struct index_track *const t = &m->x->tracks[i];

@@ -319,8 +319,7 @@ static bool all_are_long(const struct scan *s)
 // Whether the beginning ends before this packet: so the source's bytes alone decide.
 static bool breaks_off(const struct scan *s, const AVPacket *p)
 {
-    const int64_t first = s->limits->first;
-    return first > 0 && s->io->size > first && p->pos >= first / 2 && all_are_long(s);
+    return beginning_may_end(s->limits->first, s->io->size, p->pos) && all_are_long(s);
 }
 
 // Damage is passed by; what io returned is not.
