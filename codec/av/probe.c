@@ -525,16 +525,23 @@ static const void *side_data(const AVStream *st, enum AVPacketSideDataType in_st
     return sd && sd->size >= size ? sd->data : NULL;
 }
 
+static const AVContentLightMetadata *light_of(const struct probe *p, const AVFrame *frame)
+{
+    return side_data(p->video.stream, AV_PKT_DATA_CONTENT_LIGHT_LEVEL, frame,
+                     AV_FRAME_DATA_CONTENT_LIGHT_LEVEL, sizeof(AVContentLightMetadata));
+}
+
+static const AVMasteringDisplayMetadata *display_of(const struct probe *p, const AVFrame *frame)
+{
+    return side_data(p->video.stream, AV_PKT_DATA_MASTERING_DISPLAY_METADATA, frame,
+                     AV_FRAME_DATA_MASTERING_DISPLAY_METADATA, sizeof(AVMasteringDisplayMetadata));
+}
+
 // Fixed for the whole asset, so that its segments are mapped alike.
 static int peak_of(const struct probe *p, const AVFrame *frame)
 {
-    const AVStream *st = p->video.stream;
-    const AVContentLightMetadata *light =
-        side_data(st, AV_PKT_DATA_CONTENT_LIGHT_LEVEL, frame, AV_FRAME_DATA_CONTENT_LIGHT_LEVEL,
-                  sizeof *light);
-    const AVMasteringDisplayMetadata *display =
-        side_data(st, AV_PKT_DATA_MASTERING_DISPLAY_METADATA, frame,
-                  AV_FRAME_DATA_MASTERING_DISPLAY_METADATA, sizeof *display);
+    const AVContentLightMetadata *const light = light_of(p, frame);
+    const AVMasteringDisplayMetadata *const display = display_of(p, frame);
     double nits = HDR_PEAK_NITS;
     if (p->media->video.colour.transfer == TRANSFER_PQ) {
         if (light && light->MaxCLL > 0)
@@ -554,13 +561,8 @@ static uint32_t units(AVRational q, int64_t scale, int64_t max)
 
 static struct mastering mastering_of(const struct probe *p, const AVFrame *frame)
 {
-    const AVStream *st = p->video.stream;
-    const AVContentLightMetadata *light =
-        side_data(st, AV_PKT_DATA_CONTENT_LIGHT_LEVEL, frame, AV_FRAME_DATA_CONTENT_LIGHT_LEVEL,
-                  sizeof *light);
-    const AVMasteringDisplayMetadata *d =
-        side_data(st, AV_PKT_DATA_MASTERING_DISPLAY_METADATA, frame,
-                  AV_FRAME_DATA_MASTERING_DISPLAY_METADATA, sizeof *d);
+    const AVContentLightMetadata *const light = light_of(p, frame);
+    const AVMasteringDisplayMetadata *const d = display_of(p, frame);
     static const int order[] = { 1, 2, 0 }; // it has red first
     struct mastering m = { 0 };
     if (light && light->MaxCLL <= UINT16_MAX && light->MaxFALL <= UINT16_MAX) {
