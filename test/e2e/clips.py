@@ -165,7 +165,7 @@ WOVEN = {r["name"]: r for r in [
     recipe("bff.mkv", fps="60000/1001", seconds=6, extra=WEAVE + "bff", mux=""),
     recipe("dvd.mkv", fps="50", seconds=6, extra=WEAVE + "tff", mux="", audio="-c:a ac3",
            video="-c:v mpeg2video -b:v 6M -g 12 -bf 2 -pix_fmt yuv420p -alternate_scan 1"),
-    recipe("prores.mov", fps="50", seconds=5, extra=WEAVE + "tff", mux="",
+    recipe("woven.mov", fps="50", seconds=5, extra=WEAVE + "tff", mux="",
            video="-c:v prores_ks -profile:v 1 -pix_fmt yuv422p10le", audio="-c:a pcm_s16le"),
     # Whole pictures that say they were fields, and film at 60 fields a second.
     recipe("psf.mp4", seconds=5, source="mandelbrot=size={w}x{h}:rate={fps}", video=X264 + " -flags +ildct+ilme -x264-params tff=1"),
@@ -175,10 +175,15 @@ WOVEN = {r["name"]: r for r in [
 ]}
 
 
+# Two of one name would be one file, and which of them it is a matter of which test comes first.
+EVERY = {**PLAIN, **WOVEN, **RECIPES}
+assert len(EVERY) == len(PLAIN) + len(WOVEN) + len(RECIPES)
+
+
 def make(folder, name):
     path = os.path.join(folder, name)
     if not os.path.exists(path):
-        build(PLAIN.get(name) or WOVEN.get(name) or RECIPES[name], path)
+        build(EVERY[name], path)
     return name
 
 

@@ -252,8 +252,8 @@ def frame_count(r):
 
 def read_barcodes(path, w, h, undo="null"):
     """The frame number that each presented picture of a file shows, None where there is none to read."""
-    out = subprocess.run(f"ffmpeg -v error -noautorotate -i '{path}' -vf {undo} -vsync passthrough -f rawvideo "
-                         f"-pix_fmt gray - | '{BARCODE}' read {w} {h}", shell=True, capture_output=True, text=True)
+    out = subprocess.run(f"ffmpeg -v error -noautorotate -i '{path}' -vf {undo} -vsync passthrough -enc_time_base -1 "
+                         f"-f rawvideo -pix_fmt gray - | '{BARCODE}' read {w} {h}", shell=True, capture_output=True, text=True)
     assert not out.stderr, out.stderr
     return [int(n) if n != "?" else None for n in out.stdout.split()]
 

@@ -17,7 +17,7 @@ EVERY_FIELD = {"media": {"every_field": 300}}
 
 
 @pytest.mark.parametrize("name", ["tff.mp4", pytest.param("bff.mkv", marks=pytest.mark.long), "dvd.mkv",
-                                  pytest.param("prores.mov", marks=pytest.mark.long)])
+                                  pytest.param("woven.mov", marks=pytest.mark.long)])
 def test_each_moment_once(name, start, clip, media_dir, tmp_path):
     """Rungs of at least 300 lines show every field, the others the first field of every frame."""
     edge = start(media_dir, config=EVERY_FIELD)
