@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// probe_video - the track of video: its samples in time from T0, what its headers and its
+// first picture tell.
+
+#include "codec/av/probe_steps.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "codec/av/colour.h"
+#include "codec/av/display.h"
+#include "codec/av/fields.h"
+#include "codec/av/sights.h"
+
+#define REORDER_MAX 64
+
+// ---- the sample table
+
+// Leaves out what stands before the first sync sample: it can never be decoded.
+static int drop_undecodable(struct probe *p)
+{
+    struct index_track *t = p->video.track;
+    int first = 0;
+    while (first < t->sample_count && !t->samples[first].sync)
+        first++;
+    if (first == t->sample_count)
+        return fail_with(p->why, -E_CORRUPT, "no picture that decoding could start at");
+    t->sample_count -= first;
+    memmove(t->samples, t->samples + first, (size_t)t->sample_count * sizeof *t->samples);
+    if (t->heads)
+        memmove(t->heads, t->heads + first, (size_t)t->sample_count * sizeof *t->heads);
+    return 0;
+}
+
+// How many samples before it in decode order follow a sample in presentation, at most.
+static int reorder_depth(const struct index_track *t)
+{
+    int64_t latest[REORDER_MAX]; // the greatest times so far, falling
+    int n = 0, depth = 0;
+    for (int i = 0; i < t->sample_count; i++) {
+        const int64_t pts = t->samples[i].pts;
+        int at = 0;
+        while (at < n && latest[at] > pts)
+            at++;
+        depth = at > depth ? at : depth;
+        if (at == REORDER_MAX)
+            continue;
+        n += n < REORDER_MAX;
+        memmove(latest + at + 1, latest + at, (size_t)(n - 1 - at) * sizeof *latest);
+        latest[at] = pts;
+    }
+    return depth;
+}
+
+// VP8 has packets that decode to nothing one can see; so are second fields of pictures.
+static bool is_hidden(const struct probe *p, int i)
+{
+    const struct index_track *t = p->video.track;
+    if (p->second && p->second[i])
+        return true;
+    return p->video.codec == CODEC_VP8 && t->heads && !(t->heads[i][0] & 0x10);
+}
+
+// T0 is the first presented picture that decoding from the start gives: `first`
+// is the time of what the decoder gave first.
+static int find_t0(struct probe *p, int64_t first)
+{
+    const struct index_track *t = p->video.track;
+    const int64_t from = first > 0 ? first : 0;
+    p->t0 = INT64_MAX;
+    for (int i = 0; i < t->sample_count; i++) {
+        const int64_t pts = t->samples[i].pts;
+        if (pts >= from && pts < p->t0 && !is_hidden(p, i))
+            p->t0 = pts;
+    }
+    if (p->t0 >= t->end)
+        return fail_with(p->why, -E_CORRUPT, "no picture is ever presented");
+    return 0;
+}
+
+// Moves the table into the media; times count from T0 now.
+static void take_samples(struct probe *p)
+{
+    struct index_track *t = p->video.track;
+    struct video_track *v = &p->media->video;
+    for (int i = 0; i < t->sample_count; i++)
+        t->samples[i].pts = is_hidden(p, i) ? SAMPLE_UNSEEN : t->samples[i].pts - p->t0;
+    v->end = t->end - p->t0;
+    v->samples = t->samples;
+    v->sample_count = t->sample_count;
+    v->carriage = t->carriage;
+    t->samples = NULL;
+    t->sample_count = t->sample_cap = 0;
+    t->carriage = (struct carriage){ 0 };
+}
+
+// ---- what the headers and the first picture tell
+
+static int check_pixels(const struct probe *p, int64_t width, int64_t height)
+{
+    if (width > 32768 || height > 32768 || width * height > p->job->limits.pixels)
+        return fail_with(p->why, -E_LIMITS, "pictures of %" PRId64 "x%" PRId64 " exceed the limit",
+                         width, height);
+    return 0;
+}
+
+static int begin_video(struct probe *p)
+{
+    const AVCodecParameters *par = p->video.stream->codecpar;
+    struct video_track *v = &p->media->video;
+    int rc = check_pixels(p, par->width, par->height);
+    if (rc == 0)
+        rc = drop_undecodable(p);
+    if (rc == 0)
+        rc = probe_copy_extradata(p, par, &v->extradata, &v->extradata_size);
+    v->codec = p->video.codec;
+    v->timescale = p->video.track->timescale;
+    v->coded_width = par->width;
+    v->coded_height = par->height;
+    v->tag = par->codec_tag;
+    v->strip = p->video.track->strip;
+    v->reorder = reorder_depth(p->video.track);
+    return rc;
+}
+
+static int set_fields(struct probe *p, const AVFrame *frame)
+{
+    const struct index_track *const t = p->video.track;
+    const enum AVFieldOrder told = p->video.stream->codecpar->field_order;
+    if (!fields_hinted(p->video.codec, told, frame))
+        return 0;
+    const struct job like = { .limits = p->job->limits,
+                              .source_size = p->job->source_size,
+                              .media = p->media,
+                              .carriage = t->carriage };
+    struct fields_found found;
+    const int rc =
+        fields_see(&like, &p->meter.io, t->samples, t->sample_count, told, &found, p->why);
+    p->media->video.fields = found.order;
+    if (rc == 0 && found.half)
+        p->second = fields_second(t->samples, t->sample_count, found.half);
+    return rc;
+}
+
+static int see_first_picture(struct probe *p, AVFrame *frame)
+{
+    int rc = probe_decode(p, p->video.track, frame, NULL);
+    if (rc < 0)
+        return rc;
+    if (rc == 0)
+        return fail_with(p->why, -E_CORRUPT, "its first picture cannot be decoded");
+    rc = check_pixels(p, frame->width, frame->height);
+    if (rc < 0)
+        return rc;
+    display_read(&p->media->video, p->demux.ctx, p->video.stream, frame);
+    colour_read(p->media, p->video.stream, frame);
+    rc = set_fields(p, frame);
+    return rc < 0 ? rc : find_t0(p, frame->pts == AV_NOPTS_VALUE ? 0 : frame->pts);
+}
+
+int probe_video(struct probe *p, AVFrame *frame)
+{
+    if (!p->video.track)
+        return 0;
+    int rc = begin_video(p);
+    if (rc == 0)
+        rc = see_first_picture(p, frame);
+    if (rc < 0)
+        return rc;
+    take_samples(p);
+    rc = probe_check_length(p, p->media->video.end, p->media->video.timescale);
+    return rc < 0 ? rc : sights_take(p->media, &p->meter.io, p->why);
+}
