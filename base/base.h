@@ -47,6 +47,23 @@ static inline int64_t min64(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
+static inline int64_t max64(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+// The number of least .. most (least <= most) that is nearest to v.
+static inline int64_t clamp64(int64_t v, int64_t least, int64_t most)
+{
+    return v < least ? least : v > most ? most : v;
+}
+
+// Whether v is one of least .. most.
+static inline bool in_range(int64_t v, int64_t least, int64_t most)
+{
+    return v >= least && v <= most;
+}
+
 // Copies src into dst of size cap, always terminated; false when it was cut.
 bool copy_string(char *dst, size_t cap, const char *src);
 

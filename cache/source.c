@@ -124,16 +124,6 @@ struct source_cache {
     struct names known, absent;
 };
 
-static int64_t smaller(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
-static int64_t larger(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
-}
-
 // ---- blocks
 
 // Locked.  Where the block is, or NULL where it would be.
@@ -187,7 +177,7 @@ static void make_blocks(struct source *s, int64_t number, const struct buf *byte
 {
     const int64_t size = s->cache->block_size, n = (int64_t)bytes->len;
     for (int64_t at = 0; at < n; at += size, number++) {
-        const int64_t take = smaller(size, n - at);
+        const int64_t take = min64(size, n - at);
         if (take < size && number * size + take != s->version.size)
             return;
         struct block *b = malloc(sizeof *b + (size_t)take);
@@ -396,7 +386,7 @@ static int ask_version(const struct source_cache *c, const struct name *n, bool 
     const int rc = o->read(o, n->path, NULL, 0, c->first_read, data, got, cancel);
     if (rc < 0)
         return rc;
-    return (int64_t)data->len == smaller(c->first_read, got->size) ? 0 : -E_ORIGIN;
+    return (int64_t)data->len == min64(c->first_read, got->size) ? 0 : -E_ORIGIN;
 }
 
 // The source of n at a version: the one it has, if it is still that.  A reference.
@@ -569,13 +559,13 @@ static struct run limit_of(const struct source *s, int64_t at, int64_t last)
         if (s->wants[i].first > last || s->wants[i].last < at)
             continue;
         hinted = true;
-        limit.first = smaller(limit.first, s->wants[i].first);
-        limit.last = larger(limit.last, s->wants[i].last);
+        limit.first = min64(limit.first, s->wants[i].first);
+        limit.last = max64(limit.last, s->wants[i].last);
     }
     if (hinted || at != s->next_block)
         return limit;
     const int64_t end = (s->version.size - 1) / s->cache->block_size;
-    limit.last = larger(last, smaller(end, at + AHEAD - 1));
+    limit.last = max64(last, min64(end, at + AHEAD - 1));
     return limit;
 }
 
@@ -610,7 +600,7 @@ static void fulfil_wants(struct source *s, struct run run)
 static int ask_bytes(struct source *s, struct flight *f, const struct cancel *cancel)
 {
     const int64_t size = s->cache->block_size, offset = f->run.first * size;
-    const int64_t n = smaller((f->run.last - f->run.first + 1) * size, s->version.size - offset);
+    const int64_t n = min64((f->run.last - f->run.first + 1) * size, s->version.size - offset);
     struct origin_version got;
     const int rc =
         s->origin->read(s->origin, s->path, &s->version, offset, n, &f->data, &got, cancel);
@@ -665,7 +655,7 @@ static int64_t copy(const struct source_cache *c, const uint8_t *bytes, size_t s
 {
     const int64_t skip = at - number * c->block_size;
     assert(skip >= 0 && skip < (int64_t)size);
-    const int64_t take = smaller(n, (int64_t)size - skip);
+    const int64_t take = min64(n, (int64_t)size - skip);
     if (out)
         memcpy(out, bytes + skip, (size_t)take);
     return take;
@@ -731,7 +721,7 @@ int64_t source_read(struct source *s, int64_t offset, void *out, int64_t n,
         return -E_BAD_REQUEST;
     if (offset >= s->version.size)
         return 0;
-    n = smaller(n, s->version.size - offset);
+    n = min64(n, s->version.size - offset);
     for (int64_t took = 0; took < n;) {
         if (cancel_is_set(cancel))
             return -E_CANCELLED;
@@ -763,7 +753,7 @@ void source_want(struct source *s, int64_t offset, int64_t n)
     if (offset < 0 || n <= 0 || offset >= s->version.size)
         return;
     const int64_t size = s->cache->block_size;
-    const int64_t last = offset + smaller(n, s->version.size - offset) - 1;
+    const int64_t last = offset + min64(n, s->version.size - offset) - 1;
     const struct run want = { offset / size, last / size };
     lock(&s->cache->lock);
     bool known = false;
@@ -786,10 +776,10 @@ struct source_cache *source_cache_create(const struct conf *conf)
     // A first read of whole blocks, so that all of it can be kept.
     const int64_t first_blocks = (conf->origin_first_read + c->block_size - 1) / c->block_size;
     c->first_read = first_blocks * c->block_size;
-    c->run_max = larger(1, conf->origin_read_max / c->block_size);
+    c->run_max = max64(1, conf->origin_read_max / c->block_size);
     c->fresh_ms = conf->origin_fresh;
     c->negative_ms = conf->cache_negative;
-    c->bucket_count = (size_t)smaller(c->budget / c->block_size + 64, MIB);
+    c->bucket_count = (size_t)min64(c->budget / c->block_size + 64, MIB);
     c->buckets = xcalloc(c->bucket_count, sizeof *c->buckets);
     pthread_mutex_init(&c->lock, NULL);
     list_init(&c->blocks);

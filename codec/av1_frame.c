@@ -232,20 +232,10 @@ static int log2_above(int block, int target)
     return k;
 }
 
-static int smaller(int a, int b)
-{
-    return a < b ? a : b;
-}
-
-static int larger(int a, int b)
-{
-    return a > b ? a : b;
-}
-
 // How many tiles the n super blocks of a side make when each is as large as the others.
 static int read_uniform(struct bits *b, int n, int least, int *log2)
 {
-    const int most = log2_above(1, smaller(n, TILES_MAX));
+    const int most = log2_above(1, (int)min64(n, TILES_MAX));
     *log2 = least;
     while (*log2 < most && get_bit(b))
         (*log2)++;
@@ -259,8 +249,8 @@ static int read_sized(struct bits *b, int n, int max, int *log2, int *widest)
     int count = 0;
     *widest = 0;
     for (int at = 0; at < n && !b->bytes.bad; count++) {
-        const int size = get_below(b, smaller(n - at, max)) + 1;
-        *widest = larger(*widest, size);
+        const int size = get_below(b, (int)min64(n - at, max)) + 1;
+        *widest = (int)max64(*widest, size);
         at += size;
     }
     *log2 = log2_above(1, count);
@@ -275,15 +265,15 @@ static int read_tiles(struct header *h)
     const int rows = (((h->self.height + 7) >> 3 << 3) + (1 << side) - 1) >> side;
     const int widest = 4096 >> side, area = (4096 * 2304) >> (2 * side);
     const int least_columns = log2_above(widest, columns);
-    const int least = larger(least_columns, log2_above(area, rows * columns));
+    const int least = (int)max64(least_columns, log2_above(area, rows * columns));
     int x_bits, y_bits, x, y, wide, high;
     if (get_bit(b)) {
         x = read_uniform(b, columns, least_columns, &x_bits);
-        y = read_uniform(b, rows, larger(least - x_bits, 0), &y_bits);
+        y = read_uniform(b, rows, (int)max64(least - x_bits, 0), &y_bits);
     } else {
         x = read_sized(b, columns, widest, &x_bits, &wide);
         const int fit = least > 0 ? rows * columns >> (least + 1) : rows * columns;
-        y = read_sized(b, rows, larger(fit / larger(wide, 1), 1), &y_bits, &high);
+        y = read_sized(b, rows, (int)max64(fit / max64(wide, 1), 1), &y_bits, &high);
     }
     if (b->bytes.bad || x > TILES_MAX || y > TILES_MAX)
         return -E_CORRUPT;

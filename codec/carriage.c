@@ -14,11 +14,6 @@ void carriage_finish(struct carriage *c)
     *c = (struct carriage){ 0 };
 }
 
-static bool in(int64_t v, int64_t low, int64_t high)
-{
-    return v >= low && v <= high;
-}
-
 static bool packet_ok(int n)
 {
     return n == 188 || n == 192 || n == 204;
@@ -26,12 +21,12 @@ static bool packet_ok(int n)
 
 bool carriage_ok(const struct carriage *c)
 {
-    if (!in(c->kind, 0, CARRIAGE_KINDS - 1))
+    if (!in_range(c->kind, 0, CARRIAGE_KINDS - 1))
         return false;
-    if (c->kind == CARRIAGE_TS &&
-        !(in(c->pid, 0, 0x1fff) && packet_ok(c->packet) && in(c->phase, 0, c->packet - 1)))
+    if (c->kind == CARRIAGE_TS && !(in_range(c->pid, 0, 0x1fff) && packet_ok(c->packet) &&
+                                    in_range(c->phase, 0, c->packet - 1)))
         return false;
-    return c->kind == CARRIAGE_PIECES ? in(c->piece_count, 1, CARRIAGE_PIECES_MAX)
+    return c->kind == CARRIAGE_PIECES ? in_range(c->piece_count, 1, CARRIAGE_PIECES_MAX)
                                       : c->piece_count == 0 && !c->pieces;
 }
 

@@ -9,6 +9,7 @@
 
 #include <string.h>
 
+#include "base/base.h"
 #include "base/bytes.h"
 #include "base/err.h"
 #include "codec/hardware.h"
@@ -51,42 +52,38 @@ static int preset_index(const char *name)
     return -1;
 }
 
-static bool in(int64_t v, int64_t min, int64_t max)
-{
-    return v >= min && v <= max;
-}
-
 static bool level_ok(const struct video_settings *v)
 {
     switch (v->codec) {
     case VIDEO_HEVC:
-        return in(v->level, 30, 186) && in(v->crf, 0, 51);
+        return in_range(v->level, 30, 186) && in_range(v->crf, 0, 51);
     case VIDEO_AV1:
-        return in(v->level, 0, 23) && in(v->crf, 1, 63);
+        return in_range(v->level, 0, 23) && in_range(v->crf, 1, 63);
     default:
-        return in(v->level, 10, 62) && in(v->crf, 0, 51);
+        return in_range(v->level, 10, 62) && in_range(v->crf, 0, 51);
     }
 }
 
 static bool encoder_ok(const struct video_settings *v)
 {
     return v->encoder == ENCODER_SOFTWARE ||
-           (in(v->encoder, 1, VIDEO_ENCODERS - 1) && hardware_codec(v->encoder) == v->codec &&
+           (in_range(v->encoder, 1, VIDEO_ENCODERS - 1) && hardware_codec(v->encoder) == v->codec &&
             !is_ten_bit(v));
 }
 
 bool video_settings_ok(const struct video_settings *v)
 {
-    return in(v->width, 2, SIDE_MAX) && in(v->height, 2, SIDE_MAX) && v->width % 2 == 0 &&
-           v->height % 2 == 0 && in(v->fps.den, 1, 1000 * 1000 * 1000) &&
-           in(v->fps.num, 1, 60 * v->fps.den) && in(v->codec, VIDEO_H264, VIDEO_CODECS - 1) &&
-           level_ok(v) && (v->codec != VIDEO_H264 || !is_ten_bit(v)) &&
-           in(v->maxrate, 1000, 1000 * 1000 * 1000) &&
-           in(v->bufsize, 1000, INT64_C(2000) * 1000 * 1000) && in(v->vbv_init_permille, 0, 1000) &&
-           preset_index(v->preset) >= 0 &&
-           in(v->deinterlace, DEINTERLACE_NOT, DEINTERLACE_COUNT - 1) &&
-           in(v->colour.primaries, 0, 255) && in(v->colour.transfer, 0, 255) &&
-           in(v->colour.matrix, 0, 255) && mastering_ok(&v->mastering) && encoder_ok(v);
+    return in_range(v->width, 2, SIDE_MAX) && in_range(v->height, 2, SIDE_MAX) &&
+           v->width % 2 == 0 && v->height % 2 == 0 && in_range(v->fps.den, 1, 1000 * 1000 * 1000) &&
+           in_range(v->fps.num, 1, 60 * v->fps.den) &&
+           in_range(v->codec, VIDEO_H264, VIDEO_CODECS - 1) && level_ok(v) &&
+           (v->codec != VIDEO_H264 || !is_ten_bit(v)) &&
+           in_range(v->maxrate, 1000, 1000 * 1000 * 1000) &&
+           in_range(v->bufsize, 1000, INT64_C(2000) * 1000 * 1000) &&
+           in_range(v->vbv_init_permille, 0, 1000) && preset_index(v->preset) >= 0 &&
+           in_range(v->deinterlace, DEINTERLACE_NOT, DEINTERLACE_COUNT - 1) &&
+           in_range(v->colour.primaries, 0, 255) && in_range(v->colour.transfer, 0, 255) &&
+           in_range(v->colour.matrix, 0, 255) && mastering_ok(&v->mastering) && encoder_ok(v);
 }
 
 bool audio_settings_ok(const struct audio_settings *a)
@@ -95,24 +92,26 @@ bool audio_settings_ok(const struct audio_settings *a)
     for (size_t i = 0; i < countof(sample_rates); i++)
         known |= a->sample_rate == sample_rates[i];
     if (a->codec == AUDIO_OPUS)
-        return a->sample_rate == 48000 && in(a->channels, 1, 2) && in(a->quality, 6000, 512000);
+        return a->sample_rate == 48000 && in_range(a->channels, 1, 2) &&
+               in_range(a->quality, 6000, 512000);
     return a->codec == AUDIO_AAC && known &&
-           (in(a->channels, 1, 2) || a->channels == JOB_CHANNELS_MAX) && in(a->quality, 1, 10000);
+           (in_range(a->channels, 1, 2) || a->channels == JOB_CHANNELS_MAX) &&
+           in_range(a->quality, 1, 10000);
 }
 
 bool text_settings_ok(const struct text_settings *t)
 {
     return t->file ? t->format == TEXT_SUBRIP || t->format == TEXT_WEBVTT
-                   : in(t->format, TEXT_NONE + 1, TEXT_FORMATS - 1);
+                   : in_range(t->format, TEXT_NONE + 1, TEXT_FORMATS - 1);
 }
 
 bool sheet_settings_ok(const struct sheet_settings *s)
 {
-    return in(s->width, 2, SIDE_MAX) && in(s->height, 2, SIDE_MAX) && s->width % 2 == 0 &&
-           s->height % 2 == 0 && in(s->columns, 1, JOB_TILES_MAX) &&
-           in(s->rows, 1, JOB_TILES_MAX) && s->columns * s->rows <= JOB_TILES_MAX &&
+    return in_range(s->width, 2, SIDE_MAX) && in_range(s->height, 2, SIDE_MAX) &&
+           s->width % 2 == 0 && s->height % 2 == 0 && in_range(s->columns, 1, JOB_TILES_MAX) &&
+           in_range(s->rows, 1, JOB_TILES_MAX) && s->columns * s->rows <= JOB_TILES_MAX &&
            s->width <= SIDE_MAX / s->columns && s->height <= SIDE_MAX / s->rows &&
-           in(s->quality, 2, 31) && in(s->tile_bytes, 1, 1000 * 1000 * 1000);
+           in_range(s->quality, 2, 31) && in_range(s->tile_bytes, 1, 1000 * 1000 * 1000);
 }
 
 // ---- packing

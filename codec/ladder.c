@@ -22,16 +22,11 @@ struct shape {
     bool upright; // portrait
 };
 
-static int min(int a, int b)
-{
-    return a < b ? a : b;
-}
-
 static struct shape source_shape(const struct media *m)
 {
     int w, h;
     media_display_size(m, &w, &h);
-    return (struct shape){ w > h ? w : h, min(w, h), h > w };
+    return (struct shape){ w > h ? w : h, (int)min64(w, h), h > w };
 }
 
 // ---- colour

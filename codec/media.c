@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "base/base.h"
 #include "base/err.h"
 #include "base/utf8.h"
 #include "codec/grid.h"
@@ -111,15 +112,10 @@ struct media *media_copy_head(const struct media *m, int audio)
 
 // ---- the rules of the head
 
-static bool in(int64_t v, int64_t low, int64_t high)
-{
-    return v >= low && v <= high;
-}
-
 static bool coded_ok(const uint8_t *extradata, int size, const struct strip *s, int samples)
 {
-    return in(size, 0, MEDIA_EXTRADATA_MAX) && (size == 0 || extradata) &&
-           in(s->n, 0, MEDIA_STRIP_MAX) && in(samples, 1, MEDIA_SAMPLES_MAX);
+    return in_range(size, 0, MEDIA_EXTRADATA_MAX) && (size == 0 || extradata) &&
+           in_range(s->n, 0, MEDIA_STRIP_MAX) && in_range(samples, 1, MEDIA_SAMPLES_MAX);
 }
 
 bool mastering_ok(const struct mastering *m)
@@ -132,16 +128,16 @@ bool mastering_ok(const struct mastering *m)
 
 static bool video_ok(const struct video_track *v)
 {
-    return codec_is_video(v->codec) && in(v->timescale, 1, 1000000000) &&
-           in(v->coded_width, 1, 32768) && in(v->coded_height, 1, 32768) && v->sar_num > 0 &&
-           v->sar_den > 0 && in(v->rotate, 0, 270) && v->rotate % 90 == 0 &&
-           in(v->bit_depth, 8, 16) && in(v->colour.primaries, 0, 255) &&
-           in(v->colour.transfer, 0, 255) && in(v->colour.matrix, 0, 255) &&
-           in(v->peak_nits, 0, 1000000) && mastering_ok(&v->mastering) &&
-           in(v->fields, FIELDS_NONE, FIELDS_COUNT - 1) && in(v->reorder, 0, 255) &&
-           in(v->sight, SIGHT_UNSEEN, SIGHTS - 1) &&
-           in(v->end, 1, v->timescale * MEDIA_SECONDS_MAX) && v->bytes >= 0 &&
-           in(v->shown_count, 1, v->sample_count) && carriage_ok(&v->carriage) &&
+    return codec_is_video(v->codec) && in_range(v->timescale, 1, 1000000000) &&
+           in_range(v->coded_width, 1, 32768) && in_range(v->coded_height, 1, 32768) &&
+           v->sar_num > 0 && v->sar_den > 0 && in_range(v->rotate, 0, 270) && v->rotate % 90 == 0 &&
+           in_range(v->bit_depth, 8, 16) && in_range(v->colour.primaries, 0, 255) &&
+           in_range(v->colour.transfer, 0, 255) && in_range(v->colour.matrix, 0, 255) &&
+           in_range(v->peak_nits, 0, 1000000) && mastering_ok(&v->mastering) &&
+           in_range(v->fields, FIELDS_NONE, FIELDS_COUNT - 1) && in_range(v->reorder, 0, 255) &&
+           in_range(v->sight, SIGHT_UNSEEN, SIGHTS - 1) &&
+           in_range(v->end, 1, v->timescale * MEDIA_SECONDS_MAX) && v->bytes >= 0 &&
+           in_range(v->shown_count, 1, v->sample_count) && carriage_ok(&v->carriage) &&
            coded_ok(v->extradata, v->extradata_size, &v->strip, v->sample_count);
 }
 
@@ -156,16 +152,17 @@ static bool tags_ok(const struct tags *t)
 
 static bool audio_ok(const struct audio_track *a)
 {
-    return !codec_is_video(a->codec) && in(a->sample_rate, 8000, 192000) && in(a->channels, 1, 8) &&
-           tags_ok(&a->tags) && in(a->block_align, 0, 1 << 24) && in(a->bits_per_sample, 0, 64) &&
-           in(a->bit_rate, 0, INT32_MAX) && a->bytes >= 0 && carriage_ok(&a->carriage) &&
+    return !codec_is_video(a->codec) && in_range(a->sample_rate, 8000, 192000) &&
+           in_range(a->channels, 1, 8) && tags_ok(&a->tags) &&
+           in_range(a->block_align, 0, 1 << 24) && in_range(a->bits_per_sample, 0, 64) &&
+           in_range(a->bit_rate, 0, INT32_MAX) && a->bytes >= 0 && carriage_ok(&a->carriage) &&
            coded_ok(a->extradata, a->extradata_size, &a->strip, a->sample_count);
 }
 
 static bool more_audio_ok(const struct media *m)
 {
     const bool allowed = media_has_video(m) && media_has_audio(m);
-    bool ok = in(m->more_audio_count, 0, allowed ? MEDIA_AUDIOS - 1 : 0);
+    bool ok = in_range(m->more_audio_count, 0, allowed ? MEDIA_AUDIOS - 1 : 0);
     for (int i = 0; ok && i < m->more_audio_count; i++)
         ok = m->more_audio[i].codec != CODEC_NONE && audio_ok(&m->more_audio[i]);
     return ok;
@@ -173,11 +170,12 @@ static bool more_audio_ok(const struct media *m)
 
 static bool texts_ok(const struct media *m)
 {
-    bool ok = in(m->text_count, 0, media_has_video(m) ? MEDIA_TEXTS : 0);
+    bool ok = in_range(m->text_count, 0, media_has_video(m) ? MEDIA_TEXTS : 0);
     for (int i = 0; ok && i < m->text_count; i++) {
         const struct text_track *t = &m->texts[i];
-        ok = in(t->format, TEXT_NONE + 1, TEXT_FORMATS - 1) && tags_ok(&t->tags) &&
-             in(t->strip.n, 0, MEDIA_STRIP_MAX) && in(t->sample_count, 1, MEDIA_TEXT_SAMPLES);
+        ok = in_range(t->format, TEXT_NONE + 1, TEXT_FORMATS - 1) && tags_ok(&t->tags) &&
+             in_range(t->strip.n, 0, MEDIA_STRIP_MAX) &&
+             in_range(t->sample_count, 1, MEDIA_TEXT_SAMPLES);
     }
     return ok;
 }
@@ -186,21 +184,22 @@ static bool grid_ok(const struct media *m)
 {
     const struct rational fps = m->fps;
     if (media_has_video(m)) {
-        if (!in(fps.den, 1, 1001) || !in(fps.num, fps.den, 60 * fps.den))
+        if (!in_range(fps.den, 1, 1001) || !in_range(fps.num, fps.den, 60 * fps.den))
             return false;
     } else if (fps.num != media_output_rate(m->audio.sample_rate) || fps.den != 1024) {
         return false;
     }
-    return in(m->frames, 1, muldiv_ceil(MEDIA_SECONDS_MAX, fps.num, fps.den));
+    return in_range(m->frames, 1, muldiv_ceil(MEDIA_SECONDS_MAX, fps.num, fps.den));
 }
 
 // All but the grid.
 static bool tracks_ok(const struct media *m)
 {
     const bool video = media_has_video(m), audio = media_has_audio(m);
-    return in(m->container, CONTAINER_MP4, CONTAINER_COUNT - 1) && in(m->size, 1, MEDIA_SIZE_MAX) &&
-           (video || audio) && (!video || video_ok(&m->video)) && (!audio || audio_ok(&m->audio)) &&
-           more_audio_ok(m) && texts_ok(m);
+    return in_range(m->container, CONTAINER_MP4, CONTAINER_COUNT - 1) &&
+           in_range(m->size, 1, MEDIA_SIZE_MAX) && (video || audio) &&
+           (!video || video_ok(&m->video)) && (!audio || audio_ok(&m->audio)) && more_audio_ok(m) &&
+           texts_ok(m);
 }
 
 int media_check_head(const struct media *m)
@@ -213,8 +212,8 @@ int media_check_head(const struct media *m)
 static bool sample_ok(int64_t size, const struct sample *s, int64_t timescale)
 {
     const int64_t limit = timescale * MEDIA_SECONDS_MAX;
-    return in(s->offset, 0, size) && in(s->size, 1, size - s->offset) &&
-           in(s->pts, -limit, limit) && in(s->duration, 0, limit);
+    return in_range(s->offset, 0, size) && in_range(s->size, 1, size - s->offset) &&
+           in_range(s->pts, -limit, limit) && in_range(s->duration, 0, limit);
 }
 
 static int check_audio(const struct media *m, struct audio_track *a)
@@ -281,7 +280,7 @@ static int collect_shown(const struct video_track *v, struct shown *list)
 {
     int n = 0;
     for (int i = 0; i < v->sample_count; i++)
-        if (in(v->samples[i].pts, 0, v->end - 1))
+        if (in_range(v->samples[i].pts, 0, v->end - 1))
             list[n++] = (struct shown){ v->samples[i].pts, i };
     qsort(list, (size_t)n, sizeof *list, by_pts);
 

@@ -77,19 +77,14 @@ struct span {
     int first, last;
 };
 
-static int between(int n, int low, int high)
-{
-    return n < low ? low : n > high ? high : n;
-}
-
 // Frames [from, to) of the grid as runs of source frames; for a deinterlacer with those
 // between them and one to either side, which exactly make its pictures.
 static struct span make_picks(struct job *job, const struct media *m, int64_t from, int64_t to)
 {
     const struct video_track *v = &m->video;
     const bool all = job->v.deinterlace != DEINTERLACE_NOT;
-    const int first = between(grid_shown(m, from) - all, 0, v->shown_count - 1);
-    const int last = between(grid_shown(m, to - 1) + all, 0, v->shown_count - 1);
+    const int first = (int)clamp64(grid_shown(m, from) - all, 0, v->shown_count - 1);
+    const int last = (int)clamp64(grid_shown(m, to - 1) + all, 0, v->shown_count - 1);
     struct span span = { v->sample_count, -1 };
     job->picks = xcalloc((size_t)(last - first + 1), sizeof *job->picks);
     for (int shown = first; shown <= last; shown++) {
@@ -207,7 +202,7 @@ static int pick_tile(struct sheet *s, int shown, int back, struct span *span)
         span->last = at > span->last ? at : span->last;
         added += pick_shown(s->job, &v->samples[at], i == shown);
     }
-    const int earliest = v->shown[between(shown - reach, 0, v->shown_count - 1)];
+    const int earliest = v->shown[clamp64(shown - reach, 0, v->shown_count - 1)];
     span->first = earlier_sync(v, last_sync(v, span->first, v->samples[earliest].pts), back);
     return added;
 }

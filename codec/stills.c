@@ -111,11 +111,6 @@ static int affordable(const struct plan *p, const struct media *m, int64_t every
     return n < 1 ? 1 : n < SHEET_SIDE * SHEET_SIDE ? (int)n : SHEET_SIDE * SHEET_SIDE;
 }
 
-static int min(int a, int b)
-{
-    return a < b ? a : b;
-}
-
 void stills_add_storyboard(struct plan *p, const struct media *m)
 {
     struct rendition *const r = add(p, RENDITION_STORYBOARD, "storyboard", "jpeg");
@@ -123,8 +118,8 @@ void stills_add_storyboard(struct plan *p, const struct media *m)
     r->s = sheet_of(m, TILE_LONG, TILE_SHORT);
     r->s.quality = TILE_QUALITY;
     const int count = stills_count(&p->table, r), most = affordable(p, m, r->every);
-    r->s.columns = min(min(count, most), SHEET_SIDE);
-    r->s.rows = min((count + r->s.columns - 1) / r->s.columns, most / r->s.columns);
+    r->s.columns = (int)min64(min64(count, most), SHEET_SIDE);
+    r->s.rows = (int)min64((count + r->s.columns - 1) / r->s.columns, most / r->s.columns);
 }
 
 void stills_add_poster(struct plan *p, const struct media *m)

@@ -662,16 +662,11 @@ static int check_devices(const struct conf *c, const struct complaint *to)
     return 0;
 }
 
-static int clamp(int64_t v, int64_t least, int64_t most)
-{
-    return (int)(v < least ? least : v > most ? most : v);
-}
-
 static int resolve(struct conf *c, char *const environment[], const struct complaint *to)
 {
     const int cores = machine_cores("");
     if (c->http_threads == 0)
-        c->http_threads = clamp(cores / 2, 2, param_of("http.threads")->max);
+        c->http_threads = (int)clamp64(cores / 2, 2, param_of("http.threads")->max);
     int rc = check_encryption(c, to);
     if (rc == 0)
         rc = check_devices(c, to);

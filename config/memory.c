@@ -40,16 +40,6 @@ static int64_t *field_of(const struct conf *c, const struct part *p)
     return (int64_t *)((char *)c + p->offset);
 }
 
-static int64_t clamp(int64_t v, int64_t least, int64_t most)
-{
-    return v < least ? least : v > most ? most : v;
-}
-
-static int64_t larger(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
-}
-
 static int64_t whole_mib(int64_t v)
 {
     return v / MIB * MIB;
@@ -107,19 +97,19 @@ static void fill_counts(struct conf *c, int cores)
 {
     const int64_t halves = halves_that_fit(c);
     if (c->workers_probes == 0)
-        c->workers_probes = (int)clamp(halves / 4, 1, PROBES_MOST);
+        c->workers_probes = (int)clamp64(halves / 4, 1, PROBES_MOST);
     if (c->workers_count == 0)
         c->workers_count =
-            (int)clamp((halves - c->workers_probes) / 2, 1, clamp(cores, 1, COUNT_MOST));
+            (int)clamp64((halves - c->workers_probes) / 2, 1, clamp64(cores, 1, COUNT_MOST));
 }
 
 static void fill_server(struct conf *c, int cores)
 {
     if (c->http_connections == 0)
         c->http_connections =
-            (int)clamp(c->memory / (512 * KIB), CONNECTIONS_LEAST, CONNECTIONS_MOST);
+            (int)clamp64(c->memory / (512 * KIB), CONNECTIONS_LEAST, CONNECTIONS_MOST);
     if (c->cache_object == 0)
-        c->cache_object = clamp(whole_mib(c->memory / 128), OBJECT_LEAST, OBJECT_MOST);
+        c->cache_object = clamp64(whole_mib(c->memory / 128), OBJECT_LEAST, OBJECT_MOST);
     fill_counts(c, cores);
 }
 
@@ -135,16 +125,16 @@ static int weight_of_unset(const struct conf *c)
 static void fill_parts(struct conf *c)
 {
     const int weight = weight_of_unset(c);
-    const int64_t left = larger(c->memory - memory_total(c), 0);
+    const int64_t left = max64(c->memory - memory_total(c), 0);
     for (size_t i = 0; i < countof(parts); i++) {
         int64_t *const field = field_of(c, &parts[i]);
         if (*field == 0)
-            *field = larger(whole_mib(left / weight * parts[i].weight), parts[i].least);
+            *field = max64(whole_mib(left / weight * parts[i].weight), parts[i].least);
     }
     if (c->workers_memory == 0)
-        c->workers_memory = clamp(whole_mib(left / weight * WORKERS_WEIGHT * 2 /
-                                            (2 * c->workers_count + c->workers_probes)),
-                                  WORKER_LEAST, WORKER_MOST);
+        c->workers_memory = clamp64(whole_mib(left / weight * WORKERS_WEIGHT * 2 /
+                                              (2 * c->workers_count + c->workers_probes)),
+                                    WORKER_LEAST, WORKER_MOST);
 }
 
 // ---- telling

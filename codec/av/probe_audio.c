@@ -5,25 +5,21 @@
 
 #include "codec/av/probe_steps.h"
 
+#include "base/base.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "codec/av/codecs.h"
 #include "codec/av/sound_times.h"
-
-static int between(int v, int low, int high)
-{
-    return v < low ? low : v > high ? high : v;
-}
 
 static int begin_audio(struct probe *p)
 {
     const AVCodecParameters *par = p->audio.stream->codecpar;
     struct audio_track *a = &p->media->audio;
     a->codec = p->audio.codec;
-    a->sample_rate = between(par->sample_rate, 8000, 192000);
-    a->channels = between(par->ch_layout.nb_channels, 1, 8);
-    a->block_align = between(par->block_align, 0, 1 << 24);
-    a->bits_per_sample = between(par->bits_per_coded_sample, 0, 64);
+    a->sample_rate = (int)clamp64(par->sample_rate, 8000, 192000);
+    a->channels = (int)clamp64(par->ch_layout.nb_channels, 1, 8);
+    a->block_align = (int)clamp64(par->block_align, 0, 1 << 24);
+    a->bits_per_sample = (int)clamp64(par->bits_per_coded_sample, 0, 64);
     a->bit_rate = par->bit_rate > 0 && par->bit_rate < INT32_MAX ? par->bit_rate : 0;
     a->strip = p->audio.track->strip;
     a->tags = p->audio.track->tags;
