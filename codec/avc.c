@@ -265,9 +265,11 @@ int avc_copy_sample(struct buf *out, const struct avc_sets *sets, const uint8_t 
     return r.bad || !picture ? -E_CORRUPT : buf_error(out);
 }
 
-static enum sight sight_of(const struct nal_unit *u)
+static enum sight see(const void *sets, const struct nal_unit *u)
 {
     const int type = type_of(u);
+    if (is_other_set(sets, u))
+        return SIGHT_OTHER_SETS;
     if (type == IDR_SLICE)
         return SIGHT_START;
     return type >= SLICE && type <= PARTITION_C ? SIGHT_OTHER : SIGHT_UNSEEN;
@@ -275,16 +277,5 @@ static enum sight sight_of(const struct nal_unit *u)
 
 enum sight avc_look(const struct avc_sets *sets, const uint8_t *p, size_t n, size_t size)
 {
-    struct reader r = reader_of(p, n);
-    struct nal_unit u;
-    enum sight first = SIGHT_UNSEEN;
-    while (nal_next(&r, size - n, sets->length_size, &u)) {
-        const bool whole = reader_left(&r) || n == size; // or it may go on beyond
-        if (whole && is_other_set(sets, &u))
-            return SIGHT_OTHER_SETS;
-        if (first == SIGHT_UNSEEN)
-            first = sight_of(&u);
-    }
-    // A start code of Annex B is a length, too: of one byte, and then comes nonsense.
-    return r.bad ? SIGHT_DAMAGED : first;
+    return nal_look(p, n, size, sets->length_size, see, sets);
 }

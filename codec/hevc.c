@@ -266,17 +266,16 @@ int hevc_copy_sample(struct buf *out, const struct hevc_units *sets, const uint8
     return r.bad || picture < 0 ? -E_CORRUPT : buf_error(out);
 }
 
+static enum sight see(const void *sets, const struct nal_unit *u)
+{
+    if (is_other_set(sets, u))
+        return SIGHT_OTHER_SETS;
+    if (!is_slice(u))
+        return SIGHT_UNSEEN;
+    return start_of(type_of(u)) == START_NOT ? SIGHT_OTHER : SIGHT_START;
+}
+
 enum sight hevc_look(const struct hevc_units *sets, const uint8_t *p, size_t n, size_t size)
 {
-    struct reader r = reader_of(p, n);
-    struct nal_unit u;
-    enum sight first = SIGHT_UNSEEN;
-    while (nal_next(&r, size - n, sets->length_size, &u)) {
-        const bool whole = reader_left(&r) || n == size; // or it may go on beyond
-        if (whole && is_other_set(sets, &u))
-            return SIGHT_OTHER_SETS;
-        if (first == SIGHT_UNSEEN && is_slice(&u))
-            first = start_of(type_of(&u)) == START_NOT ? SIGHT_OTHER : SIGHT_START;
-    }
-    return r.bad ? SIGHT_DAMAGED : first;
+    return nal_look(p, n, size, sets->length_size, see, sets);
 }

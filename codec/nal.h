@@ -13,6 +13,7 @@
 
 #include "base/bytes.h"
 #include "codec/bits.h"
+#include "codec/start.h"
 
 struct nal_unit {
     const uint8_t *p; // borrowed
@@ -57,6 +58,27 @@ static inline bool nal_is_among(const struct nal_unit *u, const struct nal_unit 
         if (list[i].n == u->n && memcmp(list[i].p, u->p, u->n) == 0)
             return true;
     return false;
+}
+
+// What begins a sample of which only the first n of size bytes are known.  see: what one unit of
+// it is under the parameter sets of the track: SIGHT_OTHER_SETS, a slice, or SIGHT_UNSEEN.
+static inline enum sight nal_look(const uint8_t *p, size_t n, size_t size, int length_size,
+                                  enum sight (*see)(const void *sets, const struct nal_unit *u),
+                                  const void *sets)
+{
+    struct reader r = reader_of(p, n);
+    struct nal_unit u;
+    enum sight first = SIGHT_UNSEEN;
+    while (nal_next(&r, size - n, length_size, &u)) {
+        const enum sight seen = see(sets, &u);
+        const bool whole = reader_left(&r) || n == size; // or it may go on beyond
+        if (seen == SIGHT_OTHER_SETS && whole)
+            return seen;
+        if (first == SIGHT_UNSEEN && seen != SIGHT_OTHER_SETS)
+            first = seen;
+    }
+    // A start code of Annex B is a length, too: of one byte, and then comes nonsense.
+    return r.bad ? SIGHT_DAMAGED : first;
 }
 
 #endif
