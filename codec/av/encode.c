@@ -15,7 +15,8 @@
 // x265 without a pool of threads and with one frame at a time; SVT-AV1 with one of its
 // "logical processors": both gave the same bytes with every instruction set of x86.
 // SVT-AV1 1.4 does not keep a maxrate (noise took twice as much): parts.c looks at what
-// came.
+// came.  What it hands out as its headers before a picture was coded is not what it writes
+// into the stream (other tools are on): of AV1, headers are those of a coded picture.
 //
 // Encoders of graphics processors have no capped CRF in common: they get a mean rate below a
 // maxrate, no B-frames, no lookahead and no picture that is coded anew for its contents.  What came
@@ -162,11 +163,12 @@ static const struct {
     const char *encoder;
     void (*configure)(AVCodecContext *ctx, const struct video_settings *v);
     enum fmp4_coding coding;
+    // avcC or hvcC of its headers
     int (*config)(struct buf *out, const uint8_t *extradata, size_t n);
 } makers[VIDEO_CODECS] = {
     [VIDEO_H264] = { "libx264", configure_x264, FMP4_AVC, avc_config },
     [VIDEO_HEVC] = { "libx265", configure_x265, FMP4_HEVC, hevc_config },
-    [VIDEO_AV1] = { "libsvtav1", configure_svt, FMP4_AV1, av1_config },
+    [VIDEO_AV1] = { "libsvtav1", configure_svt, FMP4_AV1, NULL }, // coded first
 };
 
 static void configure_nvenc(AVCodecContext *ctx, const struct video_settings *v)
@@ -310,6 +312,24 @@ static int put_nal_units(struct buf *out, enum video_codec codec, const uint8_t 
     return buf_error(out);
 }
 
+// A picture that it takes, as its first.
+static AVFrame *grey_picture(const AVCodecContext *encoder)
+{
+    AVFrame *frame = av_frame_alloc();
+    if (!frame)
+        return NULL;
+    frame->format = encoder->pix_fmt;
+    frame->width = encoder->width;
+    frame->height = encoder->height;
+    frame->pts = 0;
+    if (av_frame_get_buffer(frame, 0) < 0)
+        av_frame_free(&frame);
+    for (int i = 0; frame && i < 3; i++)
+        memset(frame->data[i], encoder->pix_fmt == AV_PIX_FMT_YUV420P10 ? 2 : 128, // 0x202
+               (size_t)frame->linesize[i] * (size_t)frame->height / (i ? 2 : 1));
+    return frame;
+}
+
 // ---- public
 
 int encode_open_video(AVCodecContext **out, const struct video_settings *v, const struct why *why)
@@ -386,21 +406,42 @@ int encode_open_audio(AVCodecContext **out, const struct audio_settings *a, int 
     return open_encoder(out, ctx, why);
 }
 
-static int put_config(struct buf *out, const struct job *job, bool video, const uint8_t *p,
-                      size_t n)
+int encode_one(AVCodecContext *encoder, AVPacket *packet)
 {
+    AVFrame *frame = grey_picture(encoder);
+    int rc = frame ? avcodec_send_frame(encoder, frame) : AVERROR(ENOMEM);
+    av_frame_free(&frame);
+    if (rc == 0)
+        rc = avcodec_send_frame(encoder, NULL);
+    return rc < 0 ? rc : avcodec_receive_packet(encoder, packet);
+}
+
+// From the headers that stand before a coded picture.
+static int put_coded_config(struct buf *out, AVCodecContext *encoder)
+{
+    AVPacket *packet = av_packet_alloc();
+    int rc = packet ? encode_one(encoder, packet) : AVERROR(ENOMEM);
+    rc = rc < 0 ? -E_INTERNAL : av1_config(out, packet->data, (size_t)packet->size);
+    av_packet_free(&packet);
+    return rc;
+}
+
+static int put_config(struct buf *out, const struct job *job, bool video, AVCodecContext *encoder)
+{
+    const uint8_t *const p = encoder->extradata;
+    const size_t n = (size_t)encoder->extradata_size;
+    if (video && job->v.codec == VIDEO_AV1)
+        return put_coded_config(out, encoder);
     if (video)
         return makers[job->v.codec].config(out, p, n);
     return job->a.codec == AUDIO_OPUS ? opus_config(out, p, n) : buf_append(out, p, n);
 }
 
-int encode_track(const AVCodecContext *encoder, const struct job *job, bool video,
-                 struct fmp4_track *t, struct buf *config, const struct why *why)
+int encode_track(AVCodecContext *encoder, const struct job *job, bool video, struct fmp4_track *t,
+                 struct buf *config, const struct why *why)
 {
-    const uint8_t *bytes = encoder->extradata;
-    const size_t n = (size_t)encoder->extradata_size;
     buf_init(config, CONFIG_MAX);
-    if (put_config(config, job, video, bytes, n) < 0)
+    if (put_config(config, job, video, encoder) < 0)
         return fail_with(why, -E_INTERNAL, "%s wrote unusable headers", encoder->codec->name);
     if (video && job->v.encoder && !keeps_promise(&job->v, config->data, config->len))
         return fail_with(why, -E_CONFIG, "%s took another profile or level", encoder->codec->name);
@@ -422,23 +463,6 @@ int encode_track(const AVCodecContext *encoder, const struct job *job, bool vide
     return 0;
 }
 
-AVFrame *encode_grey(const AVCodecContext *encoder)
-{
-    AVFrame *frame = av_frame_alloc();
-    if (!frame)
-        return NULL;
-    frame->format = encoder->pix_fmt;
-    frame->width = encoder->width;
-    frame->height = encoder->height;
-    frame->pts = 0;
-    if (av_frame_get_buffer(frame, 0) < 0)
-        av_frame_free(&frame);
-    for (int i = 0; frame && i < 3; i++)
-        memset(frame->data[i], encoder->pix_fmt == AV_PIX_FMT_YUV420P10 ? 2 : 128, // 0x202
-               (size_t)frame->linesize[i] * (size_t)frame->height / (i ? 2 : 1));
-    return frame;
-}
-
 int encode_give(AVCodecContext *encoder, const AVFrame *picture)
 {
     const bool elsewhere =
@@ -454,7 +478,7 @@ int encode_give(AVCodecContext *encoder, const AVFrame *picture)
 // SVT-AV1 1.4 waits for ever when it is closed before it has seen a picture and the end.
 static void run_out(AVCodecContext *encoder)
 {
-    AVFrame *frame = encode_grey(encoder);
+    AVFrame *frame = grey_picture(encoder);
     AVPacket *packet = av_packet_alloc();
     if (frame)
         avcodec_send_frame(encoder, frame);

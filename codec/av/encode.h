@@ -27,9 +27,9 @@ int encode_open_audio(AVCodecContext **out, const struct audio_settings *a, int 
 int encode_open_jpeg(AVCodecContext **out, const AVFrame *like, int quality, const struct why *why);
 
 // The track that such an encoder makes.  config (to be finished) receives the
-// bytes that t borrows.
-int encode_track(const AVCodecContext *encoder, const struct job *job, bool video,
-                 struct fmp4_track *t, struct buf *config, const struct why *why);
+// bytes that t borrows.  It may have to code a picture for that, and takes no other then.
+int encode_track(AVCodecContext *encoder, const struct job *job, bool video, struct fmp4_track *t,
+                 struct buf *config, const struct why *why);
 
 // Frees an encoder of video, whatever it still has to code, and nulls *encoder; NULL is
 // fine.  May take as long as a few pictures.
@@ -38,8 +38,8 @@ void encode_close(AVCodecContext **encoder);
 // Gives it a picture as the filters make them, or NULL: avcodec_send_frame.
 int encode_give(AVCodecContext *encoder, const AVFrame *picture);
 
-// A grey picture that it takes, as its first; to be freed with av_frame_free.  NULL: no memory.
-AVFrame *encode_grey(const AVCodecContext *encoder);
+// Codes one grey picture and ends its stream.  0, or a negative AVERROR.
+int encode_one(AVCodecContext *encoder, AVPacket *packet);
 
 // Appends the coded picture in [p, p + n) as MP4 holds it: NAL units with their length in
 // front, without an encoder's note about itself; or OBUs.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // init - the init segment: opens the encoder, takes its headers and closes it
-// again.  Nothing is read and nothing is encoded.
+// again.  Nothing is read, and nothing is encoded but, of AV1, one grey picture.
 
 #include "base/err.h"
 #include "codec/av/av.h"

@@ -27,7 +27,7 @@
 
 // Raised by one whenever our own code makes other bytes of the same order, so that what
 // an older program left in a cache is not taken for what this one would make.
-#define OWN_VERSION 3
+#define OWN_VERSION 4
 
 // The largest buffer libav may ask for at once; a 16384x16384 picture of 10 bits fits.
 #define ALLOC_MAX (1 * GIB)
@@ -134,16 +134,6 @@ static const char *cpu_class(void)
 #endif
     snprintf(text, sizeof text, "%s-%x", maker, (unsigned)av_get_cpu_flags());
     return text;
-}
-
-static int encode_one(AVCodecContext *encoder, AVPacket *packet)
-{
-    AVFrame *frame = encode_grey(encoder);
-    int rc = frame ? avcodec_send_frame(encoder, frame) : AVERROR(ENOMEM);
-    av_frame_free(&frame);
-    if (rc == 0)
-        rc = avcodec_send_frame(encoder, NULL);
-    return rc < 0 ? rc : avcodec_receive_packet(encoder, packet);
 }
 
 static int sign_video(struct buf *headers, int *build, const struct why *why)

@@ -185,13 +185,12 @@ def nal_types(sample, entry="avc1"):
     return out
 
 
-def obu_types(sample):
-    """Types of the OBUs of an av01 sample."""
+def obus(sample):
+    """(type, bytes) of each OBU of an av01 sample."""
     out, at = [], 0
     while at < len(sample):
         need(sample[at] & 2 and not sample[at] & 4, "an OBU without a size, or of a layer")
-        out.append(sample[at] >> 3 & 15)
-        size, shift, at = 0, 0, at + 1
+        size, shift, begin, at = 0, 0, at, at + 1
         while True:
             size |= (sample[at] & 127) << shift
             shift, at = shift + 7, at + 1
@@ -199,7 +198,12 @@ def obu_types(sample):
                 break
         at += size
         need(at <= len(sample), "an OBU does not fit")
+        out.append((sample[begin] >> 3 & 15, sample[begin:at]))
     return out
+
+
+def obu_types(sample):
+    return [kind for kind, _ in obus(sample)]
 
 
 def begins_anew(sample, entry):

@@ -88,8 +88,16 @@ def check_chain(r):
         if r.video:
             assert boxes.begins_anew(samples[0].data, r.init.entry), (r.name, k)
             check_samples(r, k, fragments)
+        if r.init.entry == "av01":
+            check_sequence(r, k, samples)
         time += sum(f.duration for f in fragments)
     return Fraction(time, r.init.timescale)
+
+
+def check_sequence(r, k, samples):
+    """What av1C holds is what stands before the pictures (AV1 in ISO base media files, 2.3.3)."""
+    told = {obu for s in samples for kind, obu in boxes.obus(s.data) if kind == 1}
+    assert told == {r.init.config[4:]}, (r.name, k, told, r.init.config)
 
 
 def check_samples(r, k, fragments):
