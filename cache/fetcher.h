@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// fetcher - small bodies from an HTTP(S) server that is no origin.  In cache/origin_http.c, whose
-// connections, limits and retries it shares in kind: what is configured says how long, redirects
-// are not followed.
+// fetcher - small bodies from an HTTP(S) server that is no origin, whatever their version.
+// Redirects are not followed.
 
 #ifndef CACHE_FETCHER_H
 #define CACHE_FETCHER_H

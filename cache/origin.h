@@ -8,12 +8,12 @@
 #ifndef CACHE_ORIGIN_H
 #define CACHE_ORIGIN_H
 
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "base/hash.h"
+#include "cache/cancel.h"
 
 struct buf;
 struct conf;
@@ -33,16 +33,6 @@ struct origin_version {
 };
 
 bool origin_version_equal(const struct origin_version *a, const struct origin_version *b);
-
-// Set from any thread; long calls look at it and return -E_CANCELLED.  NULL allowed.
-struct cancel {
-    atomic_bool set;
-};
-
-static inline bool cancel_is_set(const struct cancel *c)
-{
-    return c && atomic_load_explicit(&c->set, memory_order_relaxed);
-}
 
 // One name of a listing.
 struct origin_entry {
@@ -83,11 +73,5 @@ struct origin *origin_file_create(const struct conf *conf, const char *folder, c
 struct origin *origin_http_create(const struct conf *conf, const char *base, char *why, size_t cap);
 
 void origin_entries_free(struct origin_entry *entries, int count);
-
-// Name and version of libcurl and what it is built on.
-const char *origin_http_library(void);
-
-// Once per process, before threads: libcurl's global state.
-int origin_http_global_init(void);
 
 #endif

@@ -11,6 +11,7 @@
 #include "cache/spill.h"
 #include "cache/store.h"
 #include "cache/tier.h"
+#include "cache/transfer.h"
 #include "codec/encryption.h"
 #include "config/memory.h"
 #include "server/assets.h"
@@ -91,7 +92,7 @@ static bool build(struct edge *e, char *why, size_t cap)
     split_signature(e);
     if (e->conf->ui && !(e->pages = pages_load(why, cap)))
         return false;
-    origin_http_global_init();
+    transfer_global_init();
     if (!open_tiers(e, why, cap) || !open_origins(e, why, cap))
         return false;
     e->store = store_create(e->conf->cache_memory, e->conf->cache_in_use,

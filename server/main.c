@@ -10,8 +10,8 @@
 
 #include "base/base.h"
 #include "base/log.h"
-#include "cache/origin.h"
 #include "cache/tier.h"
+#include "cache/transfer.h"
 #include "config/conf.h"
 #include "config/memory.h"
 #include "server/admin.h"
@@ -35,7 +35,7 @@ static int fail(int code, const char *why)
 static int print_versions(void)
 {
     printf("tidemill %s\n%s\n%s\n%s\n%s\nzlib %s\n", TIDEMILL_VERSION, http_library(),
-           origin_http_library(), tier_redis_library(), conf_library(), gzip_version());
+           transfer_library(), tier_redis_library(), conf_library(), gzip_version());
     struct conf *conf = NULL;
     char why[512];
     const struct conf_flags flags = { .origin = "/" };

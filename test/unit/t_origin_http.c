@@ -15,8 +15,8 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/stat.h"
-#include "cache/fetcher.h"
 #include "cache/origin.h"
+#include "cache/transfer.h"
 #include "config/conf.h"
 #include "test/unit/origin_server.h"
 
@@ -87,7 +87,7 @@ static int setup(void **state)
     (void)state;
     for (size_t i = 0; i < SIZE; i++)
         content[i] = (uint8_t)(i * 31 + i / 251);
-    assert_int_equal(origin_http_global_init(), 0);
+    assert_int_equal(transfer_global_init(), 0);
     origin_server_start(&server);
     origin_server_put(&server, "clip.mp4", content, SIZE);
     origin_server_put(&server, "empty.mp4", content, 0);
@@ -285,60 +285,6 @@ static void survives_a_faulty_origin(void **state)
         origin_server_order(&server, NULL);
         assert_int_equal(read_clip(&same, 0, 100).code, 0);
     }
-}
-
-// ---- a fetcher
-
-static void fetches(void **state)
-{
-    (void)state;
-    static const struct {
-        const char *order, *target;
-        size_t max;
-        int code, requests;
-    } cases[] = {
-        { NULL, "small.bin", 1000, 0, 1 },
-        { NULL, "small.bin?a=1&b=2", 16, 0, 1 },
-        { NULL, "small.bin", 15, -E_ORIGIN, 1 },
-        { NULL, "clip.mp4", 1000, -E_ORIGIN, 1 },
-        { NULL, "none.bin", 1000, -E_NOT_FOUND, 1 },
-        { "fault=nolength", "small.bin", 16, 0, 1 },
-        { "fault=nolength", "small.bin", 15, -E_ORIGIN, 1 },
-        { "fault=gzip", "small.bin", 1000, -E_ORIGIN, 1 },
-        { "fault=status&n=403", "small.bin", 1000, -E_ORIGIN, 1 },
-        { "fault=status&n=500", "small.bin", 1000, 0, 2 },
-        { "fault=status&n=503&count=2", "small.bin", 1000, 0, 3 },
-        { "fault=status&n=503&count=3", "small.bin", 1000, -E_ORIGIN, 3 },
-        { "fault=redirect&value=/small.bin", "a.bin", 1000, -E_ORIGIN, 1 },
-        { "fault=truncate&n=3", "small.bin", 1000, 0, 2 },
-        { "fault=reset&n=3&count=3", "small.bin", 1000, -E_ORIGIN, 3 },
-        { "fault=mute", "small.bin", 1000, -E_ORIGIN_TIMEOUT, 1 },
-        { "fault=drip&n=1&ms=50", "small.bin", 1000, -E_ORIGIN_TIMEOUT, 1 },
-    };
-    origin_server_put(&server, "small.bin", content, 16);
-    for (size_t i = 0; i < countof(cases); i++) {
-        struct buf b;
-        char url[100];
-        struct fetcher *const f =
-            fetcher_create(&(struct fetcher_settings){ .name = "a test",
-                                                       .token = "",
-                                                       .connect_timeout_ms = 2000,
-                                                       .timeout_ms = 300,
-                                                       .retries = 2,
-                                                       .connections = 1 });
-        buf_init(&b, cases[i].max);
-        origin_server_order(&server, cases[i].order);
-        snprintf(url, sizeof url, "%s%s", server.base, cases[i].target);
-        const int code = fetcher_get(f, url, cases[i].max, &b, NULL);
-        const int requests = origin_server_totals(&server).requests;
-        if (code != cases[i].code || requests != cases[i].requests || (code == 0 && b.len != 16))
-            fail_msg("case %zu: %s, %zu bytes, %d requests", i, err_name(code), b.len, requests);
-        if (code == 0)
-            assert_memory_equal(b.data, content, 16);
-        buf_finish(&b);
-        fetcher_destroy(f);
-    }
-    origin_server_order(&server, NULL);
 }
 
 static void survives_a_cut_anywhere(void **state)
@@ -556,7 +502,6 @@ int main(void)
         cmocka_unit_test(knows_versions),
         cmocka_unit_test(reads_ranges),
         cmocka_unit_test(survives_a_faulty_origin),
-        cmocka_unit_test(fetches),
         cmocka_unit_test(survives_a_cut_anywhere),
         cmocka_unit_test(asks_for_what_it_means),
         cmocka_unit_test(pins_the_version),

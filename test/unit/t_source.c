@@ -17,6 +17,7 @@
 #include "base/stat.h"
 #include "cache/origin.h"
 #include "cache/source.h"
+#include "cache/transfer.h"
 #include "config/conf.h"
 #include "test/unit/origin_server.h"
 
@@ -831,7 +832,7 @@ static struct origin_server_totals cost_of(const struct origin_server *server,
 static void costs_the_origin_one_viewer(void **state)
 {
     (void)state;
-    assert_int_equal(origin_http_global_init(), 0);
+    assert_int_equal(transfer_global_init(), 0);
     struct origin_server server;
     origin_server_start(&server);
     uint8_t *content = xmalloc(1000000);
