@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// source - versions of files and their blocks, asked for once.
+// source - versions of files and their blocks (cache/blocks.h), asked for once.
 //
 // A question to the origin is a flight: one caller asks, on its own thread and
 // without the lock, and whoever wants the same waits for the flight's end.
@@ -27,7 +27,6 @@
 
 #include "cache/source.h"
 
-#include <stdatomic.h>
 #include <string.h>
 
 #include "base/base.h"
@@ -37,6 +36,7 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "base/stat.h"
+#include "cache/blocks.h"
 #include "config/conf.h"
 
 #define KNOWN_MAX 10000 // names with a source
@@ -51,17 +51,6 @@ enum { AGAIN = 1 }; // beside 0 and errors: nothing came of it, start over
 // Blocks first..last, both included; none when last < first.
 struct run {
     int64_t first, last;
-};
-
-struct block {
-    struct list lru;     // in source_cache.blocks
-    struct list sibling; // in source.blocks
-    struct block *next;  // in its bucket
-    struct source *source;
-    int64_t number;
-    atomic_int refs; // the cache, and readers that copy
-    size_t size;
-    uint8_t bytes[]; // [size]
 };
 
 struct flight {
@@ -97,8 +86,8 @@ struct source {
 
     // protected by cache->lock
     int refs;
-    bool dead; // it changed at the origin
-    struct list blocks;
+    bool dead;              // it changed at the origin
+    struct block_file file; // what of it is here
     struct list flights;
     struct run wants[WANTS];
     int next_want;
@@ -112,105 +101,14 @@ struct names {
 
 struct source_cache {
     // constant
-    int64_t budget, block_size, first_read, fresh_ms, negative_ms;
+    int64_t block_size, first_read, fresh_ms, negative_ms;
     int64_t run_max; // blocks
-    size_t bucket_count;
 
     pthread_mutex_t lock; // protects the rest
-    struct block **buckets;
-    struct list blocks; // the last used first
-    int64_t held;       // bytes of blocks
+    struct blocks blocks;
     struct name *name_buckets[NAME_BUCKETS];
     struct names known, absent;
 };
-
-// ---- blocks
-
-// Locked.  Where the block is, or NULL where it would be.
-static struct block **block_slot(const struct source *s, int64_t number)
-{
-    const struct source_cache *c = s->cache;
-    const uint64_t hash = (uintptr_t)s / 64 * 0x9e3779b97f4a7c15u + (uint64_t)number;
-    struct block **slot = &c->buckets[hash % c->bucket_count];
-    while (*slot && ((*slot)->source != s || (*slot)->number != number))
-        slot = &(*slot)->next;
-    return slot;
-}
-
-static void unref_block(struct block *b)
-{
-    if (atomic_fetch_sub_explicit(&b->refs, 1, memory_order_acq_rel) == 1)
-        free(b);
-}
-
-static void free_blocks(struct list *gone)
-{
-    for (struct list *l; (l = list_pop(gone));)
-        unref_block(container_of(l, struct block, lru));
-}
-
-// Locked.
-static void drop_block(struct block *b, struct list *gone)
-{
-    struct source_cache *c = b->source->cache;
-    struct block **slot = block_slot(b->source, b->number);
-    assert(*slot == b);
-    *slot = b->next;
-    list_remove(&b->sibling);
-    list_remove(&b->lru);
-    list_push_back(gone, &b->lru);
-    c->held -= (int64_t)b->size;
-    stat_add(STAT_source_block_bytes, -(int64_t)b->size);
-}
-
-// Locked.
-static void drop_blocks(struct source *s, struct list *gone)
-{
-    while (!list_empty(&s->blocks))
-        drop_block(container_of(s->blocks.next, struct block, sibling), gone);
-}
-
-// Cuts bytes, which begin at block number of s, into blocks: whole ones, and
-// the file's last one.
-static void make_blocks(struct source *s, int64_t number, const struct buf *bytes,
-                        struct list *made)
-{
-    const int64_t size = s->cache->block_size, n = (int64_t)bytes->len;
-    for (int64_t at = 0; at < n; at += size, number++) {
-        const int64_t take = min64(size, n - at);
-        if (take < size && number * size + take != s->version.size)
-            return;
-        struct block *b = malloc(sizeof *b + (size_t)take);
-        if (!b)
-            return; // it is only a cache
-        *b = (struct block){ .source = s, .number = number, .size = (size_t)take };
-        atomic_init(&b->refs, 1);
-        memcpy(b->bytes, bytes->data + at, (size_t)take);
-        list_init(&b->sibling);
-        list_push_back(made, &b->lru);
-    }
-}
-
-// Locked.
-static void keep_blocks(struct source *s, struct list *made, struct list *gone)
-{
-    struct source_cache *c = s->cache;
-    for (struct list *l; (l = list_pop(made));) {
-        struct block *b = container_of(l, struct block, lru);
-        struct block **slot = block_slot(s, b->number);
-        if (*slot) {
-            list_push_back(gone, &b->lru);
-            continue;
-        }
-        *slot = b;
-        list_push_back(&s->blocks, &b->sibling);
-        list_push_front(&c->blocks, &b->lru);
-        c->held += (int64_t)b->size;
-        stat_add(STAT_source_block_bytes, (int64_t)b->size);
-    }
-    while (c->held > c->budget)
-        drop_block(container_of(c->blocks.prev, struct block, lru), gone);
-}
 
 // ---- sources, without their opening and reading
 
@@ -223,7 +121,7 @@ static struct source *create_source(struct source_cache *c, struct origin *origi
     s->version = *version;
     s->path = xstrdup(path);
     s->refs = 1;
-    list_init(&s->blocks);
+    block_file_init(&s->file, version->size);
     list_init(&s->flights);
     for (int i = 0; i < WANTS; i++)
         s->wants[i] = (struct run){ 0, -1 };
@@ -237,7 +135,7 @@ static void unref_source(struct source *s, struct list *gone)
     if (!s || --s->refs > 0)
         return;
     assert(list_empty(&s->flights));
-    drop_blocks(s, gone);
+    blocks_drop(&s->cache->blocks, &s->file, gone);
     free(s->path);
     free(s);
 }
@@ -283,7 +181,7 @@ static void leave_flight(struct flight *f, struct source_cache *c)
     if (last)
         unref_source(f->source, &gone);
     unlock(&c->lock);
-    free_blocks(&gone);
+    blocks_free(&gone);
     if (!last)
         return;
     pthread_cond_destroy(&f->end);
@@ -430,18 +328,18 @@ static int lead_opening(struct source_cache *c, struct name *n, bool only_versio
     int rc = ask_version(c, n, only_version, &f->data, &got, cancel);
     if (rc == 0) {
         f->source = source_at(c, n, &got);
-        make_blocks(f->source, 0, &f->data, &made);
+        blocks_cut(&c->blocks, 0, &f->data, &f->source->file, &made);
     }
     lock(&c->lock);
     if (rc == 0)
-        keep_blocks(f->source, &made, &gone);
+        blocks_keep(&c->blocks, &made, &gone);
     rc = keep_answer(c, n, f->source, rc, now_ms, &gone);
     n->opening = NULL;
     end_flight(f, rc);
     trim_names(c, &c->known, &gone);
     trim_names(c, &c->absent, &gone);
     unlock(&c->lock);
-    free_blocks(&gone);
+    blocks_free(&gone);
     return rc;
 }
 
@@ -470,7 +368,7 @@ static int open_once(struct source_cache *c, struct origin *origin, const char *
     if (!n)
         n = add_name(c, origin, path);
     const bool lead = !n->opening;
-    const bool only_version = n->source && !list_empty(&n->source->blocks);
+    const bool only_version = n->source && !block_file_is_empty(&n->source->file);
     if (lead)
         n->opening = create_flight(c->first_read);
     else
@@ -517,7 +415,7 @@ void source_close(struct source **s)
     lock(&c->lock);
     unref_source(*s, &gone);
     unlock(&c->lock);
-    free_blocks(&gone);
+    blocks_free(&gone);
     *s = NULL;
 }
 
@@ -547,7 +445,7 @@ static struct flight *flight_over(const struct source *s, int64_t number)
 // Locked.
 static bool is_missing(const struct source *s, int64_t number)
 {
-    return !*block_slot(s, number) && !flight_over(s, number);
+    return !blocks_find(&s->cache->blocks, &s->file, number) && !flight_over(s, number);
 }
 
 // Locked.  Where the reading of blocks at..last may begin and end.
@@ -619,7 +517,7 @@ static void bury(struct source *s, struct list *gone)
     s->dead = true;
     stat_add(STAT_source_changed_total, 1);
     log_info("origin", "%s: changed", s->path);
-    drop_blocks(s, gone);
+    blocks_drop(&s->cache->blocks, &s->file, gone);
     forget(s, gone);
 }
 
@@ -632,11 +530,11 @@ static int lead_read(struct source *s, struct flight *f, const struct cancel *ca
     list_init(&gone);
     const int rc = ask_bytes(s, f, cancel);
     if (rc == 0)
-        make_blocks(s, f->run.first, &f->data, &made);
+        blocks_cut(&c->blocks, f->run.first, &f->data, &s->file, &made);
     lock(&c->lock);
     if (rc == 0) {
         fulfil_wants(s, f->run);
-        keep_blocks(s, &made, &gone);
+        blocks_keep(&c->blocks, &made, &gone);
     } else if (rc == -E_CHANGED) {
         bury(s, &gone);
     } else if (rc == -E_NOT_FOUND) {
@@ -644,32 +542,30 @@ static int lead_read(struct source *s, struct flight *f, const struct cancel *ca
     }
     end_flight(f, rc);
     unlock(&c->lock);
-    free_blocks(&gone);
+    blocks_free(&gone);
     return rc;
 }
 
-// Copies what bytes, which begin at block number, hold of [at, at + n); with no out
-// only says how many those are.
-static int64_t copy(const struct source_cache *c, const uint8_t *bytes, size_t size, int64_t number,
-                    int64_t at, void *out, int64_t n)
+// Copies what a flight that went well brought of [at, at + n); with no out only says how many
+// bytes those are.
+static int64_t copy(const struct source_cache *c, const struct flight *f, int64_t at, void *out,
+                    int64_t n)
 {
-    const int64_t skip = at - number * c->block_size;
-    assert(skip >= 0 && skip < (int64_t)size);
-    const int64_t take = min64(n, (int64_t)size - skip);
+    const int64_t skip = at - f->run.first * c->block_size, size = (int64_t)f->data.len;
+    assert(skip >= 0 && skip < size);
+    const int64_t take = min64(n, size - skip);
     if (out)
-        memcpy(out, bytes + skip, (size_t)take);
+        memcpy(out, f->data.data + skip, (size_t)take);
     return take;
 }
 
 // Locked; unlocks.
 static int64_t read_block(struct source_cache *c, struct block *b, int64_t at, void *out, int64_t n)
 {
-    atomic_fetch_add_explicit(&b->refs, 1, memory_order_relaxed);
-    list_remove(&b->lru);
-    list_push_front(&c->blocks, &b->lru);
+    blocks_use(&c->blocks, b);
     unlock(&c->lock);
-    const int64_t took = copy(c, b->bytes, b->size, b->number, at, out, n);
-    unref_block(b);
+    const int64_t took = block_copy(&c->blocks, b, at, out, n);
+    block_leave(b);
     if (out)
         stat_add(STAT_source_blocks_hit_total, 1);
     return took;
@@ -687,7 +583,7 @@ static int read_some(struct source *s, int64_t at, void *out, int64_t n,
         unlock(&c->lock);
         return -E_CHANGED;
     }
-    struct block *b = *block_slot(s, number);
+    struct block *b = blocks_find(&c->blocks, &s->file, number);
     if (b) {
         *took += read_block(c, b, at, out, n);
         return 0;
@@ -709,7 +605,7 @@ static int read_some(struct source *s, int64_t at, void *out, int64_t n,
     if (lead)
         rc = lead_read(s, f, cancel);
     if (rc == 0)
-        *took += copy(c, f->data.data, f->data.len, f->run.first, at, out, n);
+        *took += copy(c, f, at, out, n);
     leave_flight(f, c);
     return rc < 0 ? rc : 0;
 }
@@ -771,7 +667,7 @@ void source_want(struct source *s, int64_t offset, int64_t n)
 struct source_cache *source_cache_create(const struct conf *conf)
 {
     struct source_cache *c = xcalloc(1, sizeof *c);
-    c->budget = conf->cache_source_blocks;
+    blocks_init(&c->blocks, conf->cache_source_blocks, conf->origin_block);
     c->block_size = conf->origin_block;
     // A first read of whole blocks, so that all of it can be kept.
     const int64_t first_blocks = (conf->origin_first_read + c->block_size - 1) / c->block_size;
@@ -779,10 +675,7 @@ struct source_cache *source_cache_create(const struct conf *conf)
     c->run_max = max64(1, conf->origin_read_max / c->block_size);
     c->fresh_ms = conf->origin_fresh;
     c->negative_ms = conf->cache_negative;
-    c->bucket_count = (size_t)min64(c->budget / c->block_size + 64, MIB);
-    c->buckets = xcalloc(c->bucket_count, sizeof *c->buckets);
     pthread_mutex_init(&c->lock, NULL);
-    list_init(&c->blocks);
     list_init(&c->known.list);
     list_init(&c->absent.list);
     c->known.max = KNOWN_MAX;
@@ -800,10 +693,10 @@ void source_cache_destroy(struct source_cache *c)
     c->known.max = c->absent.max = 0;
     trim_names(c, &c->known, &gone);
     trim_names(c, &c->absent, &gone);
-    assert(c->known.count == 0 && c->absent.count == 0 && c->held == 0);
+    assert(c->known.count == 0 && c->absent.count == 0);
     unlock(&c->lock);
-    free_blocks(&gone);
+    blocks_free(&gone);
     pthread_mutex_destroy(&c->lock);
-    free(c->buckets);
+    blocks_finish(&c->blocks);
     free(c);
 }
