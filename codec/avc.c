@@ -243,21 +243,34 @@ static bool is_slice(int type)
     return type == SLICE || type == IDR_SLICE;
 }
 
+// What a slice begins with; -1 where that cannot be read.
+static int64_t first_macroblock(const struct nal_unit *u)
+{
+    uint8_t plain[9];
+    const size_t n = unescape(plain, sizeof plain, u->p, u->n);
+    struct bits b = { .bytes = reader_of(plain + 1, n - 1) };
+    const int64_t first = get_ue(&b);
+    return b.bytes.bad ? -1 : first;
+}
+
 int avc_copy_sample(struct buf *out, const struct avc_sets *sets, const uint8_t *p, size_t n,
                     bool *idr)
 {
     struct reader r = reader_of(p, n);
     struct nal_unit u;
     int picture = 0; // the type of its slices
+    int64_t last = -1;
     while (nal_next(&r, 0, sets->length_size, &u)) {
         const int type = type_of(&u);
         if (is_other_set(sets, &u) || (type >= PARTITION_A && type <= PARTITION_C))
             return -E_CORRUPT;
         if (!is_slice(type))
             continue;
-        if (picture && picture != type)
+        const int64_t first = first_macroblock(&u);
+        if ((picture && picture != type) || first <= last)
             return -E_CORRUPT;
         picture = type;
+        last = first;
         put_be(out, u.n, sets->length_size);
         buf_append(out, u.p, u.n);
     }
@@ -275,7 +288,28 @@ static enum sight see(const void *sets, const struct nal_unit *u)
     return type >= SLICE && type <= PARTITION_C ? SIGHT_OTHER : SIGHT_UNSEEN;
 }
 
+// Whether those seen go from top to bottom; the last of them may be cut.
+static bool slices_rise(const uint8_t *p, size_t n, size_t size, int length_size)
+{
+    struct reader r = reader_of(p, n);
+    struct nal_unit u;
+    int64_t last = -1;
+    while (nal_next(&r, size - n, length_size, &u)) {
+        if (!is_slice(type_of(&u)))
+            continue;
+        const int64_t first = first_macroblock(&u);
+        if (first < 0)
+            return reader_left(&r) == 0 && n < size;
+        if (first <= last)
+            return false;
+        last = first;
+    }
+    return true;
+}
+
 enum sight avc_look(const struct avc_sets *sets, const uint8_t *p, size_t n, size_t size)
 {
-    return nal_look(p, n, size, sets->length_size, see, sets);
+    const enum sight sight = nal_look(p, n, size, sets->length_size, see, sets);
+    const bool rise = slices_rise(p, n, size, sets->length_size);
+    return sight == SIGHT_START && !rise ? SIGHT_DISORDER : sight;
 }

@@ -51,7 +51,7 @@ int avc_config(struct buf *out, const uint8_t *extradata, size_t n);
 // Appends the slices of a sample, each with its length as in the source, and nothing
 // else: neither parameter sets nor what its maker noted beside the pictures (SEI).
 // *idr: they are of an IDR picture.  -E_CORRUPT: it holds anything but one picture under
-// the sets given; or the buffer's error.
+// the sets given, its slices from top to bottom, each once; or the buffer's error.
 int avc_copy_sample(struct buf *out, const struct avc_sets *sets, const uint8_t *p, size_t n,
                     bool *idr);
 

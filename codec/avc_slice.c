@@ -45,8 +45,6 @@ int avc_slices_read(struct avc_slices *out, const struct avc_sets *sets)
 {
     int rc = 0;
     *out = (struct avc_slices){ 0 };
-    if (sets->sps_count > AVC_SLICE_SETS || sets->pps_count > AVC_SLICE_SETS)
-        return -E_UNSUPPORTED;
     while (rc == 0 && out->sps_count < sets->sps_count) {
         rc = avc_read_format(&out->sps[out->sps_count], &sets->sps[out->sps_count]);
         out->sps_count++;

@@ -8,8 +8,6 @@
 
 #include "codec/avc.h"
 
-#define AVC_SLICE_SETS 32 // we have few of each
-
 struct avc_picture_set {
     uint32_t id, sps;
     bool cabac, order_in_frame, weighted, deblocking, redundant;
@@ -18,12 +16,13 @@ struct avc_picture_set {
 };
 
 struct avc_slices {
-    struct avc_format sps[AVC_SLICE_SETS];
-    struct avc_picture_set pps[AVC_SLICE_SETS];
+    struct avc_format sps[AVC_SPS_MAX];
+    struct avc_picture_set pps[AVC_PPS_MAX];
     int sps_count, pps_count;
 };
 
-// -E_CORRUPT; -E_UNSUPPORTED for more sets, or slice groups, which no profile of ours has.
+// -E_CORRUPT; -E_UNSUPPORTED for slice groups, which only the Baseline profile has, and not
+// where it is constrained, as all that we know of is.
 int avc_slices_read(struct avc_slices *out, const struct avc_sets *sets);
 
 // How many of the n bytes of a NAL unit, which is a slice, are its header: up to the first

@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "base/err.h"
+#include "codec/avc_slice.h"
 
 #define AVC_BASELINE 66
 #define AVC_MAIN 77
@@ -52,6 +53,21 @@ bool coding_is_kept(const struct media *m)
 
 // ---- obstacles
 
+// What Baseline has, no other profile of ours, and few decoders.
+static const char *obstacle_in_slices(const struct avc_sets *sets)
+{
+    struct avc_slices s;
+    const int rc = avc_slices_read(&s, sets);
+    if (rc == -E_UNSUPPORTED)
+        return "its pictures have slice groups";
+    if (rc < 0)
+        return "its picture parameter sets cannot be read";
+    for (int i = 0; i < s.pps_count; i++)
+        if (s.pps[i].redundant)
+            return "its pictures may have redundant slices";
+    return NULL;
+}
+
 static const char *obstacle_avc(const struct avc_sets *sets)
 {
     struct avc_format f;
@@ -61,7 +77,7 @@ static const char *obstacle_avc(const struct avc_sets *sets)
         (f.profile != AVC_BASELINE && f.profile != AVC_MAIN && f.profile != AVC_HIGH) ||
         f.chroma != 1 || f.luma_depth != 8 || f.chroma_depth != 8)
         return UNCOMMON;
-    return f.frames_only ? NULL : INTERLACED;
+    return f.frames_only ? obstacle_in_slices(sets) : INTERLACED;
 }
 
 static const char *obstacle_hevc(const struct hevc_units *sets)

@@ -44,6 +44,7 @@ static const char *obstacle_in_samples(const struct media *m)
         [SIGHT_OTHER] = "its sync samples are not IDR pictures",
         [SIGHT_OTHER_SETS] = "its headers change on the way",
         [SIGHT_DAMAGED] = "its samples are not stored as its headers say",
+        [SIGHT_DISORDER] = "the slices of its pictures are out of order",
     };
     const struct video_track *const v = &m->video;
     if (sights[v->sight])

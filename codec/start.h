@@ -20,6 +20,7 @@ enum sight {
     SIGHT_OTHER,      // it cannot
     SIGHT_OTHER_SETS, // headers other than those given stand in it
     SIGHT_DAMAGED,    // it is not stored as its headers say
+    SIGHT_DISORDER,   // it can, but its slices do not come in the order of the picture
     SIGHTS,
 };
 

@@ -185,7 +185,7 @@ static void test_format_hostile(void **state)
 // ---- samples
 
 #define IDR "\0\0\0\3\x65\x88\x84"
-#define IDR_2 "\0\0\0\2\x65\x01"
+#define IDR_2 "\0\0\0\2\x65\x40"
 #define OTHER "\0\0\0\3\x41\x9a\x11"
 #define SEI "\0\0\0\5\x06\5\1\x80\x80"
 #define AUD "\0\0\0\2\x09\x10"
@@ -206,7 +206,12 @@ static const struct {
     { "what stands beside it", BYTES(AUD OWN_SPS OWN_PPS SEI IDR SEI), BYTES(IDR), SIGHT_START },
     { "another set", BYTES("\0\0\0\6" SPS_MAIN "\0" IDR), BYTES(""), SIGHT_OTHER_SETS },
     { "another set behind it", BYTES(IDR "\0\0\0\3\x68\x11\x11"), BYTES(""), SIGHT_OTHER_SETS },
-    { "IDR and not", BYTES(IDR OTHER), BYTES(""), SIGHT_START },
+    { "slices out of order", BYTES(IDR_2 IDR), BYTES(""), SIGHT_DISORDER },
+    { "a slice twice", BYTES(IDR IDR), BYTES(""), SIGHT_DISORDER },
+    { "a slice of no place", BYTES(IDR "\0\0\0\1\x65"), BYTES(""), SIGHT_DISORDER },
+    { "out of order, no start", BYTES("\0\0\0\2\x41\x40" OTHER), BYTES(""), SIGHT_OTHER },
+    { "IDR and not", BYTES(IDR OTHER), BYTES(""), SIGHT_DISORDER },
+    { "IDR and not, in order", BYTES(IDR "\0\0\0\2\x41\x40"), BYTES(""), SIGHT_START },
     { "data partitions", BYTES("\0\0\0\2\x02\x88"), BYTES(""), SIGHT_OTHER },
     { "no picture", BYTES(AUD SEI), BYTES(""), SIGHT_UNSEEN },
     { "nothing", BYTES(""), BYTES(""), SIGHT_UNSEEN },

@@ -665,6 +665,23 @@ static void of_ten_bits(struct media *m)
 {
     m->video.extradata[9] = 110;
 }
+// In the PPS: ffmpeg has no encoder that writes any of these.
+static void with_slice_groups(struct media *m)
+{
+    m->video.extradata[36] = 0xe6;
+}
+static void with_redundant_slices(struct media *m)
+{
+    m->video.extradata[39] = 0x62;
+}
+static void with_a_broken_set(struct media *m)
+{
+    memset(m->video.extradata + 37, 0, 4);
+}
+static void with_slices_out_of_order(struct media *m)
+{
+    m->video.sight = SIGHT_DISORDER;
+}
 static void of_recovery_points(struct media *m)
 {
     m->video.sight = SIGHT_OTHER;
@@ -724,6 +741,10 @@ static const struct {
     { without_headers, "headers" },
     { with_annex_b, "headers" },
     { of_ten_bits, "profile" },
+    { with_slice_groups, "slice groups" },
+    { with_redundant_slices, "redundant" },
+    { with_a_broken_set, "picture parameter sets" },
+    { with_slices_out_of_order, "out of order" },
     { of_recovery_points, "IDR" },
     { with_other_sets, "change" },
     { not_looked_at, "not known" },
