@@ -18,10 +18,6 @@
 // came.  What it hands out as its headers before a picture was coded is not what it writes
 // into the stream (other tools are on): of AV1, headers are those of a coded picture.
 //
-// Encoders of graphics processors have no capped CRF in common: they get a mean rate below a
-// maxrate, no B-frames, no lookahead and no picture that is coded anew for its contents.  What came
-// is looked at, as of SVT-AV1.  They were never tried: nobody here has one.
-//
 // Audio: constant quality, because the state of the rate control of a mean rate
 // never forgets where it began.  Noise substitution is off: its random numbers
 // depend on every frame before.  What then remains of the past: see audio.c.  Of Opus, which
@@ -30,11 +26,11 @@
 
 #include "codec/av/encode.h"
 
-#include <libavutil/opt.h>
-
 #include "base/bytes.h"
 #include "base/err.h"
 #include "codec/av/device.h"
+#include "codec/av/encode_hardware.h"
+#include "codec/av/encode_options.h"
 #include "codec/av1.h"
 #include "codec/avc.h"
 #include "codec/hardware.h"
@@ -73,12 +69,6 @@ static AVCodecContext *create_encoder(const char *name, const struct why *why)
     return ctx;
 }
 
-static void set_option(AVCodecContext *ctx, const char *name, const char *value)
-{
-    const int rc = av_opt_set(ctx->priv_data, name, value, 0);
-    assert(rc == 0);
-}
-
 static void configure_picture(AVCodecContext *ctx, const struct video_settings *v)
 {
     ctx->width = v->width;
@@ -95,13 +85,6 @@ static void configure_picture(AVCodecContext *ctx, const struct video_settings *
     ctx->keyint_min = GOP;
     ctx->thread_count = 1;
     ctx->flags |= AV_CODEC_FLAG_CLOSED_GOP | AV_CODEC_FLAG_GLOBAL_HEADER | AV_CODEC_FLAG_BITEXACT;
-}
-
-static void set_number(AVCodecContext *ctx, const char *name, int value)
-{
-    char text[12];
-    snprintf(text, sizeof text, "%d", value);
-    set_option(ctx, name, text);
 }
 
 static void configure_rate(AVCodecContext *ctx, const struct video_settings *v)
@@ -171,71 +154,6 @@ static const struct {
     [VIDEO_AV1] = { "libsvtav1", configure_svt, FMP4_AV1, NULL }, // coded first
 };
 
-static void configure_nvenc(AVCodecContext *ctx, const struct video_settings *v)
-{
-    set_option(ctx, "preset", "p4");
-    set_option(ctx, "tune", "hq");
-    set_option(ctx, "rc", "vbr");
-    set_option(ctx, "profile", v->codec == VIDEO_H264 ? "high" : "main");
-    set_number(ctx, "level", v->level);
-    if (v->codec == VIDEO_HEVC)
-        set_option(ctx, "tier", "main");
-    set_option(ctx, "forced-idr", "1");
-    set_option(ctx, "no-scenecut", "1");
-    set_option(ctx, "rc-lookahead", "0");
-    set_option(ctx, "b_ref_mode", "0");
-    set_option(ctx, "a53cc", "0");
-    set_option(ctx, "extra_sei", "0");
-}
-
-static void configure_qsv(AVCodecContext *ctx, const struct video_settings *v)
-{
-    ctx->profile = v->codec == VIDEO_H264 ? FF_PROFILE_H264_HIGH : FF_PROFILE_HEVC_MAIN;
-    ctx->level = v->codec == VIDEO_H264 ? v->level : v->level / 3;
-    set_option(ctx, "async_depth", "1");
-    set_option(ctx, "pic_timing_sei", "0");
-    set_option(ctx, "b_strategy", "0");
-    if (v->codec == VIDEO_H264) { // these are not there for HEVC
-        set_option(ctx, "forced_idr", "1");
-        set_option(ctx, "adaptive_i", "0");
-        set_option(ctx, "adaptive_b", "0");
-        set_option(ctx, "look_ahead", "0");
-        set_option(ctx, "a53cc", "0");
-    }
-}
-
-static void configure_vaapi(AVCodecContext *ctx, const struct video_settings *v)
-{
-    ctx->profile = v->codec == VIDEO_H264 ? FF_PROFILE_H264_HIGH : FF_PROFILE_HEVC_MAIN;
-    ctx->level = v->level;
-    set_option(ctx, "rc_mode", "VBR");
-    set_option(ctx, "idr_interval", "0");
-    set_option(ctx, "async_depth", "1");
-    set_option(ctx, "sei", "0");
-    set_option(ctx, "aud", "0");
-}
-
-static void configure_hardware(AVCodecContext *ctx, const struct video_settings *v)
-{
-    static void (*const configure[VIDEO_ENCODERS])(AVCodecContext *,
-                                                   const struct video_settings *) = {
-        [ENCODER_H264_NVENC] = configure_nvenc, [ENCODER_H264_QSV] = configure_qsv,
-        [ENCODER_H264_VAAPI] = configure_vaapi, [ENCODER_HEVC_NVENC] = configure_nvenc,
-        [ENCODER_HEVC_QSV] = configure_qsv,     [ENCODER_HEVC_VAAPI] = configure_vaapi,
-    };
-    configure_rate(ctx, v);
-    ctx->rc_initial_buffer_occupancy = (int)(v->bufsize * v->vbv_init_permille / 1000);
-    ctx->bit_rate = v->maxrate * 7 / 10;
-    ctx->pix_fmt = AV_PIX_FMT_NV12;
-    ctx->max_b_frames = 0;
-    configure[v->encoder](ctx, v);
-}
-
-static bool needs_device(const struct video_settings *v)
-{
-    return v->encoder == ENCODER_H264_VAAPI || v->encoder == ENCODER_HEVC_VAAPI;
-}
-
 static int open_hardware(AVCodecContext **out, const struct video_settings *v,
                          const struct why *why)
 {
@@ -243,21 +161,12 @@ static int open_hardware(AVCodecContext **out, const struct video_settings *v,
     if (!ctx)
         return -E_CONFIG;
     configure_picture(ctx, v);
-    configure_hardware(ctx, v);
-    const int rc = needs_device(v) ? device_attach(ctx) : 0;
+    const int rc = hardware_configure(ctx, v);
     if (rc < 0) {
         avcodec_free_context(&ctx);
         return fail_libav(why, -E_CONFIG, rc, "no device for VAAPI");
     }
     return open_encoder(out, ctx, why);
-}
-
-// What CODECS promises has to be what a driver made of it.
-static bool keeps_promise(const struct video_settings *v, const uint8_t *config, size_t n)
-{
-    if (v->codec == VIDEO_H264)
-        return n > 3 && config[1] == 100 && config[3] == v->level;
-    return n > 12 && (config[1] & 0x3f) == 1 && config[12] == v->level;
 }
 
 static bool sane_video(const struct video_settings *v)
@@ -443,7 +352,7 @@ int encode_track(AVCodecContext *encoder, const struct job *job, bool video, str
     buf_init(config, CONFIG_MAX);
     if (put_config(config, job, video, encoder) < 0)
         return fail_with(why, -E_INTERNAL, "%s wrote unusable headers", encoder->codec->name);
-    if (video && job->v.encoder && !keeps_promise(&job->v, config->data, config->len))
+    if (video && job->v.encoder && !hardware_keeps_promise(&job->v, config->data, config->len))
         return fail_with(why, -E_CONFIG, "%s took another profile or level", encoder->codec->name);
     *t = (struct fmp4_track){ .video = video, .config = config->data, .config_size = config->len };
     if (video) {
