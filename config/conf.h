@@ -6,7 +6,7 @@
 // object, nested as the dots of the paths in param.def, and strict: an unknown
 // key, a duplicate or a wrong unit is an error that says
 // "file:line:col: path.to.key: what, and what would be right".
-// The only door to jansson.
+// conf_parts.h says where what is.
 
 #ifndef CONFIG_CONF_H
 #define CONFIG_CONF_H

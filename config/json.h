@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// json - the strings of small JSON texts that come over the network.  In conf.c, which is the
+// json - the strings of small JSON texts that come over the network.  In conf_file.c, which is the
 // door to the library.  The text may be anything.
 
 #ifndef CONFIG_JSON_H
