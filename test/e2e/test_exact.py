@@ -13,6 +13,7 @@ import pytest
 import clips
 import exact
 import likeness
+import sheets
 from edge import Playlist
 
 SHORT = ["base.mp4", "2997.mp4", "opengop.mp4", "moovlast.mp4", "base.mkv", "rot90.mp4", "sar.mp4", "noaudio.mp4",
@@ -134,22 +135,26 @@ def patched(path, coder, tags):
     planes = [numpy.kron(numpy.array([[p[i] for p in row] for row in rows], "u1"), numpy.ones((PATCH_H >> (i > 0),
               PATCH_W >> (i > 0)), "u1")) for i in range(3)]
     frame = b"".join(p.tobytes() for p in planes)
-    names = [x for what in ("colorspace", "color_primaries", "color_trc") for x in ("-" + what, tags)] if tags else []
+    kinds = ("colorspace", "color_primaries", "color_trc")
+    names = [x for kind, name in zip(kinds, tags or ()) for x in ("-" + kind, name)]
     subprocess.run(["ffmpeg", "-v", "error", "-f", "rawvideo", "-s", f"{4 * PATCH_W}x{2 * PATCH_H}", "-pix_fmt", "yuv420p",
                     "-r", "25", "-i", "-", "-c:v", coder, "-crf", "1", *names, path], input=25 * frame, check=True)
 
 
-def patches_of(path):
+def patches_of(path, area="iw:ih:0:0"):
     """Mean red, green and blue of the middle of each, in all pictures."""
-    raw = subprocess.run(["ffmpeg", "-v", "error", "-i", path, "-vf", f"scale={4 * PATCH_W}:{2 * PATCH_H}:flags=accurate_rnd+"
+    raw = subprocess.run(["ffmpeg", "-v", "error", "-i", path, "-vf",
+                          f"crop={area},scale={4 * PATCH_W}:{2 * PATCH_H}:flags=accurate_rnd+"
                           "full_chroma_int", "-f", "rawvideo", "-pix_fmt", "rgb24", "-"], capture_output=True, check=True)
     p = numpy.frombuffer(raw.stdout, "u1").reshape(-1, 2, PATCH_H, 4, PATCH_W, 3)
     return p[:, :, 40:-40, :, 40:-40].mean(axis=(2, 4)).reshape(-1, 8, 3)
 
 
-@pytest.mark.parametrize("coder, tags", [("libx264", "bt709"), ("libx264", "smpte170m"), ("libx264rgb", None)])
+@pytest.mark.parametrize("coder, tags", [("libx264", ["bt709"] * 3), ("libx264", ["smpte170m"] * 3), ("libx264rgb", None),
+                                         ("libx264", ["bt2020c", "bt2020", "bt2020-10"])])
 def test_flat_colours_stay(coder, tags, start, tmp_path):
-    """Also where they are coded otherwise: within a code value [17]."""
+    """Also where they are coded otherwise: within a code value [17], on a sheet of JPEG within what its quantiser takes.
+    Sheets are BT.601, whatever the source is; rungs are what it is, unless H.264 has no name for that (the last)."""
     folder = tmp_path / "clips"
     folder.mkdir()
     patched(folder / "flat.mp4", coder, tags)
@@ -158,6 +163,10 @@ def test_flat_colours_stay(coder, tags, start, tmp_path):
     for r in exact.fetch(edge, "flat.mp4")[1]:
         off = numpy.abs(patches_of(r.whole(tmp_path / "ours.mp4")) - want)
         assert off.max() <= 1, (r.name, off.max(axis=(0, 2)))
+    board = sheets.Storyboard(edge, "flat.mp4", tmp_path)
+    [(_, _, sheet, (x, y, w, h))] = board.cues
+    off = numpy.abs(patches_of(board.paths[sheet], f"{w}:{h}:{x}:{y}") - want)
+    assert off.max() <= 3, off.max(axis=(0, 2))
 
 
 def test_tone_mapping_has_no_steps(start, tmp_path):
