@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# make             build/tidemill and build/tidemill-worker
+# make             build/tidemill, build/tidemill-worker, and build/tidemill-viewers (load tests)
 # make run         installs what is missing, builds, serves two demo clips (or ORIGIN=...)
 # make test        installs what is missing, builds, runs the unit, end-to-end and browser tests
 # make test-long   the same with the tests that take minutes
@@ -33,17 +33,22 @@ WORKER_MAIN := $B/codec/av/main.o
 WORKER_SIDE := $(call folder,base) $(call folder,codec) $(filter-out $(WORKER_MAIN),$(call folder,codec/av))
 SERVER_SIDE := $(call folder,base) $(call folder,config) $(call folder,cache) $(call folder,codec) \
 	$(filter-out $(SERVER_MAIN),$(call folder,server))
+VIEWERS_MAIN := $B/bench/viewers/main.o
+VIEWERS_SIDE := $(filter-out $B/base/hash.o,$(call folder,base)) $(filter-out $(VIEWERS_MAIN),$(call folder,bench/viewers))
 TESTS   := $(patsubst test/unit/%.c,$B/test/%,$(wildcard test/unit/t_*.c))
 TOOLS   := $(patsubst test/tools/%.c,$B/test/%,$(wildcard test/tools/*.c))
 FUZZERS := $(patsubst test/fuzz/%.c,$B/fuzz/%,$(wildcard test/fuzz/f_*.c))
 
-all: $B/tidemill $B/tidemill-worker
+all: $B/tidemill $B/tidemill-worker $B/tidemill-viewers
 
 $B/tidemill: $(SERVER_MAIN) $(SERVER_SIDE)
 	$(LINK) -o $@ $^ $(call libs,$(SERVER_PKGS))
 
 $B/tidemill-worker: $(WORKER_MAIN) $(WORKER_SIDE)
 	$(LINK) -o $@ $^ $(call libs,$(WORKER_PKGS))
+
+$B/tidemill-viewers: $(VIEWERS_MAIN) $(VIEWERS_SIDE)
+	$(LINK) -o $@ $^ $(call libs,libcurl) -lm
 
 $B/%.o: %.c $B/flags
 	@mkdir -p $(@D)
@@ -67,6 +72,9 @@ $B/test/t_av_%: $B/test/unit/t_av_%.o $(WORKER_SIDE)
 $B/test/t_%: $B/test/unit/t_%.o $(SERVER_SIDE)
 	@mkdir -p $(@D)
 	$(LINK) -o $@ $^ $(call libs,$(SERVER_PKGS)) -lcmocka
+$B/test/t_viewers: $B/test/unit/t_viewers.o $(VIEWERS_SIDE)
+	@mkdir -p $(@D)
+	$(LINK) -o $@ $^ $(call libs,libcurl) -lm -lcmocka
 # Its own part_give stands before the real one.
 $B/test/t_av_video: LINK += -Wl,--wrap=part_give
 
@@ -122,7 +130,7 @@ bench:
 	+$(MAKE) all $(TOOLS)
 	TIDEMILL_BUILD=$(abspath $B) bench/run.sh
 
-HEADERS := $(wildcard */*.h codec/av/*.h)
+HEADERS := $(wildcard */*.h codec/av/*.h bench/viewers/*.h)
 headers: $(HEADERS:%=$B/%.ok)
 $B/%.h.ok: %.h $B/flags
 	@mkdir -p $(@D)
@@ -132,7 +140,7 @@ check: headers all
 	@B=$B test/check.sh
 
 install: all player
-	install -D -t $(DESTDIR)$(PREFIX)/bin $B/tidemill
+	install -D -t $(DESTDIR)$(PREFIX)/bin $B/tidemill $B/tidemill-viewers
 	install -D -t $(DESTDIR)$(PREFIX)/libexec/tidemill $B/tidemill-worker
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/tidemill/web web/*.js web/*.css web/node_modules/hls.js/dist/hls.min.js
 

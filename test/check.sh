@@ -33,6 +33,10 @@ for library in microhttpd curl/ hiredis jansson openssl/ xxhash zlib; do
     includes "$library" '(base|config|cache|codec|server)/' | cut -d: -f1 | sort -u | sed 1d |
         fails "another door to $library"
 done
+# The crowd is a program of its own: it knows the server by its URLs.
+includes '(config|cache|codec|server)/' bench/viewers/ | fails 'bench/viewers/ stands on base/'
+includes curl/ bench/viewers/ | cut -d: -f1 | sort -u | sed 1d | fails 'another door to curl/'
+
 includes 'lib(av|sw|post)' '(base|config|cache|server)/|codec/[^/]*:' | fails 'libav* is for codec/av/'
 [ -x "$B/tidemill" ] || echo "$B/tidemill" | fails 'not built'
 readelf -d "$B/tidemill" | grep -E 'NEEDED.*lib(av|sw|postproc)' | fails 'the server loads libav*'
@@ -56,7 +60,7 @@ awk '/"node_modules\//{ name = $1 } /"node": ">= ?(19|[2-9][0-9])/ && name !~ /d
 
 # Its uninitvar takes memory that is filled through a pointer for empty.
 cppcheck -q -j 2 --std=c11 --enable=warning --suppress=uninitvar --suppress=missingIncludeSystem \
-    --inline-suppr -I. -D__linux__ $(files base config cache codec server -name '*.c') 2>&1 |
+    --inline-suppr -I. -D__linux__ $(files base config cache codec server bench -name '*.c') 2>&1 |
     fails cppcheck
 
 [ -s "$findings" ] && exit 1
