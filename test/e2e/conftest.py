@@ -26,6 +26,14 @@ def clip(media_dir):
     return lambda name: clips.make(media_dir, name)
 
 
+@pytest.fixture
+def sound_dir(media_dir):
+    """A folder of clips of sounds.py, whose names are not those of clips.py."""
+    folder = os.path.join(media_dir, "sound")
+    os.makedirs(folder, exist_ok=True)
+    return folder
+
+
 @pytest.fixture(scope="module")
 def encoded_only():
     """For tests of what workers do: no rendition can be had without one."""

@@ -193,3 +193,45 @@ def onsets(x, rate):
     """When a beep begins, in seconds: what is loud after a tenth of a second that is not."""
     loud = numpy.flatnonzero(numpy.abs(x) > 0.1)
     return loud[numpy.diff(loud, prepend=-rate) > rate / 10] / rate
+
+
+# ---- sound and pictures
+
+FLASHES = {r["name"]: r for r in (
+    recipe("flash.mp4", beeps(1.001), fps="30000/1001", flash=30),
+    recipe("flash.mkv", beeps(1), rate=44100, flash=25),
+    recipe("flash-minutes.mp4", beeps(1.001), fps="30000/1001", seconds=190, pictures=190, flash=30),
+)}
+
+
+def presentation_times(video):
+    out = []
+    for fragment in (f for k in video.fragments for f in k):
+        dts = fragment.time
+        for s in fragment.samples:
+            out.append(dts + s.offset)
+            dts += s.duration
+    return numpy.sort(out) / video.init.timescale
+
+
+def flashes(video, tmp):
+    """When white pictures are presented, in seconds, by its boxes."""
+    path = video.whole(str(tmp / "video.mp4"))
+    luma = subprocess.run(["ffmpeg", "-v", "error", "-i", path, "-vsync", "passthrough", "-vf", "scale=1:1:flags=area",
+                           "-f", "rawvideo", "-pix_fmt", "gray", "-"], capture_output=True, check=True).stdout
+    return presentation_times(video)[numpy.frombuffer(luma, "u1") > 128]
+
+
+def check_together(videos, audio, tmp):
+    """A beep with each flash, within 10 ms; the one at 0 fades in.  In each rendition, all along, and so also for who
+    plays a segment of the one and then one of the other: all have the flashes of a segment within it."""
+    sounding = onsets(heard(audio, tmp)[0], audio.init.timescale)
+    shown = []
+    for video in videos:
+        seen = flashes(video, tmp)
+        assert len(seen) == len(sounding)
+        assert numpy.abs(sounding - seen)[1:].max() <= 0.01, (video.name, sounding - seen)
+        cuts = [fragments[0].time / video.init.timescale for fragments in video.fragments]
+        assert set(cuts) <= set(seen), "a border without a flash"
+        shown.append(numpy.searchsorted(cuts, seen, "right").tolist())
+    assert all(segments == shown[0] for segments in shown), shown

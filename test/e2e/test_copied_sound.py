@@ -7,6 +7,7 @@ import subprocess
 import pytest
 
 import exact
+import sounds
 from edge import BUILD, Playlist
 
 FRAME = 1024
@@ -97,6 +98,17 @@ def test_what_is_copied(what, options, why, start, clip, media_dir, tmp_path):
         assert sum(abs(a - b) for a, b in zip(ours, want)) <= 64 * 2, at
     silent = [*range(late - 2 * FRAME), *range(len(theirs) + late + 2 * FRAME, len(levels))]
     assert not any(levels[at] for at in silent)
+
+
+@pytest.mark.parametrize("name", ["flash.mp4", "flash.mkv"])
+def test_flash_and_beep(name, start, sound_dir, tmp_path):
+    """It stays with the pictures, copied or encoded: 10 ms at every border [25]."""
+    sounds.make(sound_dir, sounds.FLASHES[name])
+    edge = start(sound_dir, env=COPY)
+    _, [*videos, audio] = exact.fetch(edge, name)
+    assert [v.copied for v in videos] == [True, False] and len(audio.segments) == 4
+    assert edge.metrics()["copies_audio_total"] == 4
+    sounds.check_together(videos, audio, tmp_path)
 
 
 def test_not_asked_for(start, clip, media_dir):

@@ -6,7 +6,6 @@ in brackets are those.  Of AAC, and of Opus where that is in the ladder.
 """
 import hashlib
 import math
-import os
 import subprocess
 
 import numpy
@@ -30,14 +29,6 @@ def table(*rows):
 
 def names(rows, *long):
     return [pytest.param(n, marks=pytest.mark.long) if n in long else n for n in rows]
-
-
-@pytest.fixture
-def sound_dir(media_dir):
-    """Names here are not those of clips.py."""
-    folder = os.path.join(media_dir, "sound")
-    os.makedirs(folder, exist_ok=True)
-    return folder
 
 
 CODECS = {  # what it is called, samples of a frame, which is silent as often at the very start
@@ -312,40 +303,10 @@ def test_dense_sound_keeps_its_bandwidth(name, codec, start, sound_dir):
 
 # ---- sound and pictures
 
-FLASHES = table(
-    recipe("flash.mp4", sounds.beeps(1.001), fps="30000/1001", flash=30),
-    recipe("flash.mkv", sounds.beeps(1), rate=44100, flash=25),
-    recipe("flash-minutes.mp4", sounds.beeps(1.001), fps="30000/1001", seconds=190, pictures=190, flash=30),
-)
-
-
-def presentation_times(video):
-    out = []
-    for fragment in (f for k in video.fragments for f in k):
-        dts = fragment.time
-        for s in fragment.samples:
-            out.append(dts + s.offset)
-            dts += s.duration
-    return numpy.sort(out) / video.init.timescale
-
-
-def flashes(video, tmp):
-    """When white pictures are presented, in seconds."""
-    path = video.whole(str(tmp / "video.mp4"))
-    luma = subprocess.run(["ffmpeg", "-v", "error", "-i", path, "-vsync", "passthrough", "-vf", "scale=1:1:flags=area",
-                           "-f", "rawvideo", "-pix_fmt", "gray", "-"], capture_output=True, check=True).stdout
-    return presentation_times(video)[numpy.frombuffer(luma, "u1") > 128]
-
-
-@pytest.mark.parametrize("name", names(FLASHES, "flash-minutes.mp4"))
+@pytest.mark.parametrize("name", names(sounds.FLASHES, "flash-minutes.mp4"))
 def test_flash_and_beep(name, start, sound_dir, tmp_path):
-    """[25]; the beep at 0 fades in."""
-    sounds.make(sound_dir, FLASHES[name])
+    """[25]"""
+    sounds.make(sound_dir, sounds.FLASHES[name])
     _, [*videos, audio] = exact.fetch(start(sound_dir), name)
     assert [v.copied for v in videos] == [True, False]
-    heard = sounds.onsets(sounds.heard(audio, tmp_path)[0], audio.init.timescale)
-    for video in videos:
-        seen = flashes(video, tmp_path)
-        assert len(seen) == len(heard)
-        assert numpy.abs(heard - seen)[1:].max() <= 0.01, (video.name, heard - seen)
-        assert {f[0].time / video.init.timescale for f in video.fragments} <= set(seen), "a border without a flash"
+    sounds.check_together(videos, audio, tmp_path)
