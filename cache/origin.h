@@ -70,7 +70,18 @@ bool origin_path_ok(const char *path);
 // NULL and one line in why when the folder cannot be opened.
 struct origin *origin_file_create(const struct conf *conf, const char *folder, char *why,
                                   size_t cap);
-struct origin *origin_http_create(const struct conf *conf, const char *base, char *why, size_t cap);
+
+// What requests are signed with.
+struct origin_keys {
+    const char *aws_sigv4; // "aws:amz:REGION:SERVICE"
+    const char *key_id, *secret;
+    const char *session_token; // "" for none
+};
+
+// What keys points at is borrowed until it is destroyed; NULL: requests are not signed.  Who signs
+// follows no redirects, as a signature is for one host.
+struct origin *origin_http_create(const struct conf *conf, const char *base,
+                                  const struct origin_keys *keys, char *why, size_t cap);
 
 void origin_entries_free(struct origin_entry *entries, int count);
 

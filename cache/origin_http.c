@@ -4,8 +4,13 @@
 //
 // The bytes of an answer that is not from the wanted version are never taken.  We send If-Match
 // for a strong ETag, but believe only what the answer says.
+//
+// Signatures are libcurl's (AWS SigV4).  7.88 signs right what S3 wants: the path as it is sent,
+// and url_of writes it as S3 does; all lines that we add; not the hash of the body, where we send
+// that ourselves.
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -13,20 +18,34 @@
 #include "base/base.h"
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/log.h"
 #include "cache/origin.h"
 #include "cache/transfer.h"
 #include "config/conf.h"
 
 #define SKIP_MAX (8 * MIB) // of an answer that ignores the range
+#define TELL_MS 60000      // refusals are told of once in that
+
+// The SHA-256 of the body of a request that has none.
+#define NO_BODY                                                                                    \
+    "x-amz-content-sha256: e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
 struct origin_http {
     struct origin origin; // first: the two are cast into each other
     char *base;           // ends in '/'
     struct transfers *transfers;
+
+    // of a signed one
+    const struct signer *signer; // NULL: it is none
+    struct signer signs;
+    char *token;           // the header's line; NULL: none
+    atomic_llong quiet_ms; // until then nothing is said of refusals
 };
 
 // What is asked for, and what the answer says of it.
 struct question {
+    struct origin_http *http;
+    const char *path;
     bool head; // only the version
     int64_t offset, n;
     const struct origin_version *want; // or NULL
@@ -165,6 +184,21 @@ static int judge_past_end(struct answer *a, struct question *q)
     return judge_version(a, q, size);
 }
 
+// S3 says 403 of keys that are not there to who may not list the bucket, and of all to whose
+// signature is wrong.
+static int judge_refusal(struct question *q)
+{
+    const int64_t now_ms = clock_ms();
+    if (q->http->signer && now_ms >= atomic_load(&q->http->quiet_ms)) {
+        atomic_store(&q->http->quiet_ms, now_ms + TELL_MS);
+        log_warn("origin",
+                 "%s: 403: no such object, or origin.key_id may not read it, or the signature is "
+                 "wrong (secret, region, this machine's clock)",
+                 q->path);
+    }
+    return -E_NOT_FOUND;
+}
+
 static int judge(struct answer *a, void *arg)
 {
     struct question *const q = arg;
@@ -178,7 +212,8 @@ static int judge(struct answer *a, void *arg)
         return q->head ? answer_fault(a, -E_ORIGIN, "206 to HEAD") : judge_part(a, q);
     case 416:
         return judge_past_end(a, q);
-    case 403: // S3 says so of keys that are not there
+    case 403:
+        return judge_refusal(q);
     case 404:
     case 410:
         return -E_NOT_FOUND;
@@ -195,10 +230,12 @@ static int judge(struct answer *a, void *arg)
 static int ask(struct origin *o, const char *path, struct question *q, struct buf *out,
                struct origin_version *got, const struct cancel *cancel)
 {
-    const struct origin_http *const h = (const struct origin_http *)o;
+    struct origin_http *const h = (struct origin_http *)o;
     char range[64], match[ORIGIN_VALIDATOR_MAX + 16];
-    const char *headers[3] = { 0 };
+    const char *headers[5] = { 0 };
     int n = 0;
+    q->http = h;
+    q->path = path;
     if (!origin_path_ok(path))
         return -E_BAD_REQUEST;
     if (!q->head) {
@@ -210,12 +247,17 @@ static int ask(struct origin *o, const char *path, struct question *q, struct bu
         snprintf(match, sizeof match, "If-Match: %s", q->want->validator + 5);
         headers[n++] = match;
     }
+    if (h->signer)
+        headers[n++] = NO_BODY; // libcurl sends none before 8.0, and signs it
+    if (h->token)
+        headers[n++] = h->token;
     char *const url = url_of(h->base, path);
     const struct request request = { .name = path,
                                      .url = url,
                                      .headers = headers,
                                      .head = q->head,
-                                     .redirects = true,
+                                     .redirects = !h->signer,
+                                     .signer = h->signer,
                                      .cancel = cancel,
                                      .out = out,
                                      .judge = judge,
@@ -252,10 +294,20 @@ static void http_destroy(struct origin *o)
     struct origin_http *h = (struct origin_http *)o;
     transfers_destroy(h->transfers);
     free(h->base);
+    free(h->token);
     free(h);
 }
 
-struct origin *origin_http_create(const struct conf *conf, const char *base, char *why, size_t cap)
+static void set_keys(struct origin_http *h, const struct origin_keys *keys)
+{
+    h->signs = (struct signer){ keys->aws_sigv4, keys->key_id, keys->secret };
+    h->signer = &h->signs;
+    if (*keys->session_token)
+        h->token = xasprintf("x-amz-security-token: %s", keys->session_token);
+}
+
+struct origin *origin_http_create(const struct conf *conf, const char *base,
+                                  const struct origin_keys *keys, char *why, size_t cap)
 {
     const char *bad = transfer_base_fault(base);
     if (bad) {
@@ -271,5 +323,7 @@ struct origin *origin_http_create(const struct conf *conf, const char *base, cha
         .retries = conf->origin_retries,
         .connections = conf->origin_connections,
     });
+    if (keys)
+        set_keys(h, keys);
     return &h->origin;
 }

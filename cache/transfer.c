@@ -99,7 +99,6 @@ static void add_header(struct answer *a, const char *line)
 
 static void add_headers(struct answer *a)
 {
-    add_header(a, "Accept-Encoding: identity");
     for (const char *const *line = a->request->headers; *line; line++)
         add_header(a, *line);
 }
@@ -136,6 +135,14 @@ static void set_options(struct answer *a)
     bad |= curl_easy_setopt(e, CURLOPT_WRITEDATA, a);
     bad |= curl_easy_setopt(e, CURLOPT_OPENSOCKETFUNCTION, on_socket);
     bad |= curl_easy_setopt(e, CURLOPT_OPENSOCKETDATA, a);
+    // No line of ours, as all of those are signed, and proxies like to write their own.
+    bad |= curl_easy_setopt(e, CURLOPT_ACCEPT_ENCODING, "identity");
+    bad |= curl_easy_setopt(e, CURLOPT_HTTP_CONTENT_DECODING, 0L);
+    if (r->signer) {
+        bad |= curl_easy_setopt(e, CURLOPT_AWS_SIGV4, r->signer->how);
+        bad |= curl_easy_setopt(e, CURLOPT_USERNAME, r->signer->key_id);
+        bad |= curl_easy_setopt(e, CURLOPT_PASSWORD, r->signer->secret);
+    }
     assert(bad == CURLE_OK);
 }
 

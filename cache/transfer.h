@@ -35,6 +35,12 @@ struct transfers *transfers_create(const struct transfer_settings *s);
 // NULL is fine; nobody may be in transfer_ask.
 void transfers_destroy(struct transfers *ts);
 
+// How requests are signed.  The name of a key has no blanks and ':'.
+struct signer {
+    const char *how; // as CURLOPT_AWS_SIGV4 has it
+    const char *key_id, *secret;
+};
+
 // All borrowed until transfer_ask returns.
 struct request {
     const char *name; // of what is asked for, for the log
@@ -43,6 +49,7 @@ struct request {
     bool head;                   // the answer has no body
     bool redirects;              // are followed, a few, but never further inside (cache/reach.h)
     const struct cancel *cancel; // or NULL
+    const struct signer *signer; // or NULL: it is not signed
     struct buf *out;             // the body; NULL for head
 
     // Called for each answer when its first body byte or its end has come, on a thread that

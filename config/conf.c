@@ -66,6 +66,10 @@ static void forget_origins(struct conf *c)
     for (int i = 0; i < c->origin_count; i++) {
         free(c->origins[i].prefix);
         free(c->origins[i].base);
+        free(c->origins[i].aws_sigv4);
+        free(c->origins[i].key_id);
+        free(c->origins[i].secret);
+        free(c->origins[i].session_token);
         for (int k = 0; k < c->origins[i].subtitle_count; k++)
             free(c->origins[i].subtitles[k]);
     }
@@ -143,6 +147,21 @@ static int check_encryption(const struct conf *c, const struct complaint *to)
                     c->encryption_method);
 }
 
+static int check_keys(const struct conf *c, const struct complaint *to)
+{
+    const struct from from = { .to = to, .name = "origin.key_id" };
+    for (int i = 0; i < c->origin_count; i++) {
+        const struct conf_origin *const o = &c->origins[i];
+        const struct conf_keys keys = conf_origin_keys(c, o);
+        if (o->aws_sigv4 && (!*keys.key_id || !*keys.secret))
+            return complain(&from,
+                            "missing, or origin.secret is; the origin of prefix \"%s\" has "
+                            "aws_sigv4, which needs both",
+                            o->prefix);
+    }
+    return 0;
+}
+
 static int check_devices(const struct conf *c, const struct complaint *to)
 {
     const struct from from = { .to = to, .name = "workers.devices" };
@@ -161,6 +180,8 @@ static int resolve(struct conf *c, char *const environment[], const struct compl
     if (c->http_threads == 0)
         c->http_threads = (int)clamp64(cores / 2, 2, param_of("http.threads")->max);
     int rc = check_encryption(c, to);
+    if (rc == 0)
+        rc = check_keys(c, to);
     if (rc == 0)
         rc = check_devices(c, to);
     if (rc == 0)

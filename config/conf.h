@@ -54,6 +54,10 @@ struct conf_origin {
     // letters, digits and '-', at most 35 bytes.
     char *subtitles[CONF_LANGUAGES];
     int subtitle_count;
+    // How requests are signed: "aws:amz:REGION:SERVICE"; NULL: they are not.  And with which keys:
+    // conf_origin_keys.
+    char *aws_sigv4;
+    char *key_id, *secret, *session_token; // NULL where it has none of its own
 };
 
 struct conf {
@@ -89,6 +93,13 @@ int conf_load(struct conf **out, const struct conf_flags *flags, char *const env
               char *why, size_t cap);
 
 void conf_destroy(struct conf *c); // NULL is fine
+
+// What requests to an origin with aws_sigv4 are signed with.  Borrowed from c.
+struct conf_keys {
+    const char *key_id, *secret;
+    const char *session_token; // "" for none
+};
+struct conf_keys conf_origin_keys(const struct conf *c, const struct conf_origin *o);
 
 // Prints the effective settings as a JSON file that conf_load accepts.
 void conf_print(const struct conf *c, FILE *out);

@@ -278,23 +278,67 @@ static int set_subtitles(struct conf_origin *o, const json_t *list, const struct
     return 0;
 }
 
-static int add_origin(struct conf *c, const json_t *element, const struct from *from)
+// Fills *out with the member, where there is one, of least to most bytes.
+static int take_text(const json_t *element, const char *key, size_t least, size_t most,
+                     const struct from *from, char **out)
 {
-    static const char *const names[] = { "prefix", "base", "subtitles", NULL };
-    const json_t *prefix, *base;
-    int rc = check_members(element, names, "an origin has prefix, base and subtitles", from);
-    if (!rc)
-        rc = get_member(element, "prefix", "a string such as \"/\"", JSON_STRING, from, &prefix);
-    if (!rc)
-        rc = get_member(element, "base", "a folder or an http(s):// URL", JSON_STRING, from, &base);
+    const json_t *v;
+    char path[PLACE_PATH];
+    if (!json_object_get(element, key))
+        return 0;
+    const int rc = get_member(element, key, "a string", JSON_STRING, from, &v);
     if (rc)
         return rc;
+    snprintf(path, sizeof path, "%s.%s", from->name, key);
+    const struct from f = inside(from, path);
+    const char *const s = json_string_value(v);
+    if (strlen(s) < least || strlen(s) > most)
+        return complain(&f, "too %s; it has %zu to %zu bytes", strlen(s) < least ? "short" : "long",
+                        least, most);
+    if (!text_is_printable(s))
+        return complain(&f, "has a blank or a byte that cannot be printed");
+    *out = xstrdup(s);
+    return 0;
+}
 
+static int set_keys(struct conf_origin *o, const json_t *element, const struct from *from)
+{
+    int rc = take_text(element, "key_id", 1, 128, from, &o->key_id);
+    if (!rc)
+        rc = take_text(element, "secret", 8, 256, from, &o->secret);
+    if (!rc)
+        rc = take_text(element, "session_token", 16, 4096, from, &o->session_token);
+    if (rc)
+        return rc;
+    if (!o->key_id != !o->secret || (o->session_token && !o->secret))
+        return complain(from, "key_id and secret go together, and session_token with them");
+    return o->key_id && !o->aws_sigv4 ? complain(from, "keys are for aws_sigv4, which is missing")
+                                      : 0;
+}
+
+static int set_signing(struct conf_origin *o, const json_t *element, const struct from *from)
+{
+    const json_t *v;
     char path[PLACE_PATH];
-    struct from f = inside(from, path);
-    struct conf_origin *const o = &c->origins[c->origin_count++];
+    int rc = 0;
+    if (json_object_get(element, "aws_sigv4"))
+        rc = get_member(element, "aws_sigv4", "a string such as \"aws:amz:us-east-1:s3\"",
+                        JSON_STRING, from, &v);
+    if (!rc && json_object_get(element, "aws_sigv4")) {
+        snprintf(path, sizeof path, "%s.aws_sigv4", from->name);
+        const struct from f = inside(from, path);
+        rc = conf_set_sigv4(o, json_string_value(v), &f);
+    }
+    return rc ? rc : set_keys(o, element, from);
+}
+
+static int set_place(struct conf *c, struct conf_origin *o, const char *prefix, const char *base,
+                     const struct from *from)
+{
+    char path[PLACE_PATH];
+    const struct from f = inside(from, path);
     snprintf(path, sizeof path, "%s.prefix", from->name);
-    rc = conf_set_prefix(o, json_string_value(prefix), &f);
+    const int rc = conf_set_prefix(o, prefix, &f);
     for (int i = 0; !rc && &c->origins[i] < o; i++) {
         if (strcmp(c->origins[i].prefix, o->prefix) == 0)
             return complain(&f, "a second origin of prefix \"%s\"; keep one", o->prefix);
@@ -302,14 +346,37 @@ static int add_origin(struct conf *c, const json_t *element, const struct from *
     if (rc)
         return rc;
     snprintf(path, sizeof path, "%s.base", from->name);
-    if (!conf_is_url(json_string_value(base)) && json_string_value(base)[0] != '/')
+    if (!conf_is_url(base) && base[0] != '/')
         return complain(&f, "\"%s\" is wrong; write a folder from / on, or an http(s):// URL",
-                        json_string_value(base));
-    rc = conf_set_base(o, json_string_value(base), &f);
+                        base);
+    return conf_set_base(o, base, &f);
+}
+
+static int add_origin(struct conf *c, const json_t *element, const struct from *from)
+{
+    static const char *const names[] = { "prefix", "base",   "subtitles",     "aws_sigv4",
+                                         "key_id", "secret", "session_token", NULL };
+    const json_t *prefix, *base;
+    int rc = check_members(element, names,
+                           "an origin has prefix and base, and perhaps subtitles, aws_sigv4, "
+                           "key_id, secret and session_token",
+                           from);
+    if (!rc)
+        rc = get_member(element, "prefix", "a string such as \"/\"", JSON_STRING, from, &prefix);
+    if (!rc)
+        rc = get_member(element, "base", "a folder or an http(s):// URL", JSON_STRING, from, &base);
+    if (rc)
+        return rc;
+    struct conf_origin *const o = &c->origins[c->origin_count++];
+    rc = set_place(c, o, json_string_value(prefix), json_string_value(base), from);
+    if (!rc)
+        rc = set_signing(o, element, from);
     const json_t *const subtitles = json_object_get(element, "subtitles");
     if (rc || !subtitles)
         return rc;
+    char path[PLACE_PATH];
     snprintf(path, sizeof path, "%s.subtitles", from->name);
+    const struct from f = inside(from, path);
     return set_subtitles(o, subtitles, &f);
 }
 
@@ -534,6 +601,18 @@ static json_t *json_of_languages(const struct conf_origin *o)
     return list;
 }
 
+static void put_signing(json_t *origin, const struct conf_origin *o)
+{
+    if (o->aws_sigv4)
+        json_object_set_new(origin, "aws_sigv4", json_string(o->aws_sigv4));
+    if (o->key_id)
+        json_object_set_new(origin, "key_id", json_string(o->key_id));
+    if (o->secret)
+        json_object_set_new(origin, "secret", json_string("***"));
+    if (o->session_token)
+        json_object_set_new(origin, "session_token", json_string("***"));
+}
+
 static json_t *json_of_origins(const struct conf *c)
 {
     json_t *const list = json_array();
@@ -543,6 +622,7 @@ static json_t *json_of_origins(const struct conf *c)
             json_pack("{s:s, s:o}", "prefix", o->prefix, "base", json_of_url(o->base));
         if (o->subtitle_count > 0)
             json_object_set_new(origin, "subtitles", json_of_languages(o));
+        put_signing(origin, o);
         json_array_append_new(list, origin);
     }
     return list;

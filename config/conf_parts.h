@@ -28,6 +28,9 @@ int conf_set_base(struct conf_origin *o, const char *base, const struct from *fr
 // Fills prefix of o.
 int conf_set_prefix(struct conf_origin *o, const char *prefix, const struct from *from);
 
+// Fills aws_sigv4 of o, whose base is there.
+int conf_set_sigv4(struct conf_origin *o, const char *how, const struct from *from);
+
 // Whether a list of subtitles may name it.
 bool conf_is_language(const char *s);
 

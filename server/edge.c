@@ -33,8 +33,11 @@ static bool open_origins(struct edge *e, char *why, size_t cap)
 {
     for (int i = 0; i < e->conf->origin_count; i++) {
         const struct conf_origin *const o = &e->conf->origins[i];
-        e->origins[i] = o->http ? origin_http_create(e->conf, o->base, why, cap)
-                                : origin_file_create(e->conf, o->base, why, cap);
+        const struct conf_keys k = conf_origin_keys(e->conf, o);
+        const struct origin_keys keys = { o->aws_sigv4, k.key_id, k.secret, k.session_token };
+        e->origins[i] =
+            o->http ? origin_http_create(e->conf, o->base, o->aws_sigv4 ? &keys : NULL, why, cap)
+                    : origin_file_create(e->conf, o->base, why, cap);
         if (!e->origins[i])
             return false;
         e->open[i] = tasks_create("open", o->http ? e->conf->origin_connections : FOLDER_THREADS);

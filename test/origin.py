@@ -2,13 +2,17 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """origin - a small HTTP origin for tests that can misbehave on demand.
 
-    origin.py FOLDER [--port N]
+    origin.py FOLDER [--port N] [--sigv4 ID:SECRET:REGION[:TOKEN]]
 
 Serves the files of FOLDER on 127.0.0.1: GET and HEAD, HTTP/1.1 with
 keep-alive, single byte ranges, a strong ETag (from size, mtime and inode),
 Last-Modified, If-Match (412), If-Range and If-None-Match (304).  Prints
 `PORT n` on standard output when it listens and ends when its standard input
 is closed.  Symbolic links are followed; there are no folder listings.
+
+With --sigv4 it is a bucket of S3: what is not signed by that key for service s3 there, as
+AWS Signature Version 4 has it, is answered with 403.  The signature is computed from
+the request as it came, the path anew from the name that it means.
 
 Faults are ordered by a URL and count down with the requests they hit:
 
@@ -47,12 +51,16 @@ name match, the older is used (and counted down) first.
                          not among them), each {"method", "path" (as sent),
                          "range", "if_match", "if_range", "authorization", "status", "bytes" (of
                          body, handed to the network), "conn" (number of the
-                         connection)}
+                         connection), "unsigned" (with --sigv4: what is wrong
+                         with its signature, or null)}
     /__log?clear=1       the same, and starts a new log
 """
 
 import argparse
+import datetime
 import gzip
+import hashlib
+import hmac
 import json
 import os
 import re
@@ -63,7 +71,7 @@ import threading
 import time
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, quote, unquote, unquote_to_bytes, urlsplit
 
 PIECE = 64 * 1024
 
@@ -148,6 +156,43 @@ def parse_range(text, size):
     return (int(first), min(int(last), size - 1) if last else size - 1)
 
 
+class Bucket:
+    """Who may read: the owner of one key.  fault() says why a request is not signed as it has to be."""
+
+    def __init__(self, text):
+        self.id, self.secret, self.region, self.token = (text.split(":") + [None])[:4]
+
+    def signature(self, day, stamp, canonical):
+        scope = [day, self.region, "s3", "aws4_request"]
+        text = "\n".join(["AWS4-HMAC-SHA256", stamp, "/".join(scope), hashlib.sha256(canonical.encode()).hexdigest()])
+        key = b"AWS4" + self.secret.encode()
+        for part in scope:
+            key = hmac.digest(key, part.encode(), "sha256")
+        return hmac.digest(key, text.encode(), "sha256").hex()
+
+    def fault(self, method, target, headers):
+        sent = re.fullmatch(r"AWS4-HMAC-SHA256 Credential=([^/]+)/(\d{8})/([^/]+)/s3/aws4_request, *"
+                            r"SignedHeaders=([a-z0-9;-]+), *Signature=([0-9a-f]{64})", headers["Authorization"] or "")
+        if not sent:
+            return "unsigned"
+        key, day, region, signed, signature = sent.groups()
+        names, stamp, body = signed.split(";"), headers["x-amz-date"], headers["x-amz-content-sha256"]
+        if (key, region) != (self.id, self.region):
+            return "other key or region"
+        if names != sorted(names) or not {"host", *(n.lower() for n in headers if n.lower().startswith("x-amz-"))} <= set(names):
+            return "headers that have to be signed are not"
+        if headers["x-amz-security-token"] != self.token or body != hashlib.sha256(b"").hexdigest():
+            return "token or hash of the body"
+        now = datetime.datetime.now(datetime.timezone.utc)
+        then = datetime.datetime.strptime(stamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=datetime.timezone.utc)
+        if stamp[:8] != day or abs(now - then) > datetime.timedelta(minutes=15):
+            return "time"
+        path = quote(unquote_to_bytes(target.split("?")[0]), safe="/-_.~")
+        lines = [f"{n}:{' '.join(headers[n].split())}" for n in names]
+        canonical = "\n".join([method, path, "", *lines, "", signed, body])
+        return None if hmac.compare_digest(signature, self.signature(day, stamp, canonical)) else "signature"
+
+
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
@@ -205,6 +250,10 @@ class Handler(BaseHTTPRequestHandler):
 
     def answer(self, path):
         faults = self.faults
+        bucket = self.server.bucket
+        self.entry["unsigned"] = bucket and bucket.fault(self.command, self.path, self.headers)
+        if self.entry["unsigned"]:
+            return self.refuse(403)
         if "delay" in faults:
             time.sleep(number(faults["delay"], "ms", 100) / 1000)
         if "mute" in faults:
@@ -331,9 +380,11 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("folder")
     parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--sigv4", metavar="ID:SECRET:REGION[:TOKEN]")
     args = parser.parse_args()
     server = Server(("127.0.0.1", args.port), Handler)
     server.folder = args.folder
+    server.bucket = Bucket(args.sigv4) if args.sigv4 else None
     server.faults = Faults()
     server.log = Log()
     threading.Thread(target=server.serve_forever, daemon=True).start()

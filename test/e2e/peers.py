@@ -35,8 +35,8 @@ def free_port():
 class Origin:
     """test/origin.py on a folder."""
 
-    def __init__(self, folder):
-        self.process = subprocess.Popen([sys.executable, os.path.join(ROOT, "test", "origin.py"), str(folder)],
+    def __init__(self, folder, *args):
+        self.process = subprocess.Popen([sys.executable, os.path.join(ROOT, "test", "origin.py"), str(folder), *args],
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.port = int(self.process.stdout.readline().split()[1])
         self.url = f"http://127.0.0.1:{self.port}/"

@@ -101,6 +101,56 @@ def test_keys(edge, origin, shelf, golden, name):
     assert origin.log(name), "the origin saw another name"
 
 
+BUCKET = {"prefix": "/", "aws_sigv4": "aws:amz:eu-west-1:s3"}
+KEY = {"TIDEMILL_ORIGIN_KEY_ID": "AKIDEXAMPLE", "TIDEMILL_ORIGIN_SECRET": "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"}
+
+
+@contextlib.contextmanager
+def bucket(folder, token=""):
+    """An origin that takes signed requests only."""
+    o = Origin(folder, "--sigv4", f"AKIDEXAMPLE:{KEY['TIDEMILL_ORIGIN_SECRET']}:eu-west-1{token and ':' + token}")
+    yield o
+    o.stop()
+
+
+@pytest.mark.parametrize("token, names", [
+    ("", ["a b=c&d+e,f@g.mp4", "100%41~é/日本'(1)!*.mp4"]),
+    ("FwoGZXIvYXdzEXAMPLE/+==", ["plain.mp4"]),
+])
+def test_signed(start, shelf, golden, token, names):
+    """Each request, as S3 checks it: HEAD and ranges, one version, names that are written in more than one way."""
+    names = [shelf.take("signed/" + n) for n in names]
+    with bucket(shelf.folder, token) as o:
+        env = {**KEY, **({"TIDEMILL_ORIGIN_SESSION_TOKEN": token} if token else {}), "TIDEMILL_ORIGIN_FRESH": "0s"}
+        edge = start(None, config={"origins": [{**BUCKET, "base": o.url}]}, env=env)
+        folders = [paths_of(edge, name)["180p"] for name in names]
+        assert edge.ok(folders[0] + "3.m4s") == golden("tiny.mp4")["180p"][4]
+        log = o.log()
+    assert {e["method"] for e in log} == {"HEAD", "GET"} and any(e["if_match"] for e in log)
+    assert [e for e in log if e["unsigned"] or e["status"] >= 300] == []
+
+
+def test_signed_with_another_key(start, shelf):
+    """Of a prefix that has a key of its own: it is no source, and the log says what may be wrong, and no secret."""
+    with bucket(shelf.folder) as o:
+        keys = {"key_id": "AKIDEXAMPLE", "secret": "not-this-secret-but-another"}
+        edge = start(None, config={"origins": [{**BUCKET, **keys, "base": o.url}]}, env=KEY)
+        assert edge.get("/" + shelf.take() + "/master.m3u8").status == 404
+        assert [e["unsigned"] for e in o.log()] == ["signature"]
+    log = edge.log_tail(1000)
+    assert "origin.key_id may not read it" in log and "not-this-secret" not in log and KEY["TIDEMILL_ORIGIN_SECRET"] not in log
+
+
+def test_no_redirect_is_signed_for(start, shelf):
+    """Where a bucket sends one on to, another signature were due; and nobody else is to see this one."""
+    with bucket(shelf.folder) as o, bucket(shelf.folder) as other:
+        edge = start(None, config={"origins": [{**BUCKET, "base": o.url}]}, env={**KEY, "TIDEMILL_ORIGIN_RETRIES": "0"})
+        name = shelf.take()
+        o.fault("redirect", value=other.url + name)
+        assert edge.get("/" + name + "/master.m3u8").status == 502
+        assert other.log() == []
+
+
 @pytest.fixture(scope="module")
 def long_clip(media_dir, clip):
     """long(n): a faststart clip of n times 13 s, so that its moov is as large as wanted."""

@@ -193,6 +193,35 @@ static const struct {
       "\"pt-BR\"" },
     { "{\"origins\": [{\"prefix\": \"/\", \"base\": \"/\", \"subtitles\": [\"en\"]}]}",
       "1:43: origins[0].subtitles: a folder is looked through; leave this out" },
+    // signatures
+    { "{\"origins\": [{\"prefix\": \"/\", \"base\": \"/\", \"aws_sigv4\": \"aws:amz:x:s3\"}]}",
+      "1:43: origins[0].aws_sigv4: a folder takes no signatures; leave this out" },
+    { "{\"origins\": [{\"prefix\": \"/\", \"base\": \"http://h/\", \"aws_sigv4\": \"eu-west-1\"}]}",
+      "1:51: origins[0].aws_sigv4: \"eu-west-1\" is wrong; write aws:amz:REGION:s3" },
+    { "{\"origins\": [{\"prefix\": \"/\", \"base\": \"http://h/\", \"aws_sigv4\": "
+      "\"aws:amz::s3\"}]}",
+      "1:51: origins[0].aws_sigv4: \"aws:amz::s3\" is wrong; write aws:amz:REGION:s3" },
+    { "{\"origins\": [{\"prefix\": \"/\", \"base\": \"http://h/a=b\", \"aws_sigv4\": "
+      "\"aws:amz:x:s3\"}]}",
+      "1:54: origins[0].aws_sigv4: base has to be without a user, and all but letters, digits and "
+      "-_.~/ in its path written as %XX" },
+    { "{\"origins\": [{\"prefix\": \"/\", \"base\": \"http://a:b@h/\", \"aws_sigv4\": "
+      "\"aws:amz:x:s3\"}]}",
+      "1:55: origins[0].aws_sigv4: base has to be without a user, and all but letters, digits and "
+      "-_.~/ in its path written as %XX" },
+    { "{\"origins\": [{\"prefix\": \"/\", \"base\": \"http://h/a%3d\", \"aws_sigv4\": "
+      "\"aws:amz:x:s3\"}]}",
+      "1:55: origins[0].aws_sigv4: base has to be without a user, and all but letters, digits and "
+      "-_.~/ in its path written as %XX" },
+    { "{\"origins\": [{\"prefix\": \"/\", \"base\": \"http://h/\", \"aws_sigv4\": "
+      "\"aws:amz:x:s3\", \"key_id\": \"AKID\"}]}",
+      "1:14: origins[0]: key_id and secret go together, and session_token with them" },
+    { "{\"origins\": [{\"prefix\": \"/\", \"base\": \"http://h/\", \"key_id\": \"AKID\", "
+      "\"secret\": \"12345678\"}]}",
+      "1:14: origins[0]: keys are for aws_sigv4, which is missing" },
+    { "{\"origins\": [{\"prefix\": \"/\", \"base\": \"http://h/\", \"aws_sigv4\": "
+      "\"aws:amz:x:s3\", \"key_id\": \"AKID\", \"secret\": \"***\"}]}",
+      "1:98: origins[0].secret: too short; it has 8 to 256 bytes" },
 };
 
 static void test_bad_files(void **state)
@@ -438,6 +467,46 @@ static void test_encoders(void **state)
         strstr(why, "workers.devices: false; the encoder \"h264_nvenc\" of the ladder"));
 }
 
+static char *printed(const struct conf *c);
+
+// Keys of the origin's own come before those of all; no secret is printed.
+static void test_signing(void **state)
+{
+    (void)state;
+    struct conf *c;
+    char why[512] = "";
+    const char *const origins =
+        "{\"origins\": [{\"prefix\": \"/a/\", \"base\": \"https://h/b%%C3%%BC-_.~/\", "
+        "\"aws_sigv4\": \"aws:amz:eu-west-1:s3\"}, {\"prefix\": \"/\", \"base\": "
+        "\"http://m:9000/\", "
+        "\"aws_sigv4\": \"aws:amz:us-east-1:s3\", \"key_id\": \"OWN\", \"secret\": \"own-secret\", "
+        "\"session_token\": \"own-token-0123456\"}]%s}";
+    char with[1000], without[1000];
+    snprintf(with, sizeof with, origins,
+             ", \"origin\": {\"key_id\": \"ALL\", \"secret\": \"their-secret\"}");
+    snprintf(without, sizeof without, origins, "");
+    assert_int_equal(load_text(&c, without, why, sizeof why), -E_CONFIG);
+    assert_string_equal(why, "origin.key_id: missing, or origin.secret is; the origin of prefix "
+                             "\"/a/\" has aws_sigv4, which needs both");
+    assert_int_equal(load_text(&c, with, why, sizeof why), 0);
+    const struct conf_keys all = conf_origin_keys(c, &c->origins[0]);
+    const struct conf_keys own = conf_origin_keys(c, &c->origins[1]);
+    assert_string_equal(c->origins[0].aws_sigv4, "aws:amz:eu-west-1:s3");
+    assert_string_equal(all.key_id, "ALL");
+    assert_string_equal(all.secret, "their-secret");
+    assert_string_equal(all.session_token, "");
+    assert_string_equal(own.key_id, "OWN");
+    assert_string_equal(own.secret, "own-secret");
+    assert_string_equal(own.session_token, "own-token-0123456");
+    char *const text = printed(c);
+    assert_non_null(strstr(text, "\"aws_sigv4\": \"aws:amz:eu-west-1:s3\""));
+    assert_non_null(strstr(text, "\"key_id\": \"OWN\""));
+    assert_null(strstr(text, "-secret"));
+    assert_null(strstr(text, "own-token"));
+    free(text);
+    conf_destroy(c);
+}
+
 static char *printed(const struct conf *c)
 {
     char *text = NULL;
@@ -577,13 +646,13 @@ static int leave(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_bad_files),    cmocka_unit_test(test_bad_others),
-        cmocka_unit_test(test_addresses),    cmocka_unit_test(test_defaults),
-        cmocka_unit_test(test_url_origin),   cmocka_unit_test(test_precedence),
-        cmocka_unit_test(test_lists),        cmocka_unit_test(test_encoders),
-        cmocka_unit_test(test_round_trip),   cmocka_unit_test(test_secret),
-        cmocka_unit_test(test_cache_folder), cmocka_unit_test(test_help),
-        cmocka_unit_test(test_any_text),
+        cmocka_unit_test(test_bad_files),  cmocka_unit_test(test_bad_others),
+        cmocka_unit_test(test_addresses),  cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_url_origin), cmocka_unit_test(test_precedence),
+        cmocka_unit_test(test_lists),      cmocka_unit_test(test_encoders),
+        cmocka_unit_test(test_signing),    cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_secret),     cmocka_unit_test(test_cache_folder),
+        cmocka_unit_test(test_help),       cmocka_unit_test(test_any_text),
     };
     return cmocka_run_group_tests(tests, enter, leave);
 }

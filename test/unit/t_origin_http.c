@@ -35,7 +35,7 @@ static const struct conf settings = {
 static struct origin *create(const struct conf *conf)
 {
     char why[256] = "";
-    struct origin *o = origin_http_create(conf, server.base, why, sizeof why);
+    struct origin *o = origin_http_create(conf, server.base, NULL, why, sizeof why);
     assert_string_equal(why, "");
     assert_non_null(o);
     return o;
@@ -464,10 +464,10 @@ static void tells_an_origin_that_is_down(void **state)
 {
     (void)state;
     char why[256];
-    struct origin *o = origin_http_create(&settings, "http://127.0.0.1:1", why, sizeof why);
+    struct origin *o = origin_http_create(&settings, "http://127.0.0.1:1", NULL, why, sizeof why);
     assert_int_equal(read_with(o, "clip.mp4", NULL, 0, 10, NULL).code, -E_ORIGIN);
     o->destroy(o);
-    o = origin_http_create(&settings, "http://host.invalid/", why, sizeof why);
+    o = origin_http_create(&settings, "http://host.invalid/", NULL, why, sizeof why);
     assert_int_equal(read_with(o, "clip.mp4", NULL, 0, 10, NULL).code, -E_ORIGIN);
     o->destroy(o);
 }
@@ -491,7 +491,7 @@ static void refuses_what_is_no_base(void **state)
                                        "gopher://h/" };
     for (size_t i = 0; i < countof(bad); i++) {
         char why[256] = "";
-        assert_null(origin_http_create(&settings, bad[i], why, sizeof why));
+        assert_null(origin_http_create(&settings, bad[i], NULL, why, sizeof why));
         assert_true(why[0]);
     }
 }

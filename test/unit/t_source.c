@@ -816,7 +816,7 @@ static struct origin_server_totals cost_of(const struct origin_server *server,
     conf.origin_timeout = conf.origin_connect_timeout = 10000;
     conf.origin_connections = 16;
     origin_server_order(server, NULL);
-    struct origin *o = origin_http_create(&conf, server->base, why, sizeof why);
+    struct origin *o = origin_http_create(&conf, server->base, NULL, why, sizeof why);
     struct source_cache *c = source_cache_create(&conf);
     struct viewer v = { c, o, content };
     pthread_t t[20];
