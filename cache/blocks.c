@@ -9,13 +9,17 @@
 #include "base/buf.h"
 #include "base/stat.h"
 
+#define PASSING_SHARE 16 // of the budget that passing blocks have in any case: one part in so many,
+#define PASSING_LEAST 32 // and so many blocks
+
 struct block {
-    struct list lru;     // in blocks.lru
+    struct list lru;     // in blocks.lru or .passing
     struct list sibling; // in block_file.blocks
     struct block *next;  // in its bucket
     struct block_file *file;
     int64_t number;
     atomic_int refs; // the cache, and readers that copy
+    bool passing;
     size_t size;
     uint8_t bytes[]; // [size]
 };
@@ -35,11 +39,28 @@ struct block *blocks_find(const struct blocks *c, const struct block_file *f, in
     return *slot_of(c, f, number);
 }
 
-void blocks_use(struct blocks *c, struct block *b)
+// Locked.  Puts b, which is on no list, first of those of its kind.
+static void enlist(struct blocks *c, struct block *b, enum block_use use)
+{
+    b->passing = use == BLOCK_PASSES;
+    c->passing_held += b->passing ? (int64_t)b->size : 0;
+    list_push_front(b->passing ? &c->passing : &c->lru, &b->lru);
+}
+
+// Locked.
+static void delist(struct blocks *c, struct block *b)
+{
+    list_remove(&b->lru);
+    c->passing_held -= b->passing ? (int64_t)b->size : 0;
+}
+
+void blocks_use(struct blocks *c, struct block *b, enum block_use use)
 {
     atomic_fetch_add_explicit(&b->refs, 1, memory_order_relaxed);
-    list_remove(&b->lru);
-    list_push_front(&c->lru, &b->lru);
+    if (use == BLOCK_PASSES)
+        return;
+    delist(c, b);
+    enlist(c, b, BLOCK_STAYS);
 }
 
 int64_t block_copy(const struct blocks *c, const struct block *b, int64_t at, void *out, int64_t n)
@@ -84,13 +105,21 @@ static void drop(struct blocks *c, struct block *b, struct list *gone)
     assert(*slot == b);
     *slot = b->next;
     list_remove(&b->sibling);
-    list_remove(&b->lru);
+    delist(c, b);
     list_push_back(gone, &b->lru);
     c->held -= (int64_t)b->size;
     stat_add(STAT_source_block_bytes, -(int64_t)b->size);
 }
 
-void blocks_keep(struct blocks *c, struct list *made, struct list *gone)
+// Locked.  The one that leaves next.
+static struct block *victim(const struct blocks *c)
+{
+    const int64_t share = max64(c->budget / PASSING_SHARE, PASSING_LEAST * c->block_size);
+    const bool passing = c->passing_held > share || list_empty(&c->lru);
+    return container_of(passing ? c->passing.prev : c->lru.prev, struct block, lru);
+}
+
+void blocks_keep(struct blocks *c, struct list *made, enum block_use use, struct list *gone)
 {
     for (struct list *l; (l = list_pop(made));) {
         struct block *b = container_of(l, struct block, lru);
@@ -101,12 +130,12 @@ void blocks_keep(struct blocks *c, struct list *made, struct list *gone)
         }
         *slot = b;
         list_push_back(&b->file->blocks, &b->sibling);
-        list_push_front(&c->lru, &b->lru);
+        enlist(c, b, use);
         c->held += (int64_t)b->size;
         stat_add(STAT_source_block_bytes, (int64_t)b->size);
     }
     while (c->held > c->budget)
-        drop(c, container_of(c->lru.prev, struct block, lru), gone);
+        drop(c, victim(c), gone);
 }
 
 void blocks_drop(struct blocks *c, struct block_file *f, struct list *gone)
@@ -127,10 +156,11 @@ void blocks_init(struct blocks *c, int64_t budget, int64_t block_size)
     c->bucket_count = (size_t)min64(budget / block_size + 64, MIB);
     c->buckets = xcalloc(c->bucket_count, sizeof *c->buckets);
     list_init(&c->lru);
+    list_init(&c->passing);
 }
 
 void blocks_finish(struct blocks *c)
 {
-    assert(c->held == 0);
+    assert(c->held == 0 && c->passing_held == 0);
     free(c->buckets);
 }

@@ -61,7 +61,8 @@ struct flight {
     pthread_cond_t end;
 
     // the asker's until done, then constant
-    struct run run; // the blocks of a read; constant from the start
+    enum block_use use; // of a read's blocks, as it turned out; the cache's lock's until done
+    struct run run;     // the blocks of a read; constant from the start
     int result;
     struct buf data;       // of a read that went well
     struct source *source; // of an opening that went well; a reference
@@ -332,7 +333,7 @@ static int lead_opening(struct source_cache *c, struct name *n, bool only_versio
     }
     lock(&c->lock);
     if (rc == 0)
-        blocks_keep(&c->blocks, &made, &gone);
+        blocks_keep(&c->blocks, &made, BLOCK_STAYS, &gone);
     rc = keep_answer(c, n, f->source, rc, now_ms, &gone);
     n->opening = NULL;
     end_flight(f, rc);
@@ -534,7 +535,7 @@ static int lead_read(struct source *s, struct flight *f, const struct cancel *ca
     lock(&c->lock);
     if (rc == 0) {
         fulfil_wants(s, f->run);
-        blocks_keep(&c->blocks, &made, &gone);
+        blocks_keep(&c->blocks, &made, f->use, &gone);
     } else if (rc == -E_CHANGED) {
         bury(s, &gone);
     } else if (rc == -E_NOT_FOUND) {
@@ -560,9 +561,10 @@ static int64_t copy(const struct source_cache *c, const struct flight *f, int64_
 }
 
 // Locked; unlocks.
-static int64_t read_block(struct source_cache *c, struct block *b, int64_t at, void *out, int64_t n)
+static int64_t read_block(struct source_cache *c, struct block *b, int64_t at, void *out, int64_t n,
+                          enum block_use use)
 {
-    blocks_use(&c->blocks, b);
+    blocks_use(&c->blocks, b, use);
     unlock(&c->lock);
     const int64_t took = block_copy(&c->blocks, b, at, out, n);
     block_leave(b);
@@ -573,7 +575,7 @@ static int64_t read_block(struct source_cache *c, struct block *b, int64_t at, v
 
 // Copies the next bytes of [at, at + n) and adds to *took how many; or nothing,
 // when the flight it waited for was cancelled.
-static int read_some(struct source *s, int64_t at, void *out, int64_t n,
+static int read_some(struct source *s, int64_t at, void *out, int64_t n, enum block_use use,
                      const struct cancel *cancel, int64_t *took)
 {
     struct source_cache *c = s->cache;
@@ -585,7 +587,7 @@ static int read_some(struct source *s, int64_t at, void *out, int64_t n,
     }
     struct block *b = blocks_find(&c->blocks, &s->file, number);
     if (b) {
-        *took += read_block(c, b, at, out, n);
+        *took += read_block(c, b, at, out, n, use);
         return 0;
     }
     struct flight *f = flight_over(s, number);
@@ -595,10 +597,12 @@ static int read_some(struct source *s, int64_t at, void *out, int64_t n,
             plan_run(s, number, (struct run){ number, (at + n - 1) / c->block_size });
         f = create_flight((run.last - run.first + 1) * c->block_size);
         f->run = run;
+        f->use = use;
         s->next_block = run.last + 1;
         list_push_back(&s->flights, &f->link);
     } else {
         f->refs++;
+        f->use = use == BLOCK_STAYS ? use : f->use;
     }
     int rc = lead ? 0 : wait_for(f, c, cancel);
     unlock(&c->lock);
@@ -610,8 +614,8 @@ static int read_some(struct source *s, int64_t at, void *out, int64_t n,
     return rc < 0 ? rc : 0;
 }
 
-int64_t source_read(struct source *s, int64_t offset, void *out, int64_t n,
-                    const struct cancel *cancel)
+static int64_t read_all(struct source *s, int64_t offset, void *out, int64_t n, enum block_use use,
+                        const struct cancel *cancel)
 {
     if (offset < 0 || n < 0)
         return -E_BAD_REQUEST;
@@ -622,11 +626,23 @@ int64_t source_read(struct source *s, int64_t offset, void *out, int64_t n,
         if (cancel_is_set(cancel))
             return -E_CANCELLED;
         void *const to = out ? (uint8_t *)out + took : NULL;
-        const int rc = read_some(s, offset + took, to, n - took, cancel, &took);
+        const int rc = read_some(s, offset + took, to, n - took, use, cancel, &took);
         if (rc < 0)
             return rc;
     }
     return n;
+}
+
+int64_t source_read(struct source *s, int64_t offset, void *out, int64_t n,
+                    const struct cancel *cancel)
+{
+    return read_all(s, offset, out, n, BLOCK_STAYS, cancel);
+}
+
+int64_t source_pass(struct source *s, int64_t offset, void *out, int64_t n,
+                    const struct cancel *cancel)
+{
+    return read_all(s, offset, out, n, BLOCK_PASSES, cancel);
 }
 
 int source_bring(struct source *s, int64_t offset, int64_t n, const struct cancel *cancel)

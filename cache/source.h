@@ -39,6 +39,11 @@ const char *source_path(const struct source *s);
 int64_t source_read(struct source *s, int64_t offset, void *out, int64_t n,
                     const struct cancel *cancel);
 
+// The same for who goes through the source once, as a scan does: what it brings is the first to
+// leave the cache.
+int64_t source_pass(struct source *s, int64_t offset, void *out, int64_t n,
+                    const struct cancel *cancel);
+
 // Reads them into the cache only, where they stay until others need the room.  0, or
 // as source_read.  Blocks.
 int source_bring(struct source *s, int64_t offset, int64_t n, const struct cancel *cancel);

@@ -101,6 +101,21 @@ def test_other_containers(name, start, clip, media_dir, tmp_path):
     assert exact.barcodes(renditions[0], tmp_path) == list(range(FRAMES))
 
 
+@pytest.mark.long
+def test_a_scan_leaves_what_is_read(start, slow):
+    """All of a long source goes by, and the beginning, which is being watched, is not asked for again."""
+    origin = slow("minute.ts")
+    edge = start(origin.url, config=dict(CONFIG, cache={"source_blocks": "4MiB"}))
+    folder = video_of(edge, "minute.ts")
+    edge.ok(folder + "0.m4s")
+    origin.clear()
+    until(lambda: "ENDLIST" in listed(edge, folder)[1], "it has an end")
+    assert edge.metrics()["origin_bytes_total"] > 6 << 20, "more than there is room for"
+    origin.log()
+    edge.ok(folder + "1.m4s")
+    assert [e["range"] for e in origin.log("minute.ts") if e["method"] == "GET"] == []
+
+
 def test_the_rest_cannot_be_scanned(start, clip, media_dir):
     """It says so, and does not pretend to go on for ever."""
     edge = start(media_dir, config=dict(CONFIG, workers={"first": "2MiB", "probe_bytes": "5MiB"}))

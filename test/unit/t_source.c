@@ -339,6 +339,50 @@ static void what_is_here_is_not_wanted(void **state)
     source_cache_destroy(c);
 }
 
+// Pieces of three blocks, as no reader asks for whole runs.
+static void pass_all(struct source *s)
+{
+    uint8_t out[3 * BLOCK];
+    for (int64_t at = 0; at < SIZE; at += (int64_t)sizeof out) {
+        const int64_t n = source_pass(s, at, out, sizeof out, NULL);
+        assert_true(n > 0);
+        check_bytes(out, 0, at, n);
+    }
+}
+
+// Four times what the cache holds is read once, and what somebody reads stays; what was passed
+// over first, too.
+static void what_is_passed_leaves_first(void **state)
+{
+    (void)state;
+    static const char *const paths[] = { "b", "c", "d", "e" };
+    struct fake f;
+    fake_init(&f);
+    struct conf conf = settings;
+    conf.cache_source_blocks = BLOCKS * BLOCK;
+    struct source_cache *c = source_cache_create(&conf);
+    struct source *a = must_open(c, &f, "a", 0), *b = must_open(c, &f, paths[0], 0);
+    check_read(a, 0, 0, 10 * BLOCK);
+    pass_all(b);
+    check_read(b, 0, 20 * BLOCK, 10 * BLOCK);
+    const int reads = f.reads;
+    const int64_t bytes = f.bytes;
+    for (size_t i = 1; i < countof(paths); i++) {
+        struct source *s = must_open(c, &f, paths[i], 0);
+        pass_all(s);
+        source_close(&s);
+    }
+    assert_int_equal(f.bytes - bytes, 3 * SIZE); // nothing twice
+    assert_in_range(f.reads - reads, 3 * BLOCKS / 16, 3 * (1 + BLOCKS / 8));
+    assert_in_range(stat_get(STAT_source_block_bytes), (BLOCKS - 1) * BLOCK, BLOCKS * BLOCK);
+    check_read(a, 0, 0, 10 * BLOCK);
+    check_read(b, 0, 20 * BLOCK, 10 * BLOCK);
+    assert_int_equal(f.bytes - bytes, 3 * SIZE);
+    source_close(&a);
+    source_close(&b);
+    source_cache_destroy(c);
+}
+
 static void brings_what_will_be_read(void **state)
 {
     (void)state;
@@ -859,6 +903,7 @@ int main(void)
         cmocka_unit_test(fetches_what_is_wanted),
         cmocka_unit_test(forgets_what_was_wanted),
         cmocka_unit_test(what_is_here_is_not_wanted),
+        cmocka_unit_test(what_is_passed_leaves_first),
         cmocka_unit_test(brings_what_will_be_read),
         cmocka_unit_test(asks_once_for_many),
         cmocka_unit_test(passes_on_a_cancelled_flight),
