@@ -173,11 +173,24 @@ def test_any_server_says_the_same(folder, start):
 @pytest.mark.parametrize("player,entry", [("hls", "master.m3u8"), ("shaka", "master.m3u8"), ("dash", "manifest.mpd"),
                                           ("dashjs", "manifest.mpd")])
 def test_shown_in_chromium(player, entry, folder, start):
+    check_shown(start(folder), player, entry)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("player", ["hls", "shaka"])
+def test_encrypted_ones_are_shown(player, folder, start):
+    """Whole segments of AES-128, as those of pictures and sound beside them are."""
+    edge = start(folder, config={"encryption": {"method": "aes-128", "secret": "a secret of the test, and long"}})
+    [(_, path), _] = subtitles(edge, "srt.mkv")
+    assert "#EXT-X-KEY:METHOD=AES-128" in edge.ok(path + "index.m3u8").decode() and b"WEBVTT" not in edge.ok(path + "0.vtt")
+    check_shown(edge, player, "master.m3u8")
+
+
+def check_shown(edge, player, entry):
     """What is active at a time is what the source has there, once, with its times.
 
     The first time is one whose pictures are not in the buffer: Shaka with HLS shows texts that were chosen late only
     when the next pictures come."""
-    edge = start(folder)
     times = [12.5, 1.5, 4.5, 7, 0.6]
     r = browser.run("subtitles.mjs", dict(player=player, url=f"{edge.url}/srt.mkv/{entry}", language="en", times=times))
     assert "failed" not in r and "pageErrors" not in r and r["errors"] == [], (r, edge.log_tail())
