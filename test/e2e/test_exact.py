@@ -104,7 +104,7 @@ def test_inits_do_not_depend_on_what_came_before(start, clip, media_dir):
 
 
 # Of each container and each way in which a segment may need what lies before it.
-TORTURED = ["opengop.mp4", "hevcopen.mkv", "gop10.mkv", "refresh.mp4", "opengop.ts", "hevcopen.ts", "wrap.ts", "base.flv",
+TORTURED = ["opengop.mp4", "hevcopen.mkv", "gop12.mkv", "refresh.mp4", "opengop.ts", "hevcopen.ts", "wrap.ts", "base.flv",
             "mpeg4.avi", "theora.ogv", "wmv2.asf", "base.mxf", "mpeg2.mpg"]
 
 
