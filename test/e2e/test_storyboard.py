@@ -15,8 +15,8 @@ from test_trick import CASES
 
 
 def played(edge, name, media_dir):
-    """The numbers of all frames of a rung, and their rate."""
-    _, _, attrs = Playlist(edge, name).renditions()[0]
+    """The numbers of all frames of a rung that is encoded, and their rate: a copy has the times of the source."""
+    attrs = next(attrs for rung, _, attrs in Playlist(edge, name).renditions() if rung != "source")
     rate = Fraction(attrs["FRAME-RATE"]).limit_denominator(1001)
     for exactly in (24000, 30000, 60000):
         if abs(rate - Fraction(exactly, 1001)) < Fraction(1, 1000):
