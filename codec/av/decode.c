@@ -16,6 +16,8 @@
 #include <libavutil/mem.h>
 
 #include "base/err.h"
+#include "codec/av/amr.h"
+#include "codec/av/real.h"
 
 #define DECODE_THREADS 2
 #define DRAIN_ERRORS_MAX 64
@@ -39,10 +41,14 @@ static int read_packet(struct decoder *d)
     const struct sample *s = &d->job->samples[d->next];
     if (s->size > PAYLOAD_SAMPLE_MAX)
         return fail_with(d->why, -E_LIMITS, "a sample of %u bytes", s->size);
-    if (av_new_packet(d->packet, d->strip->n + (int)s->size) < 0)
+    const int before = d->sliced ? real_table(&d->job->carriage, s, NULL) : d->strip->n;
+    if (av_new_packet(d->packet, before + (int)s->size) < 0)
         return fail_with(d->why, -E_NO_MEMORY, "no memory for a packet");
-    memcpy(d->packet->data, d->strip->bytes, (size_t)d->strip->n);
-    const int rc = payload_read(&d->payload, d->next, d->packet->data + d->strip->n);
+    if (d->sliced)
+        real_table(&d->job->carriage, s, d->packet->data);
+    else
+        memcpy(d->packet->data, d->strip->bytes, (size_t)before);
+    const int rc = payload_read(&d->payload, d->next, d->packet->data + before);
     if (rc < 0) {
         av_packet_unref(d->packet);
         return rc;
@@ -53,6 +59,41 @@ static int read_packet(struct decoder *d)
     d->next++;
     d->samples++;
     return 0;
+}
+
+// How much of d->packet the decoder takes at once.
+static int unit_size(const struct decoder *d)
+{
+    const int frame = d->video ? 0 : amr_frame(d->job->media->audio.codec, d->packet->data[0]);
+    return frame && frame < d->packet->size ? frame : d->packet->size;
+}
+
+// What a frame of AMR left of d->packet: nothing behind the end that the sample table tells.
+static void advance(struct decoder *d, int n)
+{
+    AVPacket *const p = d->packet;
+    const int64_t frame = d->job->media->audio.sample_rate / AMR_FRAMES_A_SECOND;
+    const bool last = n == p->size || (p->duration > 0 && p->duration <= frame);
+    if (last) {
+        av_packet_unref(p);
+        return;
+    }
+    p->data += n;
+    p->size -= n;
+    p->pts += frame;
+    p->duration -= p->duration > 0 ? frame : 0;
+}
+
+// d->packet, or a part of it that is then gone.  As avcodec_send_packet.
+static int send(struct decoder *d)
+{
+    const int all = d->packet->size, n = unit_size(d);
+    d->packet->size = n;
+    const int rc = avcodec_send_packet(d->ctx, d->packet);
+    d->packet->size = all;
+    if (rc != AVERROR(EAGAIN))
+        advance(d, n);
+    return rc;
 }
 
 // Gives the decoder one packet more, or the news that there is none.
@@ -72,9 +113,7 @@ static int feed(struct decoder *d)
     if (d->video && d->packet->pts != SAMPLE_UNSEEN)
         d->ctx->skip_frame =
             is_shown(d->job, d->packet->pts) ? AVDISCARD_DEFAULT : AVDISCARD_NONREF;
-    const int rc = avcodec_send_packet(d->ctx, d->packet);
-    if (rc != AVERROR(EAGAIN))
-        av_packet_unref(d->packet);
+    const int rc = send(d);
     d->damaged |= rc < 0 && rc != AVERROR(EAGAIN);
     return rc == AVERROR(ENOMEM) ? fail_with(d->why, -E_NO_MEMORY, "no memory to decode") : 0;
 }
@@ -214,6 +253,7 @@ int decoder_open(struct decoder *d, const struct job *job, struct io *io, bool v
                            .steady = !video || !gives_up_well(m->video.codec) };
     d->strip = video ? &m->video.strip : &m->audio.strip;
     payload_init(&d->payload, io, &job->carriage, job->samples, job->sample_count, why);
+    d->sliced = video && real_is_sliced(m->container, m->video.codec);
     d->packet = av_packet_alloc();
     if (!d->packet)
         return fail_with(why, -E_NO_MEMORY, "no memory for a decoder");

@@ -19,6 +19,7 @@ struct decoder {
     const struct why *why;
     const struct strip *strip;
     bool video;
+    bool sliced; // real.h
 
     AVCodecContext *ctx;
     AVPacket *packet; // read, not yet taken by the decoder

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "codec/av/codecs.h"
 #include "codec/av/picture_times.h"
+#include "codec/av/real.h"
 #include "codec/av/timeline.h"
 #include "codec/av/trace.h"
 #include "codec/beginning.h"
@@ -21,10 +22,15 @@
 #define MISSING_MAX 100 // more packets than were found: there is no use
 #define DELTAS 64       // between pictures, of which the middle one counts
 
+// RealMedia deals out its sound over seconds of the source, so that what is lost is not heard
+// at once.
+#define DEALT_OUT (512 * KIB)
+
 // What we hold of a stream of the demuxer while its packets are read.
 struct track {
     enum codec_id codec; // CODEC_NONE: its packets are of no interest
     struct trace trace;
+    bool sliced; // real.h
     int missing; // packets that stand nowhere in the source as they are
     int64_t add; // to its times (timeline.h)
     bool timed;
@@ -91,6 +97,9 @@ static int begin_track(struct scan *s, int i)
     struct carriage how = s->how;
     how.pid = st->id & 0x1fff;
     trace_init(&k->trace, s->io, &how, INT64_MAX); // s->io has a limit of its own
+    k->sliced = real_is_sliced(s->x->container, k->codec);
+    if (s->x->container == CONTAINER_RM)
+        k->trace.back = t->audio ? DEALT_OUT : 0;
     return t->video ? begin_parser(k, st->codecpar) : 0;
 }
 
@@ -231,6 +240,16 @@ static void note_padding(struct index_track *t, const AVPacket *p, int rate)
     t->padding_ns = muldiv_round(AV_RL32(skip + 4), 1000000000, rate);
 }
 
+// Where p lies in the source, into *sample.  As trace_packet.
+static int find_packet(struct track *k, const AVPacket *p, struct sample *sample)
+{
+    if (!k->sliced)
+        return trace_packet(&k->trace, p->data, p->size, p->pos, &sample->offset);
+    const int table = real_table_length(p->data, p->size);
+    sample->size -= (uint32_t)table;
+    return table ? real_trace(&k->trace, p->data, p->size, table, &sample->offset) : 0;
+}
+
 static int add_packet(struct scan *s, AVPacket *p)
 {
     struct track *const k = &s->tracks[p->stream_index];
@@ -243,7 +262,7 @@ static int add_packet(struct scan *s, AVPacket *p)
                              .size = (uint32_t)p->size,
                              .duration = duration_of(p, st),
                              .sync = t->audio || p->flags & AV_PKT_FLAG_KEY };
-    const int rc = trace_packet(&k->trace, p->data, p->size, p->pos, &sample.offset);
+    const int rc = find_packet(k, p, &sample);
     k->missing += rc == 0;
     k->half &= rc != 0; // its other field may be what is missing
     if (rc <= 0)

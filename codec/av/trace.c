@@ -21,7 +21,7 @@ struct trace_run {
 
 void trace_init(struct trace *t, struct io *io, const struct carriage *how, int64_t ceiling)
 {
-    *t = (struct trace){ .window = xmalloc(sizeof *t->window), .carriage = *how };
+    *t = (struct trace){ .back = -1, .window = xmalloc(sizeof *t->window), .carriage = *how };
     window_init(t->window, io, ceiling);
     buf_init(&t->payload, PAYLOAD_MAX);
     if (how->kind == CARRIAGE_TS)
@@ -189,6 +189,30 @@ static int trace_stream(struct trace *t, const uint8_t *packet, int n, int64_t h
     return rc;
 }
 
+// ---- packets in one run each
+
+// The first place in [from, to) where all n bytes stand; -1: none.
+static int64_t search_whole(struct trace *t, int64_t from, int64_t to, const uint8_t *packet, int n)
+{
+    while ((from = search(t, from, to, packet, n < NEEDLE ? n : NEEDLE)) >= 0 &&
+           common(t, from, packet, n) < n)
+        from++;
+    return from;
+}
+
+// Bytes that happen to be the same elsewhere do no harm.  Two packets never touch, though,
+// where they come in order: so each is a piece of its own.
+static int trace_whole(struct trace *t, const uint8_t *packet, int n, int64_t *offset)
+{
+    const int64_t farthest = t->at, first = t->back ? t->at - t->back : t->at + 1;
+    const int64_t at = search_whole(t, first > 0 ? first : 0, farthest + AHEAD, packet, n);
+    *offset = t->stream;
+    if (at < 0 || !add_piece(t, at, n))
+        return t->window->err;
+    t->at = farthest > at + n ? farthest : at + n;
+    return 1;
+}
+
 // ---- a transport stream
 
 // Appends the payload of one packet more; false at the end.
@@ -268,6 +292,8 @@ static int trace_transport(struct trace *t, const uint8_t *packet, int n, int64_
 
 int trace_packet(struct trace *t, const uint8_t *packet, int n, int64_t hint, int64_t *offset)
 {
-    return t->carriage.kind == CARRIAGE_TS ? trace_transport(t, packet, n, offset)
-                                           : trace_stream(t, packet, n, hint, offset);
+    if (t->carriage.kind == CARRIAGE_TS)
+        return trace_transport(t, packet, n, offset);
+    return t->back < 0 ? trace_stream(t, packet, n, hint, offset)
+                       : trace_whole(t, packet, n, offset);
 }

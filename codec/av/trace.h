@@ -3,8 +3,8 @@
 // trace - finds where in the source the packets lie that a demuxer gives, by their bytes:
 // it knows no container, and what it says was compared byte for byte.  A packet that
 // is found nowhere (the demuxer made it up, or changed it) is one that nobody could read
-// later.  Packets of a track come in order; what is found lies ever further on.  No libav
-// here.
+// later.  Packets of a track come in order; what is found lies ever further on, unless
+// `back` says otherwise.  No libav here.
 
 #ifndef CODEC_AV_TRACE_H
 #define CODEC_AV_TRACE_H
@@ -21,6 +21,10 @@
 #define TRACE_OVERLAP 3
 
 struct trace {
+    // pieces: each packet stands in one run, up to so many bytes before the one found farthest
+    // on (sound that is interleaved); set by whoever knows that.  -1: it may be cut
+    int64_t back;
+
     struct window *window;    // owned
     struct carriage carriage; // of what was traced so far (owned); kind as at trace_init
     bool split;               // pieces: some packet took more than one

@@ -106,6 +106,8 @@ RECIPES = {r["name"]: r for r in [
     recipe("dv.avi", w=720, h=576, mux="", video="-c:v dvvideo -pix_fmt yuv420p", audio="-c:a pcm_s16le"),
     recipe("theora.ogv", mux="", video="-c:v libtheora -g {gop} -b:v 3M", audio="-c:a libvorbis"),
     recipe("wmv2.asf", mux="", video="-c:v wmv2 -g {gop} -b:v 3M", audio="-c:a wmav2"),
+    recipe("rv10.rm", w=352, h=288, mux="", video="-c:v rv10 -g {gop} -b:v 3M", audio=None),
+    recipe("rv20.rm", h=352, mux="", video="-c:v rv20 -g {gop} -b:v 3M", audio=None),
     recipe("base.mxf", mux="", audio="-c:a pcm_s16le"),
     recipe("mpeg2.mxf", mux="", video="-c:v mpeg2video -bf 2 -g {gop} -b:v 4M", audio="-c:a pcm_s16le"),
     recipe("raw.h264", video=X264 + " -x264-params bframes=3:b-pyramid=normal", audio=None, mux=""),

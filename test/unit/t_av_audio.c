@@ -782,6 +782,69 @@ static void test_failures(void **state)
     free(m);
 }
 
+// ---- AMR
+
+#define AMR_FRAMES 200
+#define AMR_BYTES 32 // of 12.2 kb/s
+
+// Frames of any bits, so many in each sample; the last of them ends within its third frame.
+static struct media *make_amr(struct clip *c, int in_sample)
+{
+    uint32_t random = 3;
+    *c = (struct clip){ .samples = xcalloc(AMR_FRAMES, sizeof *c->samples) };
+    buf_init(&c->bytes, (size_t)MIB);
+    for (int i = 0; i < AMR_FRAMES * AMR_BYTES; i++)
+        put_u8(&c->bytes, i % AMR_BYTES ? (uint8_t)lcg(&random) : 0x3c);
+    for (int i = 0; i < AMR_FRAMES; i += in_sample)
+        c->samples[c->count++] = (struct sample){ .offset = AMR_BYTES * i,
+                                                  .size = (uint32_t)(AMR_BYTES * in_sample),
+                                                  .pts = 160 * i,
+                                                  .duration = (uint32_t)(160 * in_sample),
+                                                  .sync = true };
+    struct media *m = xcalloc(1, sizeof *m);
+    m->size = (int64_t)c->bytes.len;
+    m->audio.codec = CODEC_AMR_NB;
+    m->audio.sample_rate = 8000;
+    m->audio.channels = 1;
+    return m;
+}
+
+static void make_of_amr(int in_sample, struct memory *io)
+{
+    struct clip c;
+    struct media *m = make_amr(&c, in_sample);
+    const int tail = 160 * 2 + 50; // an edit list may end the sound anywhere
+    struct sample *last = &c.samples[c.count - 1];
+    if (in_sample == 5) {
+        last->duration = (uint32_t)tail;
+    } else {
+        c.count -= 2;
+        c.samples[c.count - 1].duration = 50;
+    }
+    struct job j = { .kind = JOB_AUDIO, .media = m, .frames = 190, .sequence = 1 };
+    j.a = settings(&(struct setup){ "noise", TONE, 8000, 1, 48000, 1, 100, 0, AUDIO_AAC });
+    j.end = 4 * 48000;
+    j.bits = 1000000;
+    j.samples = c.samples;
+    j.sample_count = c.count;
+    run(&j, &c, io);
+    clip_finish(&c);
+    free(m);
+}
+
+// One frame of AMR in a sample or five: it sounds the same.
+static void test_frames_of_amr(void **state)
+{
+    (void)state;
+    struct memory one, five;
+    make_of_amr(1, &one);
+    make_of_amr(5, &five);
+    assert_int_equal(one.out.len, five.out.len);
+    assert_memory_equal(one.out.data, five.out.data, one.out.len);
+    buf_finish(&one.out);
+    buf_finish(&five.out);
+}
+
 int main(void)
 {
     char detail[DETAIL_MAX];
@@ -792,6 +855,7 @@ int main(void)
         cmocka_unit_test(test_no_bits_at_all),
         cmocka_unit_test(test_silence),
         cmocka_unit_test(test_failures),
+        cmocka_unit_test(test_frames_of_amr),
     };
     if (av_setup(detail, sizeof detail) < 0) {
         print_error("%s\n", detail);

@@ -15,6 +15,7 @@
 #include "base/base.h"
 #include "base/err.h"
 #include "codec/av/payload.h"
+#include "codec/av/real.h"
 #include "codec/av/sniff.h"
 #include "codec/av/trace.h"
 #include "test/unit/av_tools.h"
@@ -159,6 +160,116 @@ static int trace_and_read(const struct buf *source, const struct carriage *how,
     trace_finish(&t);
     buf_finish(&m.out);
     return count;
+}
+
+// ---- RealMedia
+
+#define SLICES 3
+
+// A picture of one to three slices behind its table, as libavformat gives it; the slices go
+// into the source with foreign bytes between.
+static int make_picture(uint8_t *out, int slices, struct buf *source)
+{
+    int n = 1 + 8 * slices;
+    const int table = n;
+    out[0] = (uint8_t)(slices - 1);
+    for (int k = 0; k < slices; k++) {
+        const int size = 1 + any() % 300;
+        const uint8_t entry[8] = { 1, 0, 0, 0, (uint8_t)(n - table), (uint8_t)((n - table) >> 8) };
+        memcpy(out + 1 + 8 * k, entry, sizeof entry);
+        for (int i = 0; i < size; i++)
+            out[n + i] = any();
+        put_foreign(source, 5 + any() % 40);
+        buf_append(source, out + n, (size_t)size);
+        n += size;
+    }
+    return n;
+}
+
+static void read_picture(const struct trace *t, struct memory *m, const struct sample *s,
+                         const uint8_t *want, int n)
+{
+    char line[200];
+    uint8_t bytes[1000];
+    const struct why why = { line, sizeof line };
+    struct payload payload;
+    payload_init(&payload, &m->io, &t->carriage, s, 1, &why);
+    const int table = real_table(&t->carriage, s, NULL);
+    assert_int_equal(table + (int)s->size, n);
+    assert_int_equal(real_table(&t->carriage, s, bytes), table);
+    assert_int_equal(payload_read(&payload, 0, bytes + table), 0);
+    assert_memory_equal(bytes, want, n);
+    payload_finish(&payload);
+}
+
+// Pictures of RealMedia come back slice by slice, with the table that stands nowhere.
+static void slices_of_realmedia(void **state)
+{
+    (void)state;
+    static uint8_t pictures[PACKETS][1000];
+    const struct carriage none = { 0 };
+    struct buf source;
+    struct sample s[PACKETS];
+    int n[PACKETS];
+    struct memory m;
+    struct trace t;
+    seed = 9;
+    buf_init(&source, (size_t)MIB);
+    for (int i = 0; i < PACKETS; i++)
+        n[i] = make_picture(pictures[i], 1 + i % SLICES, &source);
+    memory_init(&m, &source);
+    trace_init(&t, &m.io, &none, INT64_MAX);
+    t.back = 0;
+    for (int i = 0; i < PACKETS; i++) {
+        const int table = real_table_length(pictures[i], n[i]);
+        assert_int_equal(table, 1 + 8 * (1 + i % SLICES));
+        s[i] = (struct sample){ .size = (uint32_t)(n[i] - table) };
+        assert_int_equal(real_trace(&t, pictures[i], n[i], table, &s[i].offset), 1);
+    }
+    for (int i = PACKETS - 1; i >= 0; i--)
+        read_picture(&t, &m, &s[i], pictures[i], n[i]);
+    assert_int_equal(real_table_length(pictures[0], 9), 0); // nothing behind it
+    pictures[1][5 + 8] = 0; // the second begins where the first does
+    pictures[1][6 + 8] = 0;
+    assert_int_equal(real_table_length(pictures[1], n[1]), 0);
+    trace_finish(&t);
+    buf_finish(&m.out);
+    buf_finish(&source);
+}
+
+// Sound that is dealt out: packets stand in the source in another order than they come in.
+static void interleaved(void **state)
+{
+    (void)state;
+    struct packets *p = make_packets(true);
+    const struct carriage none = { 0 };
+    struct buf source;
+    int64_t at[PACKETS], offset;
+    buf_init(&source, (size_t)MIB);
+    for (int i = 0; i < PACKETS; i++) {
+        const int k = i * 7 % PACKETS;
+        put_foreign(&source, 3 + any() % 40);
+        at[k] = (int64_t)source.len;
+        buf_append(&source, p->bytes[k], (size_t)p->n[k]);
+    }
+    struct memory m;
+    struct trace t;
+    memory_init(&m, &source);
+    trace_init(&t, &m.io, &none, INT64_MAX);
+    t.back = 512 * KIB;
+    for (int i = 0; i < PACKETS; i++) {
+        assert_int_equal(trace_packet(&t, p->bytes[i], p->n[i], 0, &offset), 1);
+        const int piece = carriage_find(&t.carriage, offset);
+        const int64_t place =
+            t.carriage.pieces[piece].offset + (offset - t.carriage.pieces[piece].at);
+        assert_true(place <= at[i]); // there, or the same bytes before
+        assert_memory_equal(source.data + place, p->bytes[i], p->n[i]);
+    }
+    assert_false(t.split);
+    trace_finish(&t);
+    buf_finish(&m.out);
+    buf_finish(&source);
+    free(p);
 }
 
 static void in_pieces(void **state)
@@ -318,9 +429,10 @@ static void test_sniff(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(in_pieces),     cmocka_unit_test(in_a_transport_stream),
-        cmocka_unit_test(behind_a_hole), cmocka_unit_test(overlapping),
-        cmocka_unit_test(not_there),     cmocka_unit_test(test_sniff),
+        cmocka_unit_test(slices_of_realmedia), cmocka_unit_test(interleaved),
+        cmocka_unit_test(in_pieces),           cmocka_unit_test(in_a_transport_stream),
+        cmocka_unit_test(behind_a_hole),       cmocka_unit_test(overlapping),
+        cmocka_unit_test(not_there),           cmocka_unit_test(test_sniff),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
