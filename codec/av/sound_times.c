@@ -24,6 +24,7 @@ struct times {
     int64_t delay;      // samples
     uint32_t pcm_frame; // bytes of a sample of all channels, 0: not PCM
     uint32_t block;     // bytes of what decodes to frame_samples, several in a packet; 0: all of it
+    uint32_t wma;       // samples of a frame of WMA, several in a packet; 0: another kind
     AVVorbisParseContext *vorbis;
 
     struct sample *out;
@@ -87,11 +88,42 @@ static int value_bytes(enum codec_id codec)
     return decoder ? av_get_bits_per_sample(decoder->id) / 8 : 0;
 }
 
+// ---- WMA: a packet completes a frame that the one before began, and begins one that the next
+// completes (a reservoir of bits); its first byte says how many end in it
+
+#define WMA_RESERVOIR 2 // of the flags in its headers
+
+static bool has_reservoir(const struct audio_track *a)
+{
+    const int at = a->codec == CODEC_WMAV1 ? 2 : 4;
+    return (a->codec == CODEC_WMAV1 || a->codec == CODEC_WMAV2) && a->extradata_size >= at + 2 &&
+           a->extradata[at] & WMA_RESERVOIR;
+}
+
+static uint32_t wma_frame(const struct audio_track *a, const struct index_track *t)
+{
+    if (!t->heads || !has_reservoir(a))
+        return 0;
+    if (a->sample_rate <= 16000)
+        return 512;
+    return a->sample_rate <= (a->codec == CODEC_WMAV1 ? 32000 : 22050) ? 1024 : 2048;
+}
+
+// Of the first one the frame that it completes is lost.  (What ends no frame is kept in order by
+// a sample.)
+static int64_t wma_samples(const struct times *k, int i)
+{
+    const int frames = (k->t->heads[i][0] & 15) - (i == 0);
+    return frames > 0 ? frames * (int64_t)k->wma : 1;
+}
+
 // What sample i decodes to; 0 = unknown.
 static int64_t duration(const struct times *k, int i)
 {
     if (k->pcm_frame)
         return k->t->samples[i].size / k->pcm_frame;
+    if (k->wma)
+        return wma_samples(k, i);
     if (k->block > 0)
         return (k->t->samples[i].size + k->block - 1) / k->block * (int64_t)k->frame_samples;
     if (is_even(k))
@@ -106,11 +138,12 @@ static int64_t duration(const struct times *k, int i)
 // Where sample i belongs; false: nowhere.
 static bool place(struct times *k, int64_t pts, int64_t *at)
 {
-    const int64_t gap = (int64_t)k->rate * GAP_MS / 1000;
+    // (The time of a packet of WMA is one within the frame that it completes.)
+    const int64_t gap = (int64_t)k->rate * GAP_MS / 1000 + 2 * k->wma;
     const int64_t said = pts == INDEX_NO_PTS ? FAR : position(k, pts);
     *at = k->next;
     if (k->n == 0) {
-        *at = said;
+        *at = said - k->wma; // the first frame that comes out of a decoder only primes it
         return said != FAR;
     }
     if (pts == INDEX_NO_PTS || (said - k->next < gap && k->next - said < gap))
@@ -173,6 +206,7 @@ int sound_times(struct audio_track *a, const struct index_track *t, int frame_sa
                        .frame_samples = frame_samples > 0 ? frame_samples : 1,
                        .t0 = t0 };
     k.pcm_frame = (uint32_t)(value_bytes(a->codec) * a->channels);
+    k.wma = wma_frame(a, t);
     k.block = has_blocks(a->codec) ? (uint32_t)a->block_align : 0;
     k.delay = muldiv_round(t->codec_delay_ns, a->sample_rate, 1000000000);
     k.out = malloc(((size_t)t->sample_count + 1) * sizeof *k.out);

@@ -7,7 +7,8 @@
 // at all.  To follow those would click at each.  So packets follow each other
 // without a seam by their real durations, from an anchor, and a time stamp
 // counts only where it is off by 20 ms or more (less than a picture lasts, and
-// than anybody hears): there is a real gap or overlap, and the anchor is set anew.
+// than anybody hears): there is a real gap or overlap, and the anchor is set anew.  (WMA
+// is stamped still more roughly, and counts from two of its frames on.)
 
 #ifndef CODEC_AV_SOUND_TIMES_H
 #define CODEC_AV_SOUND_TIMES_H

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // t_av_times - times where containers tell too little: clocks that turn and jump
-// (timeline.h), and pictures that nobody stamped (picture_times.h).
+// (timeline.h), pictures that nobody stamped (picture_times.h), and sound whose stamps are
+// rough (sound_times.h).
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,6 +16,7 @@
 #include "base/base.h"
 #include "codec/av/index.h"
 #include "codec/av/picture_times.h"
+#include "codec/av/sound_times.h"
 #include "codec/av/timeline.h"
 
 #define SECOND 90000
@@ -186,11 +188,55 @@ static void pictures_that_nobody_stamped(void **state)
     }
 }
 
+// ---- sound
+
+#define WMA_PACKETS 7
+
+// As a Windows encoder stamped them, in milliseconds, and how many frames it says end in each.
+static const struct {
+    int64_t time;
+    uint8_t first;
+    int64_t should; // samples at 44.1 kHz
+} wma[WMA_PACKETS] = {
+    { 0, 0x09, -2048 },       { 325, 0x18, 7 * 2048 },   { 695, 0x26, 15 * 2048 },
+    { 996, 0x34, 21 * 2048 }, { 1177, 0x45, 25 * 2048 }, { 1404, 0x55, 30 * 2048 },
+    { 3000, 0x65, 132300 }, // behind a hole
+};
+
+// Packets of WMA that share their bits follow one another by what they decode to.
+static void wma_follows(void **state)
+{
+    (void)state;
+    uint8_t flags[6] = { 0, 0, 0, 0, 2 };
+    struct sample samples[WMA_PACKETS];
+    uint8_t heads[WMA_PACKETS][2];
+    for (int i = 0; i < WMA_PACKETS; i++) {
+        samples[i] = (struct sample){ .pts = wma[i].time, .duration = 371, .size = 5945 };
+        heads[i][0] = wma[i].first;
+    }
+    const struct index_track t = {
+        .timescale = 1000, .samples = samples, .sample_count = WMA_PACKETS, .heads = heads
+    };
+    struct audio_track a = { .codec = CODEC_WMAV2,
+                             .sample_rate = 44100,
+                             .channels = 2,
+                             .extradata = flags,
+                             .extradata_size = sizeof flags };
+    const struct sound_origin t0 = { 0, 1000 };
+    assert_int_equal(sound_times(&a, &t, 8 * 2048, t0), 0);
+    assert_int_equal(a.sample_count, WMA_PACKETS);
+    for (int i = 0; i < WMA_PACKETS; i++)
+        assert_int_equal(a.samples[i].pts, wma[i].should);
+    assert_int_equal(a.samples[1].duration, 8 * 2048);
+    free(a.samples);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_time_line),
         cmocka_unit_test(pictures_that_nobody_stamped),
+        cmocka_unit_test(wma_follows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
