@@ -130,6 +130,23 @@ def test_six_hundred_at_once(start, media_dir, clip, tmp_path):
     assert m["encodes_video_total"] + m["encodes_audio_total"] == len(paths) and m["workers_crashed_total"] == 0
 
 
+def arenas(pid):
+    """Those of malloc but its first: 64 MiB of addresses each, of which some can be used."""
+    size = 64 * MIB
+    with open(f"/proc/{pid}/maps") as f:
+        maps = [(*(int(x, 16) for x in line.split()[0].split("-")), line.split()[1]) for line in f]
+    return sum(start % size == 0 and end == rest and last == start + size and mode == "---p"
+               for (start, end, _), (rest, last, mode) in zip(maps, maps[1:]))
+
+
+@pytest.mark.parametrize("env, count", [({}, range(2)), ({"MALLOC_ARENA_MAX": "1"}, [0])])
+def test_few_arenas(env, count, start, shelf):
+    """Else what one thread has freed is of no use to another, and a server grows for a day."""
+    edge = start(shelf.folder, env=env)
+    edge.ok("/" + shelf.take() + "/master.m3u8")
+    assert arenas(edge.process.pid) in count
+
+
 def configured(tmp_path, *args, **env):
     p = subprocess.run([os.path.join(BUILD, "tidemill"), *args, tmp_path], capture_output=True, text=True, timeout=60,
                        env={**os.environ, **{"TIDEMILL_" + k: v for k, v in env.items()}})

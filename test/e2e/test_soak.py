@@ -30,8 +30,7 @@ def test_memory_is_flat(start, clip, media_dir, tmp_path):
     """Most of them have to be made anew, as there is little room to keep them in."""
     (tmp_path / "shelf").mkdir()
     shelf = Shelf(tmp_path / "shelf", os.path.join(media_dir, clip("tiny.mp4")))
-    # One arena: else what malloc's pools of many threads lose to one another looks as if it were held.
-    edge = start(shelf.folder, config={"cache": {"memory": "8MiB", "disk_enabled": False}}, env={"MALLOC_ARENA_MAX": "1"})
+    edge = start(shelf.folder, config={"cache": {"memory": "8MiB", "disk_enabled": False}})
     paths = [path for _ in range(20) for path in leaves(edge, shelf.take())]
     choices, sizes, handles = random.Random(42).choices(paths, k=SEGMENTS), [], []
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
