@@ -118,6 +118,11 @@ int carriage_unpack_pieces(struct reader *r, struct carriage *c, int64_t source_
 
 // ---- questions
 
+int64_t carriage_begin(const struct carriage *c)
+{
+    return c->kind == CARRIAGE_PIECES ? c->pieces[0].at : 0;
+}
+
 int64_t carriage_size(const struct carriage *c, int64_t source_size)
 {
     if (c->kind != CARRIAGE_PIECES)

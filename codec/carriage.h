@@ -56,8 +56,9 @@ void carriage_unpack(struct reader *r, struct carriage *c);
 void carriage_pack_pieces(const struct carriage *c, struct buf *out);
 int carriage_unpack_pieces(struct reader *r, struct carriage *c, int64_t source_size);
 
-// Bytes that offsets of samples count in: the source's, or those of the elementary
-// stream's pieces, which must be there.
+// Bytes [begin, size) that offsets of samples count in: the source's, or those of the
+// elementary stream's pieces, which must be there.
+int64_t carriage_begin(const struct carriage *c);
 int64_t carriage_size(const struct carriage *c, int64_t source_size);
 
 // The piece that holds byte `at` of the elementary stream; -1: none does.

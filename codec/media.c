@@ -209,21 +209,23 @@ int media_check_head(const struct media *m)
 
 // ---- the rules of the tables
 
-static bool sample_ok(int64_t size, const struct sample *s, int64_t timescale)
+// Its bytes lie within [begin, size).
+static bool sample_ok(int64_t begin, int64_t size, const struct sample *s, int64_t timescale)
 {
     const int64_t limit = timescale * MEDIA_SECONDS_MAX;
-    return in_range(s->offset, 0, size) && in_range(s->size, 1, size - s->offset) &&
+    return in_range(s->offset, begin, size) && in_range(s->size, 1, size - s->offset) &&
            in_range(s->pts, -limit, limit) && in_range(s->duration, 0, limit);
 }
 
 static int check_audio(const struct media *m, struct audio_track *a)
 {
+    const int64_t begin = carriage_begin(&a->carriage);
     const int64_t size = carriage_size(&a->carriage, m->size);
     int64_t end = INT64_MIN;
     a->bytes = 0;
     for (int i = 0; i < a->sample_count; i++) {
         const struct sample *s = &a->samples[i];
-        if (!sample_ok(size, s, a->sample_rate) || s->pts < end)
+        if (!sample_ok(begin, size, s, a->sample_rate) || s->pts < end)
             return -E_CORRUPT;
         end = s->pts + (s->duration > 0 ? s->duration : 1);
         a->bytes += s->size;
@@ -234,10 +236,11 @@ static int check_audio(const struct media *m, struct audio_track *a)
 static int check_video(struct media *m)
 {
     struct video_track *v = &m->video;
+    const int64_t begin = carriage_begin(&v->carriage);
     const int64_t size = carriage_size(&v->carriage, m->size);
     v->bytes = 0;
     for (int i = 0; i < v->sample_count; i++) {
-        if (!sample_ok(size, &v->samples[i], v->timescale))
+        if (!sample_ok(begin, size, &v->samples[i], v->timescale))
             return -E_CORRUPT;
         v->bytes += v->samples[i].size;
     }
@@ -248,7 +251,7 @@ static int check_text(const struct media *m, const struct text_track *t)
 {
     for (int i = 0; i < t->sample_count; i++) {
         const struct sample *s = &t->samples[i];
-        if (!sample_ok(m->size, s, MEDIA_TEXT_RATE) || s->duration == 0 ||
+        if (!sample_ok(0, m->size, s, MEDIA_TEXT_RATE) || s->duration == 0 ||
             s->pts + s->duration <= 0 || (i > 0 && s->pts < s[-1].pts))
             return -E_CORRUPT;
     }

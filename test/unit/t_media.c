@@ -113,6 +113,23 @@ static void there_and_back(void **state)
     }
 }
 
+// An index that somebody else wrote may say that its first piece is not that of its first sample.
+static void samples_before_the_first_piece(void **state)
+{
+    (void)state;
+    for (int video = 0; video < 2; video++)
+        for (int early = 0; early < 2; early++) {
+            struct media *m = make_media(video ? 5 : 0, video ? 0 : 30);
+            struct carriage *const c = video ? &m->video.carriage : &m->audio.carriage;
+            c->kind = CARRIAGE_PIECES;
+            c->piece_count = 1;
+            c->pieces = xmalloc(sizeof *c->pieces);
+            c->pieces[0] = (struct piece){ early ? 100 : 0, 0, m->size };
+            assert_int_equal(media_finish(m), early ? -E_CORRUPT : 0);
+            media_destroy(m);
+        }
+}
+
 static void heads(void **state)
 {
     (void)state;
@@ -608,6 +625,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(there_and_back),
         cmocka_unit_test(heads),
+        cmocka_unit_test(samples_before_the_first_piece),
         cmocka_unit_test(shown_order),
         cmocka_unit_test(grids),
         cmocka_unit_test(sound_alone),
