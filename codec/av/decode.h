@@ -8,9 +8,9 @@
 #include <libavcodec/avcodec.h>
 
 #include "codec/av/fail.h"
-#include "codec/av/payload.h"
 #include "codec/io.h"
 #include "codec/job.h"
+#include "codec/payload.h"
 
 struct decoder {
     // constant after decoder_open; borrowed

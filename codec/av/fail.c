@@ -1,25 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//
-// fail - see fail.h.
 
 #include "codec/av/fail.h"
-
-#include <stdarg.h>
-#include <stdio.h>
 
 #include <libavutil/error.h>
 
 #include "base/err.h"
-
-int fail_with(const struct why *why, int code, const char *fmt, ...)
-{
-    va_list ap;
-    va_start(ap, fmt);
-    if (why->cap)
-        vsnprintf(why->line, why->cap, fmt, ap);
-    va_end(ap);
-    return code;
-}
 
 int fail_libav(const struct why *why, int otherwise, int averror, const char *doing)
 {

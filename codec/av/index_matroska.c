@@ -18,9 +18,9 @@
 #include "base/buf.h"
 #include "base/bytes.h"
 #include "base/err.h"
-#include "codec/av/fail.h"
-#include "codec/av/window.h"
 #include "codec/beginning.h"
+#include "codec/fail.h"
+#include "codec/window.h"
 
 #define HEADER_MAX (16 * MIB) // of Info or Tracks
 #define LACE_MAX 4096         // of the sizes before laced frames

@@ -15,10 +15,10 @@
 #define CODEC_AV_INDEX_MP4_H
 
 #include "base/buf.h"
-#include "codec/av/fail.h"
 #include "codec/av/index.h"
 #include "codec/av/mp4_boxes.h"
-#include "codec/av/window.h"
+#include "codec/fail.h"
+#include "codec/window.h"
 
 // An edit list of the kind we follow, in ticks of the movie but for media_time.
 struct edit {

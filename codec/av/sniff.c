@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/base.h"
-#include "codec/av/transport.h"
+#include "codec/transport.h"
 
 // Bytes that stand at one place.
 static const struct magic {

@@ -12,9 +12,9 @@
 #include <stdint.h>
 
 #include "base/buf.h"
-#include "codec/av/transport.h"
-#include "codec/av/window.h"
 #include "codec/carriage.h"
+#include "codec/transport.h"
+#include "codec/window.h"
 
 // libavformat's parsers may give the last bytes before a start code twice, at the end of a packet
 // and at the start of the next.

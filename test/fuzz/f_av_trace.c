@@ -6,9 +6,9 @@
 #include <string.h>
 
 #include "base/base.h"
-#include "codec/av/payload.h"
 #include "codec/av/sniff.h"
 #include "codec/av/trace.h"
+#include "codec/payload.h"
 #include "test/fuzz/memory.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

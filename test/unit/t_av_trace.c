@@ -14,10 +14,10 @@
 
 #include "base/base.h"
 #include "base/err.h"
-#include "codec/av/payload.h"
 #include "codec/av/real.h"
 #include "codec/av/sniff.h"
 #include "codec/av/trace.h"
+#include "codec/payload.h"
 #include "test/unit/av_tools.h"
 
 #define PID 256

@@ -5,8 +5,8 @@
 // read is counted against a ceiling, so that no file can make a parser read for
 // ever.  One thread.
 
-#ifndef CODEC_AV_WINDOW_H
-#define CODEC_AV_WINDOW_H
+#ifndef CODEC_WINDOW_H
+#define CODEC_WINDOW_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -4,17 +4,16 @@
 // the payload of its PES packets, freed of all headers.  Packets of 188 bytes, or of 192
 // (a time stamp before each, as cameras and discs have it), or of 204 (a checksum behind).
 // Where bytes are missing it goes on at the next two sync bytes that are a packet apart.
-// No libav here.
 
-#ifndef CODEC_AV_TRANSPORT_H
-#define CODEC_AV_TRANSPORT_H
+#ifndef CODEC_TRANSPORT_H
+#define CODEC_TRANSPORT_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "codec/av/window.h"
 #include "codec/carriage.h"
+#include "codec/window.h"
 
 struct transport {
     // borrowed

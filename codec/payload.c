@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 
-#include "codec/av/payload.h"
+#include "codec/payload.h"
 
 #include <string.h>
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 
-#include "codec/av/transport.h"
+#include "codec/transport.h"
 
 #include <string.h>
 

@@ -7,15 +7,15 @@
 // for, small gaps (the other track) included; where samples are in pieces, up to 64 KiB
 // more.
 
-#ifndef CODEC_AV_PAYLOAD_H
-#define CODEC_AV_PAYLOAD_H
+#ifndef CODEC_PAYLOAD_H
+#define CODEC_PAYLOAD_H
 
 #include "base/buf.h"
-#include "codec/av/fail.h"
-#include "codec/av/transport.h"
-#include "codec/av/window.h"
+#include "codec/fail.h"
 #include "codec/io.h"
 #include "codec/media.h"
+#include "codec/transport.h"
+#include "codec/window.h"
 
 #define PAYLOAD_SAMPLE_MAX (64 * MIB) // of one coded picture
 

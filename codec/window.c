@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 
-#include "codec/av/window.h"
+#include "codec/window.h"
 
 #include <string.h>
 
