@@ -113,10 +113,29 @@ static int read_pieces(struct payload *p, const struct sample *s, uint8_t *out)
 
 // ---- samples of a transport stream
 
+// As a rule a sample begins where the one before it ended; else something between them is of no
+// sample.  Recordings that were put together count anew where the next begins, which
+// needs nothing of what was before.
+static bool go_to(struct transport *t, const struct sample *s)
+{
+    const bool leans = t->counter >= 0 && !s->sync;
+    if (!leans)
+        t->counter = -1;
+    if (t->at > 0 && t->left == 0 && s->offset > t->at)
+        transport_more(t);
+    if (t->left > 0 && t->at == s->offset)
+        return true;
+    const int64_t before = t->packet;
+    if (!transport_seek(t, s->offset))
+        return false;
+    t->torn |= leans && t->packet != before;
+    return true;
+}
+
 static int read_transport(struct payload *p, const struct sample *s, uint8_t *out)
 {
     struct transport *t = &p->transport;
-    if ((t->left == 0 || t->at != s->offset) && !transport_seek(t, s->offset))
+    if (!go_to(t, s))
         return window_failed(p);
     for (int64_t left = s->size, n; left > 0; left -= n, out += n) {
         if (!transport_more(t))

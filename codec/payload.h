@@ -42,4 +42,11 @@ void payload_finish(struct payload *p);
 // such bytes, what io returned.  Blocks.
 int payload_read(struct payload *p, int i, uint8_t *out);
 
+// Whether bytes are missing in the samples read so far, which were read in order, or between one
+// and another that leans on it.  Only a transport stream tells.
+static inline bool payload_is_torn(const struct payload *p)
+{
+    return p->transport.torn;
+}
+
 #endif

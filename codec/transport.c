@@ -61,12 +61,30 @@ static int pes_header(const uint8_t *p, int n)
     return n < PES_HEADER || p[0] || p[1] || p[2] != 1 ? 0 : PES_HEADER + p[8];
 }
 
+static bool is_discontinuous(const uint8_t *p)
+{
+    return p[3] & 0x20 && p[4] > 0 && p[5] & 0x80;
+}
+
+// Packets with payload are counted, modulo 16; who goes on with another count on purpose says so.
+// One marked as damaged, or scrambled, is none that anybody could use.
+static void count(struct transport *t, const uint8_t *p)
+{
+    const int counter = p[3] & 0xf, due = (t->counter + (p[3] & 0x10 ? 1 : 0)) & 0xf;
+    if (t->counter >= 0 && counter != due && !is_discontinuous(p))
+        t->torn = true;
+    if (p[1] & 0x80 || p[3] & 0xc0)
+        t->torn = true;
+    t->counter = counter;
+}
+
 // Takes the payload of the packet at t->packet, when it is one of our PID.
 static void enter(struct transport *t, const uint8_t *p)
 {
     t->left = 0;
     if (pid_of(p) != t->carriage->pid)
         return;
+    count(t, p);
     int from = payload_start(p);
     if (p[1] & 0x40)
         t->skip = pes_header(p + from, TS_PACKET - from);
@@ -97,7 +115,9 @@ static int64_t resync(struct transport *t, int64_t offset)
 
 void transport_start(struct transport *t, struct window *w, const struct carriage *c)
 {
-    *t = (struct transport){ .window = w, .carriage = c, .packet = c->phase - c->packet };
+    *t = (struct transport){
+        .window = w, .carriage = c, .packet = c->phase - c->packet, .counter = -1
+    };
 }
 
 bool transport_more(struct transport *t)
@@ -147,8 +167,11 @@ bool transport_seek(struct transport *t, int64_t offset)
     t->packet = packet_of(t, offset);
     t->left = 0;
     t->skip = 0;
-    if (t->packet < 0)
+    t->counter = -1;
+    const uint8_t *p = look(t, t->packet);
+    if (!p)
         return false;
+    count(t, p);
     t->at = offset;
     t->left = t->packet + TS_PACKET - offset;
     return true;

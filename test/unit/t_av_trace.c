@@ -77,7 +77,7 @@ static struct buf source_of_pieces(const struct packets *p, int most)
 
 struct ts {
     struct buf b;
-    int packet, counter;
+    int packet, counters[2]; // of PID and the next
 };
 
 static void put_ts_packet(struct ts *ts, int pid, bool starts, const uint8_t *bytes, int n)
@@ -86,7 +86,7 @@ static void put_ts_packet(struct ts *ts, int pid, bool starts, const uint8_t *by
     buf_fill(&ts->b, 0xcd, (size_t)(ts->packet == 192 ? 4 : 0));
     put_u8(&ts->b, 0x47);
     put_be16(&ts->b, (uint16_t)(pid | (starts ? 0x4000 : 0)));
-    put_u8(&ts->b, (uint8_t)((stuffing ? 0x30 : 0x10) | (ts->counter++ & 15)));
+    put_u8(&ts->b, (uint8_t)((stuffing ? 0x30 : 0x10) | (ts->counters[pid - PID]++ & 15)));
     if (stuffing) {
         put_u8(&ts->b, (uint8_t)(stuffing - 1));
         if (stuffing > 1)
@@ -325,6 +325,129 @@ static void behind_a_hole(void **state)
     free(p);
 }
 
+// ---- what is missing
+
+#define TORN_AT 21 // a short sample: its one packet has room for flags
+
+struct torn {
+    struct buf source;
+    struct carriage how;
+    struct sample samples[PACKETS];
+};
+
+static uint8_t *packet_of(struct torn *t, int sample)
+{
+    const int64_t at = t->samples[sample].offset - t->how.phase;
+    return t->source.data + t->how.phase + at / t->how.packet * t->how.packet;
+}
+
+static void is_whole(struct torn *t)
+{
+    (void)t;
+}
+static void is_marked(struct torn *t)
+{
+    packet_of(t, TORN_AT)[1] |= 0x80;
+}
+static void is_scrambled(struct torn *t)
+{
+    packet_of(t, TORN_AT)[3] |= 0x80;
+}
+static void is_lost(struct torn *t)
+{
+    packet_of(t, TORN_AT)[2] ^= 0xff; // of another PID
+}
+static void counts_anew(struct torn *t)
+{
+    for (uint8_t *p = packet_of(t, TORN_AT); p < t->source.data + t->source.len; p += t->how.packet)
+        p[3] = (uint8_t)((p[3] & 0xf0) | ((p[3] + 3) & 0xf));
+}
+static void counts_anew_and_says_so(struct torn *t)
+{
+    counts_anew(t);
+    packet_of(t, TORN_AT)[5] |= 0x80;
+}
+static void counts_anew_at_a_start(struct torn *t)
+{
+    counts_anew(t);
+    t->samples[TORN_AT].sync = true;
+}
+static void is_passed_over(struct torn *t)
+{
+    memmove(&t->samples[TORN_AT], &t->samples[TORN_AT + 1],
+            (PACKETS - TORN_AT - 1) * sizeof *t->samples);
+}
+static void is_passed_over_before_a_start(struct torn *t)
+{
+    is_passed_over(t);
+    t->samples[TORN_AT].sync = true;
+}
+
+static void trace_all(struct torn *t, const struct packets *p)
+{
+    struct memory m;
+    struct trace trace;
+    memory_init(&m, &t->source);
+    trace_init(&trace, &m.io, &t->how, INT64_MAX);
+    for (int i = 0; i < PACKETS; i++) {
+        t->samples[i].size = (uint32_t)p->n[i];
+        assert_int_equal(trace_packet(&trace, p->bytes[i], p->n[i], 0, &t->samples[i].offset), 1);
+    }
+    trace_finish(&trace);
+    buf_finish(&m.out);
+}
+
+// The first sample, read in order, that is torn; -1: none.
+static int first_torn(const struct torn *t, int count)
+{
+    static const struct why silent = { NULL, 0 };
+    struct memory m;
+    struct payload payload;
+    uint8_t bytes[3000];
+    int torn = -1;
+    memory_init(&m, &t->source);
+    payload_init(&payload, &m.io, &t->how, t->samples, count, &silent);
+    for (int i = 0; i < count && torn < 0; i++)
+        if (payload_read(&payload, i, bytes) < 0 || payload_is_torn(&payload))
+            torn = i;
+    payload_finish(&payload);
+    buf_finish(&m.out);
+    return torn;
+}
+
+static void what_is_missing(void **state)
+{
+    (void)state;
+    static const struct {
+        void (*what)(struct torn *t);
+        int at;
+    } cases[] = {
+        { is_whole, -1 },
+        { is_marked, TORN_AT },
+        { is_scrambled, TORN_AT },
+        { is_lost, TORN_AT },
+        { counts_anew, TORN_AT },
+        { counts_anew_and_says_so, -1 },
+        { counts_anew_at_a_start, -1 },
+        { is_passed_over, TORN_AT },
+        { is_passed_over_before_a_start, -1 },
+    };
+    for (size_t i = 0; i < 3 * countof(cases); i++) {
+        static const int sizes[] = { 188, 192, 204 };
+        seed = 5;
+        struct packets *p = make_packets(false);
+        struct torn t = { .source = source_of_transport(p, sizes[i % 3]) };
+        t.how = transport_of(&t.source);
+        trace_all(&t, p);
+        cases[i / 3].what(&t);
+        const int at = first_torn(&t, PACKETS - 1);
+        if (at != cases[i / 3].at)
+            fail_msg("case %zu: at %d", i / 3, at);
+        buf_finish(&t.source);
+        free(p);
+    }
+}
+
 // A parser gives the zeros before a start code twice.
 static void overlapping(void **state)
 {
@@ -432,7 +555,8 @@ int main(void)
         cmocka_unit_test(slices_of_realmedia), cmocka_unit_test(interleaved),
         cmocka_unit_test(in_pieces),           cmocka_unit_test(in_a_transport_stream),
         cmocka_unit_test(behind_a_hole),       cmocka_unit_test(overlapping),
-        cmocka_unit_test(not_there),           cmocka_unit_test(test_sniff),
+        cmocka_unit_test(what_is_missing),     cmocka_unit_test(not_there),
+        cmocka_unit_test(test_sniff),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
