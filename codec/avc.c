@@ -46,6 +46,7 @@ static int read_annex_b(struct avc_sets *sets, const uint8_t *p, size_t n)
     struct nal_unit u;
     int rc = 0;
     sets->length_size = 4;
+    sets->coded = true;
     for (size_t at = 0; rc == 0 && nal_next_coded(p, n, &at, &u);)
         rc = keep_set(sets, u);
     return rc;
@@ -230,6 +231,11 @@ int avc_config(struct buf *out, const uint8_t *extradata, size_t n)
 
 // ---- samples
 
+static int framing(const struct avc_sets *sets)
+{
+    return sets->coded ? NAL_CODED : sets->length_size;
+}
+
 // Whether u is a parameter set that is not one of these.
 static bool is_other_set(const struct avc_sets *sets, const struct nal_unit *u)
 {
@@ -260,14 +266,14 @@ int avc_copy_sample(struct buf *out, const struct avc_sets *sets, const uint8_t 
     struct nal_unit u;
     int picture = 0; // the type of its slices
     int64_t last = -1;
-    while (nal_next(&r, 0, sets->length_size, &u)) {
+    while (nal_next(&r, 0, framing(sets), &u)) {
         const int type = type_of(&u);
         if (is_other_set(sets, &u) || (type >= PARTITION_A && type <= PARTITION_C))
             return -E_CORRUPT;
         if (!is_slice(type))
             continue;
         const int64_t first = first_macroblock(&u);
-        if ((picture && picture != type) || first <= last)
+        if ((picture && picture != type) || first <= last || (!picture && first > 0))
             return -E_CORRUPT;
         picture = type;
         last = first;
@@ -309,7 +315,7 @@ static bool slices_rise(const uint8_t *p, size_t n, size_t size, int length_size
 
 enum sight avc_look(const struct avc_sets *sets, const uint8_t *p, size_t n, size_t size)
 {
-    const enum sight sight = nal_look(p, n, size, sets->length_size, see, sets);
-    const bool rise = slices_rise(p, n, size, sets->length_size);
+    const enum sight sight = nal_look(p, n, size, framing(sets), see, sets);
+    const bool rise = slices_rise(p, n, size, framing(sets));
     return sight == SIGHT_START && !rise ? SIGHT_DISORDER : sight;
 }

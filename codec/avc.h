@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // avc - H.264 as MP4 and Matroska hold it: parameter sets in the decoder
-// configuration, samples of NAL units with their length in front.  Pure.
+// configuration, samples of NAL units with their length in front; and how it gets so from
+// Annex B.  Pure.
 // Rules: Rec. ITU-T H.264 7.3, ISO/IEC 14496-15 5.3 (avcC).  The bytes may be anything.
 
 #ifndef CODEC_AVC_H
@@ -22,6 +23,7 @@ struct avc_sets {
     struct nal_unit sps[AVC_SPS_MAX], pps[AVC_PPS_MAX];
     int sps_count, pps_count; // both >= 1
     int length_size;          // 1, 2 or 4: bytes of the length in front of a NAL unit
+    bool coded;               // but in the samples start codes stand there
 };
 
 // What a sequence parameter set says of its pictures.
@@ -48,10 +50,10 @@ int avc_read_format(struct avc_format *out, const struct nal_unit *sps);
 // Annex B extradata or avcC in, avcC body out.  -E_CORRUPT.
 int avc_config(struct buf *out, const uint8_t *extradata, size_t n);
 
-// Appends the slices of a sample, each with its length as in the source, and nothing
-// else: neither parameter sets nor what its maker noted beside the pictures (SEI).
-// *idr: they are of an IDR picture.  -E_CORRUPT: it holds anything but one picture under
-// the sets given, its slices from top to bottom, each once; or the buffer's error.
+// Appends the slices of a sample, each with its length, and nothing else: neither parameter
+// sets nor what its maker noted beside the pictures (SEI).  *idr: they are of an IDR picture.
+// -E_CORRUPT: it holds anything but one picture under the sets given, its slices from the top
+// to the bottom, each once; or the buffer's error.
 int avc_copy_sample(struct buf *out, const struct avc_sets *sets, const uint8_t *p, size_t n,
                     bool *idr);
 

@@ -17,22 +17,16 @@
 #define UNCOMMON "not every player shows its profile, its chroma or its bit depth"
 #define INTERLACED "its pictures may be interlaced"
 
-// An hvcC and an avcC are of version 1; what begins otherwise are start codes.
-static bool has_config(const struct video_track *v)
-{
-    return v->extradata_size > 0 && v->extradata[0] == 1;
-}
-
 bool coding_read(struct coding *out, const struct video_track *v)
 {
     const size_t n = (size_t)v->extradata_size;
     switch (v->codec) {
     case CODEC_H264:
         out->codec = VIDEO_H264;
-        return has_config(v) && avc_read_sets(&out->avc, v->extradata, n) == 0;
+        return avc_read_sets(&out->avc, v->extradata, n) == 0;
     case CODEC_HEVC:
         out->codec = VIDEO_HEVC;
-        return has_config(v) && hevc_read_units(&out->hevc, v->extradata, n) == 0;
+        return hevc_read_units(&out->hevc, v->extradata, n) == 0;
     case CODEC_AV1:
         out->codec = VIDEO_AV1;
         return av1_header_read(&out->av1, v->extradata, n) == 0;
@@ -158,6 +152,16 @@ int coding_config(struct buf *out, const struct video_track *v)
 
 // ---- samples
 
+static bool is_coded(const struct coding *c)
+{
+    return (c->codec == VIDEO_H264 && c->avc.coded) || (c->codec == VIDEO_HEVC && c->hevc.coded);
+}
+
+size_t coding_room(const struct coding *c, size_t n)
+{
+    return is_coded(c) ? n + NAL_GROWTH : n;
+}
+
 static int copy_avc(struct buf *out, const struct avc_sets *sets, const uint8_t *p, size_t n,
                     enum start *start)
 {
@@ -167,8 +171,8 @@ static int copy_avc(struct buf *out, const struct avc_sets *sets, const uint8_t 
     return rc;
 }
 
-int coding_copy_sample(struct buf *out, const struct coding *c, const uint8_t *p, size_t n,
-                       enum start *start)
+static int copy_any(struct buf *out, const struct coding *c, const uint8_t *p, size_t n,
+                    enum start *start)
 {
     switch (c->codec) {
     case VIDEO_HEVC:
@@ -178,6 +182,14 @@ int coding_copy_sample(struct buf *out, const struct coding *c, const uint8_t *p
     default:
         return copy_avc(out, &c->avc, p, n, start);
     }
+}
+
+int coding_copy_sample(struct buf *out, const struct coding *c, const uint8_t *p, size_t n,
+                       enum start *start)
+{
+    const size_t before = out->len;
+    const int rc = copy_any(out, c, p, n, start);
+    return rc == 0 && out->len - before > coding_room(c, n) ? -E_CORRUPT : rc;
 }
 
 enum sight coding_look(const struct coding *c, const uint8_t *p, size_t n, size_t size)

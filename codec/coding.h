@@ -21,7 +21,7 @@ struct coding {
     };
 };
 
-// True when there are headers as MP4 and Matroska want them, of H.264, HEVC or AV1.
+// True when there are headers, of H.264, HEVC or AV1.
 bool coding_read(struct coding *out, const struct video_track *v);
 
 // Whether new headers in the midst of the samples are against the rules of the container: there
@@ -37,9 +37,12 @@ void coding_name(const struct coding *c, char *out, size_t cap);
 // The body of avcC, hvcC or av1C.  0, -E_CORRUPT or the buffer's error.
 int coding_config(struct buf *out, const struct video_track *v);
 
+// Most bytes that the pictures of a sample of n have in the copy.
+size_t coding_room(const struct coding *c, size_t n);
+
 // Appends the pictures of a sample, and nothing that their maker noted beside them but how
-// bright they are.  Never more than n bytes.  -E_CORRUPT: it holds anything but one picture
-// under these headers; or the buffer's error.
+// bright they are.  Never more than coding_room.  -E_CORRUPT: it holds anything but one picture
+// under these headers, or in more pieces than it should take; or the buffer's error.
 int coding_copy_sample(struct buf *out, const struct coding *c, const uint8_t *p, size_t n,
                        enum start *start);
 

@@ -12,13 +12,13 @@
 #include "base/err.h"
 #include "codec/coding.h"
 #include "codec/fmp4.h"
+#include "codec/payload.h"
 
 #define FRAGMENTS_A_SECOND 2
 #define FRAGMENT_MAX (64 * MIB)
 #define CONFIG_MAX (2 * MEDIA_EXTRADATA_MAX)
-#define WINDOW_MAX (256 * KIB) // read at once, of samples that lie side by side
-#define LOOK_BYTES 4096        // of a sync sample, at most, that is looked at
-#define LOOKS_MAX 32           // of a segment
+#define LOOK_BYTES 4096 // of a sync sample, at most, that is looked at
+#define LOOKS_MAX 32    // of a segment
 // Container bytes, rounded up: of a segment, of a fragment, of a sample.
 #define SEGMENT_BYTES 64
 #define FRAGMENT_BYTES 112
@@ -86,12 +86,24 @@ int64_t copy_bytes(const struct plan *p, const struct media *m, int k, const str
     const int64_t ticks = segtab_tick(&p->table, k + 1) - segtab_tick(&p->table, k);
     const int64_t fragments = muldiv_floor(ticks, FRAGMENTS_A_SECOND, p->table.clock) + 1;
     int64_t n = SEGMENT_BYTES + fragments * FRAGMENT_BYTES;
+    struct coding c;
+    if (!coding_read(&c, &m->video))
+        return 0;
     for (int i = span->first; i < span->last; i++) {
         if (m->video.samples[i].size > COPY_SAMPLE_MAX)
             return 0;
-        n += SAMPLE_BYTES + m->video.samples[i].size;
+        n += SAMPLE_BYTES + (int64_t)coding_room(&c, m->video.samples[i].size);
     }
     return n;
+}
+
+// Where in the source the packet of a transport stream ends that sample i begins in, or the
+// source does.
+static int64_t packet_end(const struct media *m, int i)
+{
+    const struct video_track *const v = &m->video;
+    return i < v->sample_count ? min64(v->samples[i].offset + v->carriage.packet, m->size)
+                               : m->size;
 }
 
 void copy_range(const struct media *m, const struct copy_span *span, int64_t *offset, int64_t *n)
@@ -102,8 +114,11 @@ void copy_range(const struct media *m, const struct copy_span *span, int64_t *of
         from = s->offset < from ? s->offset : from;
         to = s->offset + s->size > to ? s->offset + s->size : to;
     }
+    carriage_span(&m->video.carriage, &from, &to);
+    if (m->video.carriage.kind == CARRIAGE_TS) // other packets stand between its own
+        to = packet_end(m, span->last);
     *offset = from;
-    *n = to - from;
+    *n = to > from ? to - from : 0;
 }
 
 // ---- the init segment
@@ -148,6 +163,7 @@ struct copying {
     struct fmp4_sample *samples;
     int64_t time; // decode time of the fragment
     uint32_t sequence;
+    struct payload payload;
     struct buf raw, data, out;
 };
 
@@ -182,67 +198,59 @@ static void find_leaders(struct copying *c)
     }
 }
 
-// How many samples from i on, before last, are read at once.
-static int neighbours(const struct media *m, int i, int last)
-{
-    const struct sample *const s = m->video.samples;
-    int64_t n = s[i].size;
-    int j = i + 1;
-    while (j < last && s[j].offset == s[j - 1].offset + s[j - 1].size && n + s[j].size < WINDOW_MAX)
-        n += s[j++].size;
-    return j - i;
-}
-
-static int read_raw(struct copying *c, const struct sample *s, int count)
-{
-    const int64_t n = s[count - 1].offset + s[count - 1].size - s->offset;
-    if (s->size > COPY_SAMPLE_MAX)
-        return -E_LIMITS;
-    buf_clear(&c->raw);
-    uint8_t *const to = buf_extend(&c->raw, (size_t)n);
-    if (!to)
-        return buf_error(&c->raw);
-    const int64_t got = c->io->read(c->io, s->offset, to, n);
-    return got < 0 ? (int)got : got < n ? -E_CORRUPT : 0;
-}
+static const struct why silent = { NULL, 0 };
 
 // Where headers may change in the midst of a segment, that is found before its first byte is
 // sent: half of it would be of no use.
-static int look_ahead(struct copying *c)
+static int look_at(struct copying *c, const struct sample *s)
 {
     uint8_t head[LOOK_BYTES];
-    int looks = coding_is_kept(c->m) ? 0 : LOOKS_MAX;
-    for (int i = c->span.first + 1; i < c->span.last && looks > 0; i++) {
-        const struct sample *const s = &c->m->video.samples[i];
-        if (!s->sync)
-            continue;
-        const int64_t n = s->size < LOOK_BYTES ? s->size : LOOK_BYTES;
-        const int64_t got = c->io->read(c->io, s->offset, head, n);
-        if (got < 0)
-            return (int)got;
-        if (coding_look(&c->coding, head, (size_t)got, s->size) == SIGHT_OTHER_SETS)
-            return -E_CORRUPT;
-        looks--;
-    }
-    return 0;
+    struct sample begin = *s;
+    struct payload p;
+    begin.size = s->size < LOOK_BYTES ? s->size : LOOK_BYTES;
+    payload_init(&p, c->io, &c->m->video.carriage, &begin, 1, &silent);
+    const int rc = payload_read(&p, 0, head);
+    payload_finish(&p);
+    if (rc < 0)
+        return rc;
+    return coding_look(&c->coding, head, begin.size, s->size) == SIGHT_OTHER_SETS ? -E_CORRUPT : 0;
 }
 
-// What c->raw holds of samples, into c->data.
-static int take_slices(struct copying *c, int i, int count)
+static int look_ahead(struct copying *c)
 {
-    const struct sample *const s = &c->m->video.samples[i];
-    for (int j = 0; j < count; j++) {
-        struct fmp4_sample *const made = &c->samples[i + j - c->span.first];
-        const size_t before = c->data.len;
-        const uint8_t *const bytes = c->raw.data + (s[j].offset - s->offset);
-        enum start start = START_NOT;
-        const int rc = coding_copy_sample(&c->data, &c->coding, bytes, s[j].size, &start);
-        if (rc < 0)
-            return rc;
-        made->sync = start == START_CLEAN || (start == START_LED && made->sync);
-        made->size = (uint32_t)(c->data.len - before);
-    }
-    return c->samples[0].sync ? 0 : -E_CORRUPT;
+    int rc = 0, looks = coding_is_kept(c->m) ? 0 : LOOKS_MAX;
+    for (int i = c->span.first + 1; rc == 0 && i < c->span.last && looks > 0; i++)
+        if (c->m->video.samples[i].sync) {
+            rc = look_at(c, &c->m->video.samples[i]);
+            looks--;
+        }
+    return rc;
+}
+
+// Sample i, read into c->raw.
+static int read_sample(struct copying *c, int i)
+{
+    const uint32_t n = c->m->video.samples[i].size;
+    if (n > COPY_SAMPLE_MAX)
+        return -E_LIMITS;
+    buf_clear(&c->raw);
+    uint8_t *const to = buf_extend(&c->raw, n);
+    if (!to)
+        return buf_error(&c->raw);
+    const int rc = payload_read(&c->payload, i, to);
+    return rc == 0 && payload_is_torn(&c->payload) ? -E_CORRUPT : rc;
+}
+
+// Its pictures, into c->data.
+static int take_sample(struct copying *c, int i)
+{
+    struct fmp4_sample *const made = &c->samples[i - c->span.first];
+    const size_t before = c->data.len;
+    enum start start = START_NOT;
+    const int rc = coding_copy_sample(&c->data, &c->coding, c->raw.data, c->raw.len, &start);
+    made->sync = start == START_CLEAN || (start == START_LED && made->sync);
+    made->size = (uint32_t)(c->data.len - before);
+    return rc == 0 && !c->samples[0].sync ? -E_CORRUPT : rc;
 }
 
 // Samples [first, last) as one fragment.
@@ -250,11 +258,10 @@ static int copy_fragment(struct copying *c, int first, int last)
 {
     int rc = 0;
     buf_clear(&c->data);
-    for (int i = first, n; rc == 0 && i < last; i += n) {
-        n = neighbours(c->m, i, last);
-        rc = read_raw(c, &c->m->video.samples[i], n);
+    for (int i = first; rc == 0 && i < last; i++) {
+        rc = read_sample(c, i);
         if (rc == 0)
-            rc = take_slices(c, i, n);
+            rc = take_sample(c, i);
     }
     if (rc == 0)
         rc = fmp4_fragment(&c->out, &c->track, c->sequence++, (uint64_t)c->time,
@@ -304,10 +311,12 @@ int copy_segment(const struct plan *p, const struct rendition *r, const struct m
     c.samples = xcalloc((size_t)(c.span.last - c.span.first), sizeof *c.samples);
     c.time = copy_time(m, c.span.first);
     c.sequence = (uint32_t)plan_sequence(k);
-    buf_init(&c.raw, COPY_SAMPLE_MAX + WINDOW_MAX);
+    payload_init(&c.payload, io, &m->video.carriage, m->video.samples, c.span.last, &silent);
+    buf_init(&c.raw, COPY_SAMPLE_MAX);
     buf_init(&c.data, FRAGMENT_MAX);
     buf_init(&c.out, FRAGMENT_MAX + MIB);
     const int rc = copy_all(&c, segtab_tick(&p->table, k + 1));
+    payload_finish(&c.payload);
     buf_finish(&c.raw);
     buf_finish(&c.data);
     buf_finish(&c.out);

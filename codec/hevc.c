@@ -58,6 +58,7 @@ static int read_annex_b(struct hevc_units *sets, const uint8_t *p, size_t n)
     struct nal_unit u;
     int rc = 0;
     sets->length_size = 4;
+    sets->coded = true;
     for (size_t at = 0; rc == 0 && nal_next_coded(p, n, &at, &u);)
         rc = keep(sets, u);
     return rc;
@@ -201,6 +202,11 @@ int hevc_config(struct buf *out, const uint8_t *extradata, size_t n)
 
 // ---- samples
 
+static int framing(const struct hevc_units *sets)
+{
+    return sets->coded ? NAL_CODED : sets->length_size;
+}
+
 static bool is_other_set(const struct hevc_units *sets, const struct nal_unit *u)
 {
     const int i = is_base(u) ? type_of(u) - VPS : HEVC_SETS;
@@ -254,7 +260,7 @@ int hevc_copy_sample(struct buf *out, const struct hevc_units *sets, const uint8
     struct reader r = reader_of(p, n);
     struct nal_unit u;
     int picture = -1; // the type of its slices
-    while (nal_next(&r, 0, sets->length_size, &u)) {
+    while (nal_next(&r, 0, framing(sets), &u)) {
         if (is_other_set(sets, &u) || (is_slice(&u) && take_slice(&u, &picture) < 0))
             return -E_CORRUPT;
         if (!is_slice(&u) && !is_light_note(&u))
@@ -277,5 +283,5 @@ static enum sight see(const void *sets, const struct nal_unit *u)
 
 enum sight hevc_look(const struct hevc_units *sets, const uint8_t *p, size_t n, size_t size)
 {
-    return nal_look(p, n, size, sets->length_size, see, sets);
+    return nal_look(p, n, size, framing(sets), see, sets);
 }

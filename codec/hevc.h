@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // hevc - HEVC as MP4 holds it under hvc1: parameter sets in the decoder configuration
-// alone, samples of NAL units with their length in front.  Pure.
+// alone, samples of NAL units with their length in front; and how it gets so from Annex B.
+// Pure.
 // Rules: Rec. ITU-T H.265 7.3, 7.4.2.2, ISO/IEC 14496-15 8.3 (hvcC), annex E (CODECS).  The
 // bytes may be anything.
 
@@ -26,6 +27,7 @@ struct hevc_units {
     struct nal_unit v[HEVC_SETS][HEVC_UNITS_MAX];
     int count[HEVC_SETS]; // all >= 1
     int length_size;      // 1, 2 or 4: bytes of the length in front of a NAL unit
+    bool coded;           // but in the samples start codes stand there
 };
 
 // What a sequence parameter set says of its pictures, as hvcC and CODECS repeat it.
@@ -61,8 +63,8 @@ void hevc_name(const struct hevc_format *f, char *out, size_t cap);
 // -E_CORRUPT: a set is missing or makes no sense; or the buffer's error.
 int hevc_config(struct buf *out, const uint8_t *extradata, size_t n);
 
-// Appends the slices of a sample, each with its length as in the source, and of what its
-// maker noted beside them (SEI) how bright its pictures are.  -E_CORRUPT: it holds anything but
+// Appends the slices of a sample, each with its length, and of what its maker noted beside
+// them (SEI) how bright its pictures are.  -E_CORRUPT: it holds anything but
 // one picture under the sets given; or the buffer's error.
 int hevc_copy_sample(struct buf *out, const struct hevc_units *sets, const uint8_t *p, size_t n,
                      enum start *start);

@@ -20,7 +20,7 @@
 #include "base/err.h"
 #include "codec/media.h"
 
-#define VERSION 7
+#define VERSION 8
 #define CHUNK_SECONDS 60
 
 static const char magic[] = "TMix";

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // nal - NAL units of H.264 and HEVC, one after another: behind start codes (Annex B of either),
-// or each with its length in front, as MP4 and Matroska hold them.  Pure.
+// or each with its length in front, as MP4 and Matroska hold them.  What has one of the two in
+// its headers has it in its samples, too; what we write has lengths.  Pure.
 
 #ifndef CODEC_NAL_H
 #define CODEC_NAL_H
@@ -35,11 +36,31 @@ static inline bool nal_next_coded(const uint8_t *p, size_t n, size_t *at, struct
     return true;
 }
 
+#define NAL_CODED 0 // as a size of lengths: there are none, but start codes
+
+// The next unit that is not empty, behind start codes.
+static inline bool nal_take_coded(struct reader *r, struct nal_unit *out)
+{
+    do {
+        const size_t left = reader_left(r), code = next_start_code(r->p, left, 0);
+        for (size_t i = 0; i < code && !r->bad; i++)
+            r->bad = r->p[i] != 0; // nothing but zeros may stand before one
+        if (r->bad || code == left)
+            return false;
+        size_t at = 0;
+        nal_next_coded(r->p, left, &at, out);
+        r->p += at;
+    } while (out->n == 0);
+    return true;
+}
+
 // Takes the next unit off r, which holds the beginning of a sample; beyond more of its bytes
 // follow.  A unit may end there: it is cut then.  False at the end and when it is damaged,
 // which turns r bad.
 static inline bool nal_next(struct reader *r, size_t beyond, int length_size, struct nal_unit *out)
 {
+    if (length_size == NAL_CODED)
+        return nal_take_coded(r, out);
     if (reader_left(r) == 0 || (beyond && reader_left(r) < (size_t)length_size))
         return false;
     const size_t n = (size_t)get_be(r, length_size), left = reader_left(r);
@@ -51,6 +72,10 @@ static inline bool nal_next(struct reader *r, size_t beyond, int length_size, st
     out->p = get_bytes(r, out->n);
     return out->n > 0;
 }
+
+// How much longer the units of a sample may get when lengths take the place of start codes, of
+// which some have three bytes.
+#define NAL_GROWTH 64
 
 static inline bool nal_is_among(const struct nal_unit *u, const struct nal_unit *list, int count)
 {

@@ -24,7 +24,7 @@ static void refuse(struct plan *p, const char *why)
 static const char *obstacle_in_headers(const struct media *m, struct coding *c)
 {
     if (!coding_read(c, &m->video))
-        return "it has no headers as MP4 and Matroska want them";
+        return "it has no headers, or none that make sense";
     return coding_obstacle(c);
 }
 
@@ -75,8 +75,8 @@ static const char *obstacle(const struct media *m, struct coding *c)
         return "it is HDR as players do not expect it";
     if (v->fields != FIELDS_NONE)
         return "it is interlaced";
-    if (v->strip.n > 0 || v->carriage.kind != CARRIAGE_WHOLE)
-        return "its container keeps its packets in pieces";
+    if (v->strip.n > 0)
+        return "its container strips bytes off its packets";
     const char *const why = obstacle_in_headers(m, c);
     return why ? why : obstacle_in_samples(m);
 }

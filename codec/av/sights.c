@@ -6,6 +6,7 @@
 
 #include "base/err.h"
 #include "codec/coding.h"
+#include "codec/payload.h"
 
 #define LOOKS 5               // at sync samples
 #define LOOK_BYTES (16 * KIB) // of each
@@ -17,15 +18,18 @@ struct looks {
     const struct why *why;
 };
 
-// The beginning of a sample; *got of its bytes.
+// The beginning of a sample, *n bytes; none when the source has not so many.
 static int read_head(const struct looks *l, const struct sample *s, uint8_t head[LOOK_BYTES],
-                     int64_t *got)
+                     size_t *n)
 {
-    const int64_t n = s->size < LOOK_BYTES ? s->size : LOOK_BYTES;
-    *got = l->io->read(l->io, s->offset, head, n);
-    if (*got < 0)
-        return fail_with(l->why, (int)*got, "reading the source: %s", err_sentence((int)*got));
-    return 0;
+    struct sample begin = *s;
+    struct payload p;
+    begin.size = s->size < LOOK_BYTES ? s->size : LOOK_BYTES;
+    payload_init(&p, l->io, &l->media->video.carriage, &begin, 1, l->why);
+    const int rc = payload_read(&p, 0, head);
+    payload_finish(&p);
+    *n = rc == 0 ? begin.size : 0;
+    return rc == -E_CORRUPT ? 0 : rc;
 }
 
 // AV1 has its sequence header in samples.  av1C may be without, and what encoders put there
@@ -35,10 +39,10 @@ static int take_sequence(const struct looks *l)
     struct video_track *const v = &l->media->video;
     uint8_t head[LOOK_BYTES];
     struct buf config;
-    int64_t n;
+    size_t n;
     int rc = read_head(l, &v->samples[0], head, &n);
     buf_init(&config, MEDIA_EXTRADATA_MAX);
-    if (rc == 0 && av1_config(&config, head, (size_t)n) == 0) {
+    if (rc == 0 && av1_config(&config, head, n) == 0) {
         free(v->extradata);
         v->extradata = memcpy(xmalloc(config.len), config.data, config.len);
         v->extradata_size = (int)config.len;
@@ -51,11 +55,10 @@ static int look_at(const struct looks *l, const struct coding *c, const struct s
                    enum sight *sight)
 {
     uint8_t head[LOOK_BYTES];
-    int64_t n;
+    size_t n;
     const int rc = read_head(l, s, head, &n);
     if (rc == 0)
-        *sight = n < s->size && n < LOOK_BYTES ? SIGHT_DAMAGED
-                                               : coding_look(c, head, (size_t)n, s->size);
+        *sight = n ? coding_look(c, head, n, s->size) : SIGHT_DAMAGED;
     return rc;
 }
 
@@ -103,8 +106,6 @@ static int look_at_syncs(const struct looks *l)
 int sights_take(struct media *m, struct io *io, const struct why *why)
 {
     const struct looks l = { m, io, why };
-    if (m->video.carriage.kind != CARRIAGE_WHOLE)
-        return 0;
     const int rc = m->video.codec == CODEC_AV1 ? take_sequence(&l) : 0;
     return rc < 0 ? rc : look_at_syncs(&l);
 }

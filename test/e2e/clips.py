@@ -85,9 +85,11 @@ RECIPES = {r["name"]: r for r in [
     recipe("opengop.ts", video=OPEN_GOP, gop=40, mux="", audio="-c:a ac3"),
     recipe("hevcopen.ts", mux="", video=X265 + "-x265-params keyint={gop}:open-gop=1:bframes=4:log-level=error",
            gop=40),
+    recipe("hevc.ts", mux="", video=X265 + "-x265-params keyint={gop}:open-gop=0:bframes=4:log-level=error"),
     recipe("mpeg2.ts", mux="", video="-c:v mpeg2video -bf 2 -g {gop} -b:v 4M", audio="-c:a mp2"),
     # The clock of 33 bits begins anew after 6 s.
     recipe("wrap.ts", mux="-output_ts_offset 95436.4"),
+    recipe("base.mpg", mux="-f vob", audio="-c:a ac3"),
     recipe("mpeg2.mpg", mux="-f vob", video="-c:v mpeg2video -bf 2 -g {gop} -b:v 4M", audio="-c:a ac3"),
     recipe("base.flv", mux=""),
     recipe("minute.ts", mux="", seconds=60),

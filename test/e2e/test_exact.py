@@ -37,8 +37,10 @@ def numbers_of(name, r, path):
     return [stamped[i] for i in exact.shown_on_grid(exact.presented(path), Fraction(r.attrs["FRAME-RATE"]))]
 
 
-def own_numbers(name, _, path):
+def own_numbers(name, r, path):
     """Those that the clip itself shows."""
+    if name not in UNEVEN:
+        return numbers_of(name, r, path)
     return exact.read_barcodes(path, clips.RECIPES[name]["w"], clips.RECIPES[name]["h"])
 
 

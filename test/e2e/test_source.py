@@ -35,6 +35,8 @@ REFUSED = [
     ("psf.mp4", "interlaced"),
     ("vp9.mp4", "it is not H.264, HEVC or AV1"),
     ("hevcopen.mp4", "segments of up to 13.00 s"),
+    ("opengop.ts", "its sync samples are not IDR pictures"),
+    pytest.param("hevcopen.ts", "segments of up to 13.00 s", marks=pytest.mark.long),
 ]
 
 
@@ -142,17 +144,23 @@ def check_same_pictures(edge, name, folder, tmp_path):
     return r
 
 
-@pytest.mark.parametrize("name", [*CLIPS, "hevccra.mkv", "gop10.mp4"])
+# Containers that cut pictures in pieces, or hold them behind start codes.
+SCANNED = ["base.ts", "base.flv", *(pytest.param(n, marks=pytest.mark.long) for n in (
+    "base.m2ts", "wrap.ts", "hevc.ts", "base.avi", "base.mpg"))]
+
+
+@pytest.mark.parametrize("name", [*CLIPS, "hevccra.mkv", "gop10.mp4", *SCANNED])
 def test_pictures_of_generated(name, start, clip, media_dir, tmp_path):
     check_same_pictures(start(media_dir), clip(name), media_dir, tmp_path)
 
 
-@pytest.mark.parametrize("name", REAL)
+@pytest.mark.parametrize("name", [*REAL, "bbb-360p25-h264-aac-10s.flv", *(pytest.param(n, marks=pytest.mark.long) for n in (
+    "bbb-1080p25-h264-aac-40s.ts", "bbb-1080p24-hevc-aac51.ts"))])
 def test_pictures_of_real(name, start, real_clips, tmp_path):
     check_same_pictures(start(real_clips), name, real_clips, tmp_path)
 
 
-@pytest.mark.parametrize("name", CLIPS)
+@pytest.mark.parametrize("name", [*CLIPS, "base.ts"])
 def test_same_bytes_in_any_order(name, start, clip, media_dir):
     clip(name)
     hashes = []
@@ -169,7 +177,7 @@ def numbers(r, k, tmp_path):
     return exact.read_barcodes(path, r.init.width, r.init.height)
 
 
-@pytest.mark.parametrize("name", CLIPS)
+@pytest.mark.parametrize("name", [*CLIPS, *(pytest.param(n, marks=pytest.mark.long) for n in ("base.ts", "base.flv", "hevc.ts"))])
 def test_switches_at_every_border(name, start, clip, media_dir, tmp_path):
     """From the source to a rung and back: no picture is lost or comes twice, but where a grid repeats or skips some."""
     _, renditions = exact.fetch(start(media_dir), clip(name))
@@ -265,6 +273,112 @@ def test_damage_stays_where_it_is(start, clip, media_dir, tmp_path):
         except http.client.IncompleteRead:
             pass  # it was under way
     until(lambda: "source segment 1: the source is damaged" in "".join(edge.lines), "a line in the log")
+
+
+# ---- transport streams
+
+PACKET = 188
+
+
+def packets(path):
+    data = open(path, "rb").read()
+    return [bytearray(data[at:at + PACKET]) for at in range(0, len(data), PACKET)]
+
+
+def pid(packet):
+    return (packet[1] & 31) << 8 | packet[2]
+
+
+def video_packets(all_packets):
+    """Numbers of those of the video, the first PID of FFmpeg's."""
+    return [i for i, p in enumerate(all_packets) if pid(p) == 0x100 and p[3] & 16]
+
+
+def write(folder, name, all_packets):
+    (folder / name).write_bytes(b"".join(all_packets))
+    return name
+
+
+def copied(edge, name):
+    return exact.fetch(edge, name, only=["source"])[1][0]
+
+
+def test_packets_of_any_size(start, clip, media_dir, tmp_path):
+    """With times before them, as cameras have them, or checksums behind: the same copy."""
+    whole = packets(os.path.join(media_dir, clip("base.ts")))
+    folder = tmp_path / "clips"
+    folder.mkdir()
+    write(folder, "188.ts", whole)
+    write(folder, "192.m2ts", [b"\x12\x34\x56\x78" + p for p in whole])
+    write(folder, "204.ts", [p + b"\xfe" * 16 for p in whole])
+    edge = start(folder)
+    hashes = [copied(edge, name).hashes() for name in ("188.ts", "192.m2ts", "204.ts")]
+    assert hashes[0] == hashes[1] == hashes[2] and len(hashes[0]) > 4
+
+
+def lose(all_packets, victim):
+    all_packets[victim][1:3] = b"\x1f\xff"  # a null packet
+
+
+def mark(all_packets, victim):
+    all_packets[victim][1] |= 0x80  # as its receiver does
+
+
+@pytest.mark.parametrize("damage", [lose, mark])
+def test_damaged_packets(damage, start, clip, media_dir, tmp_path):
+    """Who copies sees nothing of the pictures, but counts: the segment fails, each time, and no other."""
+    whole = packets(os.path.join(media_dir, clip("base.ts")))
+    good = copied(start(media_dir), "base.ts")
+    of_video = video_packets(whole)
+    damage(whole, of_video[len(of_video) * 6 // 13])
+    folder = tmp_path / "damaged"
+    folder.mkdir()
+    write(folder, "base.ts", whole)
+    edge = start(folder)
+    _, where, _ = source_of(edge, "base.ts")
+    for _ in range(2):
+        for k in (0, 2, 3):
+            assert edge.ok(f"{where}{k}.m4s") == good.segments[k]
+        try:
+            assert edge.get(f"{where}1.m4s").status == 422
+        except http.client.IncompleteRead:
+            pass  # it was under way
+    until(lambda: "source segment 1: the source is damaged" in "".join(edge.lines), "a line in the log")
+
+
+def part(clip, media_dir, path, video, *options):
+    """Seconds of the clip in other clothes."""
+    subprocess.run(["ffmpeg", "-v", "error", "-i", os.path.join(media_dir, clip("base.mp4")), "-frames:v", "150", "-map", "0:v", "-c:v",
+                    *video.split(), *options, str(path)], check=True)
+    return packets(path)
+
+
+def test_recordings_put_together(start, clip, media_dir, tmp_path):
+    """Counters and clocks begin anew in the middle: nothing is missing."""
+    folder = tmp_path / "clips"
+    folder.mkdir()
+    one = part(clip, media_dir, tmp_path / "one.ts", "copy")
+    two = part(clip, media_dir, tmp_path / "two.ts", "copy", "-output_ts_offset", "1000")
+    for p in two:
+        p[3] = p[3] & 0xf0 | p[3] + 5 & 15
+    name = write(folder, "both.ts", one + two)
+    r = check_same_pictures(start(folder), name, folder, tmp_path)
+    assert exact.frame_count(r) == 300
+
+
+def test_headers_change_in_a_transport_stream(start, clip, media_dir, tmp_path):
+    one = part(clip, media_dir, tmp_path / "one.ts", "copy")
+    two = part(clip, media_dir, tmp_path / "two.ts", "libx264 -preset ultrafast -g 50", "-output_ts_offset", "6")
+    path = tmp_path / write(tmp_path, "both.ts", one + two)
+    check_refused(path, "its headers change on the way")
+
+
+def test_hole_in_a_transport_stream(start, clip, media_dir, tmp_path):
+    """The picture before it stands for all of it: a segment that would be too long."""
+    one = part(clip, media_dir, tmp_path / "one.ts", "copy")
+    two = part(clip, media_dir, tmp_path / "two.ts", "copy", "-output_ts_offset", "15.5")
+    path = tmp_path / write(tmp_path, "both.ts", one + two)
+    check_refused(path, "segments of up to 11.44 s (limit 10.48 s)")
 
 
 def test_many_readers_one_copy(start, clip, media_dir):

@@ -204,7 +204,7 @@ static const struct {
     { "a slice", BYTES(OTHER), BYTES(OTHER), SIGHT_OTHER },
     { "two of an IDR picture", BYTES(IDR IDR_2), BYTES(IDR IDR_2), SIGHT_START },
     { "what stands beside it", BYTES(AUD OWN_SPS OWN_PPS SEI IDR SEI), BYTES(IDR), SIGHT_START },
-    { "another set", BYTES("\0\0\0\6" SPS_MAIN "\0" IDR), BYTES(""), SIGHT_OTHER_SETS },
+    { "another set", BYTES("\0\0\0\6" SPS_MAIN "\1" IDR), BYTES(""), SIGHT_OTHER_SETS },
     { "another set behind it", BYTES(IDR "\0\0\0\3\x68\x11\x11"), BYTES(""), SIGHT_OTHER_SETS },
     { "slices out of order", BYTES(IDR_2 IDR), BYTES(""), SIGHT_DISORDER },
     { "a slice twice", BYTES(IDR IDR), BYTES(""), SIGHT_DISORDER },
@@ -212,6 +212,7 @@ static const struct {
     { "out of order, no start", BYTES("\0\0\0\2\x41\x40" OTHER), BYTES(""), SIGHT_OTHER },
     { "IDR and not", BYTES(IDR OTHER), BYTES(""), SIGHT_DISORDER },
     { "IDR and not, in order", BYTES(IDR "\0\0\0\2\x41\x40"), BYTES(""), SIGHT_START },
+    { "half a picture", BYTES(IDR_2), BYTES(""), SIGHT_START },
     { "data partitions", BYTES("\0\0\0\2\x02\x88"), BYTES(""), SIGHT_OTHER },
     { "no picture", BYTES(AUD SEI), BYTES(""), SIGHT_UNSEEN },
     { "nothing", BYTES(""), BYTES(""), SIGHT_UNSEEN },
@@ -238,6 +239,78 @@ static void test_samples(void **state)
             (out.len != samples[i].out_n || memcmp(out.data, samples[i].out, out.len) != 0 ||
              idr != (samples[i].sight == SIGHT_START)))
             fail_msg("%s: other bytes", samples[i].what);
+        buf_finish(&out);
+    }
+}
+
+#define CODED_SETS "\0\0\0\1" SPS_MAIN "\0\0\1" PPS_1
+
+// The same units behind start codes of both kinds.
+static void put_coded(struct buf *out, const uint8_t *p, size_t n)
+{
+    struct reader r = reader_of(p, n);
+    struct nal_unit u;
+    for (int i = 0; nal_next(&r, 0, 4, &u); i++) {
+        if (i % 2 == 0)
+            put_u8(out, 0);
+        put_be(out, 1, 3);
+        buf_append(out, u.p, u.n);
+    }
+}
+
+static void test_coded_samples(void **state)
+{
+    (void)state;
+    struct avc_sets sets;
+    assert_int_equal(avc_read_sets(&sets, BYTES(CODED_SETS)), 0);
+    for (size_t i = 0; i < countof(samples); i++) {
+        struct buf in, out;
+        bool idr = false;
+        if (samples[i].sight == SIGHT_DAMAGED) // of lengths
+            continue;
+        buf_init(&in, MAX);
+        buf_init(&out, MAX);
+        put_coded(&in, samples[i].in, samples[i].n);
+        const int rc = avc_copy_sample(&out, &sets, in.data, in.len, &idr);
+        if (rc != (samples[i].out_n ? 0 : -E_CORRUPT) ||
+            avc_look(&sets, in.data, in.len, in.len) != samples[i].sight ||
+            (rc == 0 &&
+             (out.len != samples[i].out_n || memcmp(out.data, samples[i].out, out.len) != 0)))
+            fail_msg("%s: %s", samples[i].what, err_name(rc));
+        buf_finish(&in);
+        buf_finish(&out);
+    }
+}
+
+static void test_odd_codes(void **state)
+{
+    (void)state;
+    static const struct {
+        const uint8_t *in;
+        size_t n;
+        int rc;
+        enum sight sight;
+    } cases[] = {
+        { BYTES("\0\0\0\0\0\1\x65\x88\x84"), 0, SIGHT_START },
+        { BYTES("\0\0\1\0\0\0\1\x65\x88\x84"), 0, SIGHT_START }, // an empty unit
+        { BYTES("\0\0\1\x65\x88\x84\0\0\0"), 0, SIGHT_START },
+        { BYTES("\0\0\1\x65\x88\x84\0\0\1"), 0, SIGHT_START }, // of the next sample
+        { BYTES("\x11\0\0\1\x65\x88\x84"), -E_CORRUPT, SIGHT_DAMAGED },
+        { BYTES("\0\0\0\3\x65\x88\x84"), -E_CORRUPT, SIGHT_DAMAGED },
+        { BYTES("\0\0\0"), -E_CORRUPT, SIGHT_UNSEEN },
+    };
+    struct avc_sets sets;
+    assert_int_equal(avc_read_sets(&sets, BYTES(CODED_SETS)), 0);
+    for (size_t i = 0; i < countof(cases); i++) {
+        struct buf out;
+        bool idr;
+        buf_init(&out, MAX);
+        const int rc = avc_copy_sample(&out, &sets, cases[i].in, cases[i].n, &idr);
+        if (rc != cases[i].rc ||
+            avc_look(&sets, cases[i].in, cases[i].n, cases[i].n) != cases[i].sight)
+            fail_msg("case %zu: %s", i, err_name(rc));
+        if (rc == 0)
+            assert_true(out.len == sizeof IDR - 1 && memcmp(out.data, IDR, out.len) == 0);
         buf_finish(&out);
     }
 }
@@ -289,7 +362,8 @@ int main(void)
         cmocka_unit_test(test_avcc),         cmocka_unit_test(test_avcc_hostile),
         cmocka_unit_test(test_format),       cmocka_unit_test(test_format_hostile),
         cmocka_unit_test(test_samples),      cmocka_unit_test(test_first_bytes),
-        cmocka_unit_test(test_length_sizes),
+        cmocka_unit_test(test_length_sizes), cmocka_unit_test(test_coded_samples),
+        cmocka_unit_test(test_odd_codes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

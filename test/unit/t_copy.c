@@ -15,6 +15,7 @@
 #include "base/base.h"
 #include "base/bytes.h"
 #include "base/err.h"
+#include "codec/coding.h"
 #include "codec/copy.h"
 #include "codec/fmp4.h"
 #include "codec/passthrough.h"
@@ -104,13 +105,36 @@ static size_t put_head(uint8_t *at, size_t n, const struct look *l)
     return 4;
 }
 
-// The picture bears the sample's number at its end.
+// The picture bears the sample's number at its end, without a zero.
+static void put_number(uint8_t *end, int number)
+{
+    for (int i = 0; i < 4; i++)
+        end[i - 4] = (uint8_t)(0x80 | (number >> 6 * i & 0x3f));
+}
+
+static int get_number(const uint8_t *end)
+{
+    int number = 0;
+    for (int i = 0; i < 4; i++)
+        number |= (end[i - 4] & 0x3f) << 6 * i;
+    return number;
+}
+
 static void put_picture(uint8_t *at, size_t n, const struct look *l, bool sync, int number)
 {
     memset(at, 0xaa, n);
     const size_t head = put_head(at, n, l);
     memcpy(at + head, sync ? l->sync : l->other, 3);
-    memcpy(at + n - 4, &number, 4);
+    put_number(at + n, number);
+}
+
+// Behind start codes, as its headers are.
+static void code_sample(uint8_t *p, size_t n)
+{
+    struct reader r = reader_of(p, n);
+    struct nal_unit u;
+    while (nal_next(&r, 0, 4, &u))
+        memcpy(p + (u.p - p) - 4, "\0\0\0\1", 4);
 }
 
 static void write_sample(struct world *w, int i)
@@ -123,6 +147,8 @@ static void write_sample(struct world *w, int i)
     const size_t start = s->sync ? l->start_n : 0;
     memcpy(at, l->start, start);
     put_picture(at + start, s->size - l->delimiter_n - start, l, s->sync, i);
+    if (w->m->video.extradata[0] == 0)
+        code_sample(w->bytes + s->offset, s->size);
 }
 
 // What is left of a sample is what stands for a start, and the picture.
@@ -136,7 +162,7 @@ static bool check_sample(const struct media *m, const uint8_t *p, size_t n, int 
     put_head(head, n - start, l);
     assert_memory_equal(p + start, head, sizeof head);
     assert_memory_equal(p + start + 4, sync ? l->sync : l->other, 3);
-    memcpy(number, p + n - 4, 4);
+    *number = get_number(p + n);
     return sync;
 }
 
@@ -272,6 +298,21 @@ static struct media *in_av1(void)
     return of_headers(make_closed(40), CODEC_AV1, BYTES("\x81\x00\x0c\x00" AV1_SEQUENCE));
 }
 
+// As in a transport stream: behind start codes, which also part the sets of the headers.
+static struct media *in_coded_h264(void)
+{
+    return of_headers(make_closed(40), CODEC_H264,
+                      BYTES("\0\0\0\1\x67\x64\0\x0a\xac\xd9\x44\x26\xc0\x44\0\0\3\0\4\0\0\3\0\xc8"
+                            "\x3c\x48\x96\x58\0\0\1\x68\xeb\xe3\xcb\x22\xc0"));
+}
+
+static struct media *in_coded_hevc(void)
+{
+    return of_headers(
+        make_closed(40), CODEC_HEVC,
+        BYTES("\0\0\0\1" HEVC_VPS "\0\0\0\1" HEVC_SPS "\0\0\0\1\x44\x01\xc1\x72\xb4\x22\x40"));
+}
+
 static const struct {
     const char *what;
     struct media *(*make)(void);
@@ -290,6 +331,8 @@ static const struct {
     { "half a second", short_lengths, true, 12, "25.000" },
     { "HEVC", in_hevc, true, 480, "25.000" },
     { "AV1", in_av1, true, 480, "25.000" },
+    { "coded H.264", in_coded_h264, true, 480, "25.000" },
+    { "coded HEVC", in_coded_hevc, true, 480, "25.000" },
 };
 
 // ---- a copy is what the source shows
@@ -510,6 +553,10 @@ static void damage(void **state)
         { "HEVC: another set", in_hevc, 110, 11, 0x42, -E_CORRUPT },
         { "HEVC: not the first slice of its picture", in_hevc, 120, 24, 0x40, -E_CORRUPT },
         { "HEVC: of another layer", in_hevc, 120, 23, 0x09, -E_CORRUPT },
+        { "coded: one that begins with no start code", in_coded_h264, 30, 2, 1, -E_CORRUPT },
+        { "coded: no IDR picture at the cut", in_coded_h264, 96, 20, 0x41, -E_CORRUPT },
+        { "coded: another set", in_coded_h264, 110, 10, 0x67, -E_CORRUPT },
+        { "coded: no first slice", in_coded_h264, 120, 21, 0, -E_CORRUPT },
         { "AV1: a unit that does not end", in_av1, 30, 9, 0x7f, -E_CORRUPT },
         { "AV1: no key frame at the cut", in_av1, 96, 23, 0x30, -E_CORRUPT },
         { "AV1: an old one at the cut", in_av1, 96, 23, 0x90, -E_CORRUPT },
@@ -587,6 +634,40 @@ static void a_source_that_ends_early(void **state)
     assert_int_equal(copy_segment(&w.p, w.source, w.m, 0, &w.io), 0);
     assert_int_equal(copy_segment(&w.p, w.source, w.m, last, &w.io), -E_CORRUPT);
     tear_down(&w);
+}
+
+// Of an IDR picture, from that macroblock on.
+static void put_slice(struct buf *out, int macroblock)
+{
+    int bits = 0;
+    while ((macroblock + 1) >> bits)
+        bits++;
+    put_be32(out, 0x165);
+    put_be16(out, (uint16_t)((macroblock + 1) << (17 - 2 * bits) | 1));
+}
+
+// Start codes of three bytes, which lengths are longer than: the promise holds, or there is no
+// copy.
+static void a_picture_in_many_slices(void **state)
+{
+    (void)state;
+    struct media *const m = in_coded_h264();
+    struct coding c;
+    assert_true(coding_read(&c, &m->video));
+    for (int slices = 60; slices < 70; slices++) {
+        struct buf in, out;
+        enum start start;
+        buf_init(&in, 4096);
+        buf_init(&out, 4096);
+        for (int i = 0; i < slices; i++)
+            put_slice(&in, i);
+        const int rc = coding_copy_sample(&out, &c, in.data, in.len, &start);
+        assert_int_equal(rc, slices <= NAL_GROWTH ? 0 : -E_CORRUPT);
+        assert_true(rc < 0 || out.len <= coding_room(&c, in.len));
+        buf_finish(&in);
+        buf_finish(&out);
+    }
+    media_destroy(m);
 }
 
 // A table of another index, as a record may bring it.
@@ -737,7 +818,7 @@ static const struct {
     { mirrored, "turned" },
     { stretched, "stretched" },
     { hdr, "HDR" },
-    { stripped, "pieces" },
+    { stripped, "strips" },
     { without_headers, "headers" },
     { with_annex_b, "headers" },
     { of_ten_bits, "profile" },
@@ -821,6 +902,7 @@ int main(void)
         cmocka_unit_test(a_start_that_is_led),
         cmocka_unit_test(headers_that_change_in_a_segment),
         cmocka_unit_test(a_source_that_ends_early),
+        cmocka_unit_test(a_picture_in_many_slices),
         cmocka_unit_test(other_cuts),
         cmocka_unit_test(what_cannot_be_copied),
         cmocka_unit_test(not_asked_for),

@@ -186,11 +186,20 @@ static const struct {
     { BYTES("\0\0\0\1\x26\1\xa0\x11"), NULL, 0, SIGHT_DAMAGED, START_NOT },
 };
 
+// Of samples with lengths.
+static struct hevc_units own_sets(void)
+{
+    struct hevc_units sets;
+    assert_int_equal(hevc_read_units(&sets, (const uint8_t *)headers, sizeof headers - 1), 0);
+    assert_true(sets.coded);
+    sets.coded = false;
+    return sets;
+}
+
 static void copies(void **state)
 {
     (void)state;
-    struct hevc_units sets;
-    assert_int_equal(hevc_read_units(&sets, (const uint8_t *)headers, sizeof headers - 1), 0);
+    const struct hevc_units sets = own_sets();
     for (size_t i = 0; i < countof(samples); i++) {
         const uint8_t *const in = (const uint8_t *)samples[i].in;
         struct buf b;
@@ -207,12 +216,41 @@ static void copies(void **state)
     }
 }
 
+// The same units, now behind start codes.
+static void copies_of_coded(void **state)
+{
+    (void)state;
+    struct hevc_units sets = own_sets();
+    sets.coded = true;
+    for (size_t i = 0; i < countof(samples); i++) {
+        if (samples[i].sight == SIGHT_DAMAGED) // of lengths
+            continue;
+        struct reader r = reader_of(samples[i].in, samples[i].n);
+        struct nal_unit u;
+        struct buf in, out;
+        enum start start = START_NOT;
+        buf_init(&in, 4096);
+        buf_init(&out, 4096);
+        while (nal_next(&r, 0, 4, &u)) {
+            put_be(&in, 1, 3);
+            buf_append(&in, u.p, u.n);
+        }
+        const int rc = hevc_copy_sample(&out, &sets, in.data, in.len, &start);
+        if (rc != (samples[i].out ? 0 : -E_CORRUPT) ||
+            hevc_look(&sets, in.data, in.len, in.len) != samples[i].sight ||
+            (rc == 0 && (start != samples[i].start || out.len != samples[i].out_n ||
+                         memcmp(out.data, samples[i].out, out.len) != 0)))
+            fail_msg("case %zu: %s", i, err_name(rc));
+        buf_finish(&in);
+        buf_finish(&out);
+    }
+}
+
 static void copies_of_anything(void **state)
 {
     (void)state;
     static const char whole[] = AUD OWN_PPS LIGHT IDR;
-    struct hevc_units sets;
-    assert_int_equal(hevc_read_units(&sets, (const uint8_t *)headers, sizeof headers - 1), 0);
+    const struct hevc_units sets = own_sets();
     for (size_t n = 0; n < sizeof whole; n++)
         for (size_t bit = 0; bit < n * 8; bit++) {
             uint8_t *const copy = malloc(n);
@@ -259,6 +297,7 @@ int main(void)
         cmocka_unit_test(names),
         cmocka_unit_test(layers),
         cmocka_unit_test(copies),
+        cmocka_unit_test(copies_of_coded),
         cmocka_unit_test(copies_of_anything),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
