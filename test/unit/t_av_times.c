@@ -2,13 +2,14 @@
 //
 // t_av_times - times where containers tell too little: clocks that turn and jump
 // (timeline.h), pictures that nobody stamped (picture_times.h), and sound whose stamps are
-// rough (sound_times.h).
+// rough or have holes (sound_times.h).
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -231,12 +232,56 @@ static void wma_follows(void **state)
     free(a.samples);
 }
 
+#define SOUNDS 4
+
+// Packets of AAC at 48 kHz, each of 1024 samples, with pictures from `first` of 90 kHz on.
+static const struct {
+    const char *what;
+    int64_t first;
+    struct {
+        int64_t pts, should;
+    } packets[SOUNDS]; // the first one, and all until both are 0
+} sounds[] = {
+    { "one behind the other", 1890, { { 0, -1008 }, { 1024, 16 }, { 2048, 1040 } } },
+    // As FFmpeg makes it of a copy whose first packet it gives the time until the second, which
+    // comes where the pictures do, but for 16 samples.
+    { "a hole until 16 samples behind the first picture",
+      7200,
+      { { 0, -3840 }, { 3856, 16 }, { 4880, 1040 } } },
+    { "a jitter of less than 20 ms is none",
+      0,
+      { { 0, 0 }, { 1024 + 950, 1024 }, { 2048, 2048 } } },
+    { "what is later is", 0, { { 0, 0 }, { 1024 + 970, 1994 }, { 2048 + 970, 3018 } } },
+};
+
+static void sound_with_holes(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < countof(sounds); i++) {
+        struct sample samples[SOUNDS] = { 0 };
+        struct index_track t = { .timescale = 48000, .samples = samples };
+        struct audio_track a = { .codec = CODEC_AAC, .sample_rate = 48000, .channels = 2 };
+        for (int k = 0; k < SOUNDS && (k == 0 || sounds[i].packets[k].pts); k++)
+            samples[t.sample_count++] =
+                (struct sample){ .pts = sounds[i].packets[k].pts, .size = 9, .duration = 1024 };
+        const struct sound_origin t0 = { sounds[i].first, 90000 };
+        assert_int_equal(sound_times(&a, &t, 1024, t0), 0);
+        assert_int_equal(a.sample_count, t.sample_count);
+        for (int k = 0; k < a.sample_count; k++)
+            if (a.samples[k].pts != sounds[i].packets[k].should)
+                fail_msg("%s, packet %d: is %lld, should %lld", sounds[i].what, k,
+                         (long long)a.samples[k].pts, (long long)sounds[i].packets[k].should);
+        free(a.samples);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_time_line),
         cmocka_unit_test(pictures_that_nobody_stamped),
         cmocka_unit_test(wma_follows),
+        cmocka_unit_test(sound_with_holes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
