@@ -221,6 +221,7 @@ int clip_media(struct media *m, const struct clip *c)
     const int err = video ? clip_video(&m->video, c, &t0) : 0;
     if (err < 0)
         return err;
+    m->clip_from = video ? bounds_of(m, t0, MEDIA_TEXT_RATE).from : c->from;
     clip_audio(m, c, t0);
     clip_texts(m, t0);
     if (!video && !media_has_audio(m))

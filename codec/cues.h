@@ -41,9 +41,9 @@ void cues_add(struct cues *c, enum text_format format, const void *bytes, size_t
               int64_t end);
 
 // Adds the cues of a file, SubRip or WebVTT (only these two formats), that are shown at some
-// time in [from, to).
+// time in [from, to), which the file, like all its times, has later by shift.
 void cues_add_file(struct cues *c, enum text_format format, const void *bytes, size_t n,
-                   int64_t from, int64_t to);
+                   int64_t from, int64_t to, int64_t shift);
 
 // Whether n bytes are what cues_init begins with, and then lines of text.
 bool cues_check(const uint8_t *bytes, size_t n);

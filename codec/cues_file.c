@@ -118,26 +118,34 @@ static void add_cue(struct cues *c, enum text_format format, struct reader text,
     cues_end(c);
 }
 
-static void add_block(struct cues *c, enum text_format format, struct reader block, int64_t from,
-                      int64_t to)
+// What is added of a file.
+struct span {
+    int64_t from, to, shift;
+};
+
+static void add_block(struct cues *c, enum text_format format, struct reader block,
+                      const struct span *span)
 {
-    int64_t start, end;
+    int64_t start = 0, end = 0;
     struct reader line = get_line(&block);
     bool timed = get_times(&line, &start, &end);
     if (!timed) {
         line = get_line(&block);
         timed = get_times(&line, &start, &end);
     }
-    if (timed && end > from && start < to && reader_left(&block) <= CUES_SAMPLE_MAX)
+    start -= span->shift;
+    end -= span->shift;
+    if (timed && end > span->from && start < span->to && reader_left(&block) <= CUES_SAMPLE_MAX)
         add_cue(c, format, block, line, start, end);
 }
 
 void cues_add_file(struct cues *c, enum text_format format, const void *bytes, size_t n,
-                   int64_t from, int64_t to)
+                   int64_t from, int64_t to, int64_t shift)
 {
+    const struct span span = { from, to, shift };
     struct reader r = reader_of(bytes, n);
     if (n >= 3 && memcmp(bytes, "\xef\xbb\xbf", 3) == 0)
         get_bytes(&r, 3); // a byte order mark
     while (reader_left(&r))
-        add_block(c, format, get_block(&r), from, to);
+        add_block(c, format, get_block(&r), &span);
 }

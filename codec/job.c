@@ -240,6 +240,7 @@ static void pack_text(struct buf *out, const struct job *j)
     put_u8(out, j->t.file);
     put_v(out, (uint64_t)j->from);
     put_v(out, (uint64_t)j->to);
+    put_v(out, (uint64_t)j->shift);
     put_v(out, (uint64_t)j->strip.n);
     buf_append(out, j->strip.bytes, (size_t)j->strip.n);
     pack_samples(out, j);
@@ -515,6 +516,7 @@ static void get_text(struct reader *r, struct job *j)
     j->t.file = get_in(r, 0, 1);
     j->from = get_in(r, 0, TIME_MAX);
     j->to = get_in(r, j->from, TIME_MAX);
+    j->shift = get_in(r, 0, TIME_MAX);
     j->strip.n = (int)get_in(r, 0, MEDIA_STRIP_MAX);
     const uint8_t *const p = get_bytes(r, (size_t)j->strip.n);
     if (p)

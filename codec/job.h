@@ -178,6 +178,7 @@ struct job {
     // TEXT: the segment is [from, to) in milliseconds; strip stands before each sample.
     struct text_settings t;
     int64_t from, to;
+    int64_t shift; // of a file: its times are later by so many
     struct strip strip;
 };
 

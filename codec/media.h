@@ -227,6 +227,8 @@ struct media {
     int more_audio_count;
     struct text_track texts[MEDIA_TEXTS]; // only beside video
     int text_count;
+    int64_t clip_from; // of a clip (codec/clip.h): its T0, in milliseconds of the source's time;
+                       // not packed
 };
 
 static inline bool media_has_video(const struct media *m)

@@ -54,6 +54,7 @@ int texts_fill(struct job *job, const struct plan *p, const struct rendition *r,
 {
     job->t = r->t;
     set_span(job, p, r, k);
+    job->shift = r->t.file ? m->clip_from : 0;
     if (r->t.file)
         return 0;
     const struct text_track *const t = &m->texts[r->track];

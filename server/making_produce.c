@@ -74,8 +74,6 @@ static bool resolve_ts(struct making *m, const struct key *recipe)
 static void look_beside(struct making *m)
 {
     plan_copy(fresh_plan(m), &m->asset->plan);
-    if (m->route.clip.to > 0) // their times are those of the whole source
-        return;
     sidecars_add(m->edge, m->origin, m->path, &m->cancel, m->route.asset,
                  source_version(m->source)->validator, m->old);
 }

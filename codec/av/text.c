@@ -48,7 +48,8 @@ static int add_sample(struct text *t, const struct sample *s)
     if (rc < 0)
         return rc;
     if (set->file)
-        cues_add_file(&t->cues, set->format, t->bytes.data, t->bytes.len, t->job->from, t->job->to);
+        cues_add_file(&t->cues, set->format, t->bytes.data, t->bytes.len, t->job->from, t->job->to,
+                      t->job->shift);
     else
         cues_add(&t->cues, set->format, t->bytes.data, t->bytes.len, s->pts, s->pts + s->duration);
     return 0;

@@ -235,6 +235,18 @@ def test_files_in_a_folder(shelf, start):
     check_sidecars(start(shelf))
 
 
+def test_files_of_a_clip(shelf, start):
+    """Its first picture is the first at or after 3.21 s, that of 3.24 s: so much earlier is each cue."""
+    edge = start(shelf)
+    tracks = subtitles(edge, "in/cat.mp4;t=3.21,11")
+    assert sorted(a["LANGUAGE"] for a, _ in tracks) == ["en", "pt-BR"]
+    want = [Cue(max(c.start - 3240, 0), c.end - 3240, c.text) for c in WANT[1:]]
+    for _, path in tracks:
+        check_segments(edge, path, want)
+    whole = {path for _, path in subtitles(edge, "in/cat.mp4")}
+    assert not whole & {path for _, path in tracks}
+
+
 def test_files_at_an_http_origin(shelf, start):
     """They are asked for where the configuration says so, and nowhere else."""
     origin = Origin(shelf)

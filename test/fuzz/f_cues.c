@@ -39,7 +39,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (kind < TEXT_FORMATS)
         cues_add(&c, (enum text_format)kind, data + 1, size - 1, -1000, 5000);
     else
-        cues_add_file(&c, data[0] & 0x80 ? TEXT_SUBRIP : TEXT_WEBVTT, data + 1, size - 1, 0, 60000);
+        cues_add_file(&c, data[0] & 0x80 ? TEXT_SUBRIP : TEXT_WEBVTT, data + 1, size - 1, 0, 60000,
+                      data[0] & 0x40 ? 5000 : 0);
     check(&c);
     cues_finish(&c);
     return 0;

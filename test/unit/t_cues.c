@@ -186,10 +186,24 @@ static void test_files(void **state)
         uint8_t *own = memcpy(xmalloc(n + 1), files[i].bytes, n);
         struct cues c;
         cues_init(&c, 10000);
-        cues_add_file(&c, files[i].format, own, n, 4000, 8000);
+        cues_add_file(&c, files[i].format, own, n, 4000, 8000, 0);
         free(own);
         check(&c, files[i].what, files[i].cues);
     }
+}
+
+// Of a clip: what the file says is earlier in it, and what is before its beginning is cut off.
+static void test_shifted_file(void **state)
+{
+    (void)state;
+    static const char file[] = "WEBVTT\n\n00:01.000 --> 00:03.000\ngone\n\n"
+                               "00:02.000 --> 00:03.500\nbegun\n\n00:05.000 --> 00:09.000\nlong\n\n"
+                               "00:07.000 --> 00:08.000\nnot yet\n";
+    struct cues c;
+    cues_init(&c, 10000);
+    cues_add_file(&c, TEXT_WEBVTT, file, sizeof file - 1, 0, 4000, 3000);
+    check(&c, "shifted",
+          "00:00:00.000 --> 00:00:00.500\nbegun\n\n00:00:02.000 --> 00:00:06.000\nlong\n\n");
 }
 
 static void test_check(void **state)
@@ -211,8 +225,9 @@ static void test_check(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_samples), cmocka_unit_test(test_times), cmocka_unit_test(test_room),
-        cmocka_unit_test(test_files),   cmocka_unit_test(test_check),
+        cmocka_unit_test(test_samples),      cmocka_unit_test(test_times),
+        cmocka_unit_test(test_room),         cmocka_unit_test(test_files),
+        cmocka_unit_test(test_shifted_file), cmocka_unit_test(test_check),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -58,6 +58,7 @@ static void make_job(struct job *j, enum job_kind kind)
         return;
     j->t = (struct text_settings){ TEXT_ASS, false };
     j->from = 4000;
+    j->shift = 3240;
     j->to = 8000;
     j->strip = (struct strip){ { 1, 2, 3 }, 3 };
     j->media = kind == JOB_TEXT ? NULL : make_media();
@@ -198,6 +199,7 @@ static void test_round_trip(void **state)
                 assert_memory_equal(&k.strip, &j.strip, sizeof j.strip);
                 assert_true(k.t.format == TEXT_ASS && !k.t.file);
                 assert_int_equal(k.from * 10000 + k.to, 40008000);
+                assert_int_equal(k.shift, 3240);
             }
             if (kind == JOB_VIDEO || kind == JOB_AUDIO)
                 assert_int_equal(k.first * 1000 + k.sequence, 200017);
@@ -280,6 +282,7 @@ static void remove_video(struct media *m)
     X(text_file, JOB_TEXT, j->t.file = true) \
     X(text_falls, JOB_TEXT, j->to = j->from - 1) \
     X(text_before, JOB_TEXT, j->from = -1) \
+    X(text_early, JOB_TEXT, j->shift = -1) \
     X(text_strip, JOB_TEXT, j->strip.n = MEDIA_STRIP_MAX + 1) \
     X(text_behind_end, JOB_TEXT, j->samples[2].size++) \
     X(no_samples, JOB_VIDEO, j->sample_count = 0) \
