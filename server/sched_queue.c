@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: BSD-2-Clause
+
+#include "server/sched_parts.h"
+
+#include "base/err.h"
+#include "base/stat.h"
+
+struct queue *sched_queue_of(struct sched *s, const struct work *w)
+{
+    return w->job->kind == JOB_PROBE ? &s->probes : &s->media;
+}
+
+// Of those that may, and of equal turns, the one that came first.
+struct work *sched_first_turn(const struct queue *q, filter *may, const void *arg)
+{
+    struct work *best = NULL;
+    for (struct list *l = q->works.next; l != &q->works; l = l->next) {
+        struct work *const w = container_of(l, struct work, link);
+        if ((!best || w->turn < best->turn) && may(arg, w))
+            best = w;
+    }
+    return best;
+}
+
+// Of those that are not being brought, and of equal turns, the one that came last.
+struct work *sched_last_turn(const struct queue *q)
+{
+    struct work *worst = NULL;
+    for (struct list *l = q->works.next; l != &q->works; l = l->next) {
+        struct work *const w = container_of(l, struct work, link);
+        if ((!worst || w->turn >= worst->turn) && w->state != WORK_BRINGING)
+            worst = w;
+    }
+    return worst;
+}
+
+uint64_t *sched_next_turn(struct sched *s, const struct work *w)
+{
+    return &s->next_turn[w->client % CLIENT_BUCKETS];
+}
+
+void sched_become_ready(struct sched *s, struct work *w)
+{
+    w->state = WORK_READY;
+    sched_queue_of(s, w)->ready++;
+    stat_add(STAT_jobs_ready, 1);
+    pthread_cond_broadcast(&s->more);
+}
+
+static bool is_cold(const void *arg, const struct work *w)
+{
+    return w->state == WORK_COLD && w->origin == *(const int *)arg;
+}
+
+// Whether w may be brought now.  A quarter of the threads is left to what is opened.
+static bool has_room(const struct sched *s, const struct feed *f, const struct work *w)
+{
+    const int threads = tasks_threads(w->threads);
+    return f->bringing < threads - threads / 4 &&
+           (f->held == 0 || f->held + w->bytes <= s->held_max);
+}
+
+// Starts to bring what may be brought of an origin.
+void sched_feed(struct sched *s, int origin)
+{
+    struct feed *const f = &s->feeds[origin];
+    struct work *w;
+    while ((w = sched_first_turn(&s->media, is_cold, &origin)) && has_room(s, f, w)) {
+        w->state = WORK_BRINGING;
+        f->bringing++;
+        f->held += w->bytes;
+        tasks_add(w->threads, &w->task);
+    }
+}
+
+void sched_enqueue(struct sched *s, struct work *w)
+{
+    struct queue *const q = sched_queue_of(s, w);
+    *sched_next_turn(s, w) = w->turn + 1;
+    list_push_back(&q->works, &w->link);
+    q->count++;
+    stat_add(STAT_jobs_queued, 1);
+    w->state = WORK_COLD;
+    if (w->bytes > 0)
+        sched_feed(s, w->origin);
+    else
+        sched_become_ready(s, w);
+}
+
+void sched_unqueue(struct sched *s, struct work *w)
+{
+    struct queue *const q = sched_queue_of(s, w);
+    list_remove(&w->link);
+    q->count--;
+    stat_add(STAT_jobs_queued, -1);
+    q->ready -= w->state == WORK_READY;
+    stat_add(STAT_jobs_ready, w->state == WORK_READY ? -1 : 0);
+    if (w->state != WORK_COLD)
+        s->feeds[w->origin].held -= w->bytes;
+    w->state = WORK_OUT;
+    if (!s->stopping)
+        sched_feed(s, w->origin);
+}
+
+// Unqueues work that will not run: its client gets the turn back.
+void sched_withdraw(struct sched *s, struct work *w)
+{
+    sched_unqueue(s, w);
+    --*sched_next_turn(s, w);
+}
+
+// Withdraws what nobody has in hand.  What is brought looks at its token itself.
+bool sched_take_off(struct sched *s, struct work *w)
+{
+    if (w->state == WORK_OUT)
+        return false;
+    if (w->state == WORK_BRINGING) {
+        if (!tasks_take_back(w->threads, &w->task))
+            return false;
+        s->feeds[w->origin].bringing--;
+    }
+    sched_withdraw(s, w);
+    return true;
+}
+
+// Finds room for w, whose turn is set: 0 and perhaps *out, or -E_BUSY.
+int sched_make_room(struct sched *s, const struct work *w, struct work **out)
+{
+    const struct queue *const q = sched_queue_of(s, w);
+    if (q->count < s->conf->workers_queue)
+        return 0;
+    stat_add(STAT_jobs_refused_total, 1);
+    struct work *const last = sched_last_turn(q);
+    if (!last || last->turn <= w->turn)
+        return -E_BUSY;
+    sched_withdraw(s, last);
+    *out = last;
+    return 0;
+}
