@@ -95,13 +95,20 @@ static inline void fake_status(pid_t pid)
     zygote_send(3, &reply, sizeof reply, -1);
 }
 
+static inline void fake_hello(void)
+{
+    char hello[4 + sizeof FAKE_SIGNATURE] = { 0, 0, 0, WIRE_VERSION };
+    memcpy(hello + 4, FAKE_SIGNATURE, sizeof FAKE_SIGNATURE);
+    say(WIRE_HELLO, hello, sizeof hello - 1);
+}
+
 typedef void fake_job(struct wire_message *m, const struct job *j);
 
 static inline void fake_serve(fake_job *run)
 {
     struct wire_message m;
     wire_message_init(&m);
-    say(WIRE_HELLO, "\0\0\0\5" FAKE_SIGNATURE, 3 + sizeof FAKE_SIGNATURE);
+    fake_hello();
     for (;;) {
         struct job j;
         hear_any(&m);

@@ -227,7 +227,8 @@ static int setup(void **state)
     wire_message_init(&s->m);
     s->thread = thread_start("remote", serve, s);
     expect(s, WIRE_HELLO, 10);
-    assert_memory_equal(s->m.payload.data, "\0\0\0\5libs 1", 10);
+    const uint8_t hello[10] = { 0, 0, 0, WIRE_VERSION, 'l', 'i', 'b', 's', ' ', '1' };
+    assert_memory_equal(s->m.payload.data, hello, sizeof hello);
     *state = s;
     return 0;
 }

@@ -254,10 +254,9 @@ static void fake_worker(int start)
     wire_message_init(&m);
     if (start == START_SILENT)
         _exit(0);
-    const char *hello = start == START_SIGNATURE        ? "\0\0\0\5fake 2.0"
-                        : start == START_WORKER_VERSION ? "\0\0\0\7fake 1.0"
-                                                        : "\0\0\0\5fake 1.0";
-    say(WIRE_HELLO, hello, 12);
+    char hello[12] = { 0, 0, 0, WIRE_VERSION + (start == START_WORKER_VERSION) };
+    memcpy(hello + 4, start == START_SIGNATURE ? "fake 2.0" : "fake 1.0", 8);
+    say(WIRE_HELLO, hello, sizeof hello);
     for (;;) {
         if (wire_receive(3, &m, INT64_MAX) < 0)
             _exit(0);
