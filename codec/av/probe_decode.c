@@ -17,8 +17,11 @@ static int by_pts(const void *a, const void *b)
 
 static void note_sound(struct sound *s, const AVFrame *frame)
 {
-    if (frame->sample_rate >= s->rate)
-        *s = (struct sound){ frame->sample_rate, frame->ch_layout.nb_channels, frame->nb_samples };
+    if (frame->sample_rate < s->rate)
+        return;
+    const bool longest = frame->sample_rate > s->rate || frame->nb_samples > s->samples;
+    *s = (struct sound){ frame->sample_rate, frame->ch_layout.nb_channels,
+                         longest ? frame->nb_samples : s->samples };
 }
 
 int probe_decode(struct probe *p, const struct index_track *t, AVFrame *frame, struct sound *sound)
