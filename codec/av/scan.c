@@ -250,12 +250,23 @@ static int find_packet(struct track *k, const AVPacket *p, struct sample *sample
     return table ? real_trace(&k->trace, p->data, p->size, table, &sample->offset) : 0;
 }
 
+// The headers of sound in an Ogg that goes on with another one: no sound.
+static bool is_header(const struct track *k, const AVPacket *p)
+{
+    if (k->codec == CODEC_OPUS)
+        return p->size >= 8 &&
+               (memcmp(p->data, "OpusHead", 8) == 0 || memcmp(p->data, "OpusTags", 8) == 0);
+    return k->codec == CODEC_VORBIS && p->size >= 7 && p->data[0] & 1 &&
+           memcmp(p->data + 1, "vorbis", 6) == 0;
+}
+
 static int add_packet(struct scan *s, AVPacket *p)
 {
     struct track *const k = &s->tracks[p->stream_index];
     struct index_track *const t = &s->x->tracks[p->stream_index];
     const AVStream *st = s->demux->ctx->streams[p->stream_index];
-    if (k->codec == CODEC_NONE || p->size <= 0 || k->missing > t->sample_count + MISSING_MAX)
+    if (k->codec == CODEC_NONE || p->size <= 0 || is_header(k, p) ||
+        k->missing > t->sample_count + MISSING_MAX)
         return 0;
     unwrap(s, p->stream_index, p);
     struct sample sample = { .pts = time_of(s, k, st, p->pts),
@@ -447,6 +458,33 @@ static bool tells_end(enum container c)
     return c == CONTAINER_FLAC || c == CONTAINER_OGG;
 }
 
+// Ogg files one after another in one, as recordings of radio are, each with a clock of its own:
+// from the second on sound goes on without it.  Whether there are any.
+static bool goes_on_anew(struct index_track *t)
+{
+    int64_t latest = INT64_MIN;
+    bool anew = false;
+    for (int i = 0; i < t->sample_count; i++) {
+        struct sample *const s = &t->samples[i];
+        if (s->pts == INDEX_NO_PTS)
+            continue;
+        anew |= latest != INT64_MIN && s->pts < latest - t->timescale;
+        latest = s->pts > latest ? s->pts : latest;
+        if (anew)
+            s->pts = INDEX_NO_PTS;
+    }
+    return anew;
+}
+
+// Of the samples at the end that have no time; a parser gives none to the last one of all.
+static int64_t untold_at_end(const struct index_track *t)
+{
+    int64_t sum = 0;
+    for (int i = t->sample_count - 1; i > 0 && t->samples[i].pts == INDEX_NO_PTS; i--)
+        sum += t->samples[i].duration;
+    return sum;
+}
+
 // Sound that nobody stamped begins at once.
 static void close_audio(struct scan *s, struct index_track *t, const AVStream *st)
 {
@@ -455,7 +493,9 @@ static void close_audio(struct scan *s, struct index_track *t, const AVStream *s
         known = t->samples[i].pts != INDEX_NO_PTS;
     if (!known && t->sample_count > 0)
         t->samples[0].pts = 0;
-    t->end_is_exact = tells_end(s->x->container) && st->duration > 0 && !s->x->beginning;
+    const bool anew = s->x->container == CONTAINER_OGG && goes_on_anew(t);
+    t->end = index_samples_end(t) + untold_at_end(t);
+    t->end_is_exact = tells_end(s->x->container) && st->duration > 0 && !s->x->beginning && !anew;
     if (t->end_is_exact)
         t->end = st->duration + (st->start_time != AV_NOPTS_VALUE ? st->start_time : 0);
 }

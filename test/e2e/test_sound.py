@@ -93,6 +93,7 @@ PLACES = table(
     recipe("alone.wav", codec="pcm_s16le", pictures=0),
     recipe("alone-ima.wav", codec="adpcm_ima_wav", pictures=0),
     recipe("alone.flac", codec="flac", pictures=0, rate=44100),
+    recipe("brief.flac", codec="flac", pictures=0, seconds=2),  # so short that its last frame, which is shorter, is seen
     recipe("alone.mp3", codec=MP3, pictures=0, rate=44100),
     recipe("alone.aac", codec=sounds.AAC, pictures=0),
     recipe("alone-opus.ogg", codec=OPUS, pictures=0),
@@ -164,6 +165,22 @@ def check_place(name, codec, start, sound_dir, tmp_path):
     # libopus keeps no direct current: what a sudden end leaves of it dies away at 3 Hz.
     edge = sounds.EDGE if codec == "aac" else rate // 4
     assert numpy.all(numpy.abs(heard[:, sounds.quiet(truth, edge)]) < SILENT)  # [23]
+
+
+@pytest.mark.parametrize("codec", [VORBIS, pytest.param(OPUS, marks=pytest.mark.long)])
+def test_oggs_in_a_row(codec, start, tmp_path):
+    """Two recordings in one file, each with a clock and headers of its own: the second follows the first."""
+    r = recipe("one.ogg", codec=codec, pictures=0, seconds=3)
+    path, folder = sounds.make(str(tmp_path), r), tmp_path / "clips"
+    folder.mkdir()
+    with open(path, "rb") as f:
+        (folder / "two.ogg").write_bytes(2 * f.read())
+    _, audio, rate = fetch_sound(start(folder), "two.ogg")
+    heard, once = sounds.heard(audio, tmp_path)[0], sounds.source(path, rate, 2, 3 * rate, False)[0]
+    assert 0 <= len(heard) - 6 * rate < 2 * FRAME
+    for at, most in (0, 48), (3 * rate, FRAME):  # what Opus has before its sound, and where a block of Vorbis ends, is heard
+        lags, alike = zip(*sounds.lags(heard[at:at + 3 * rate], once))
+        assert max(map(abs, lags)) <= most and min(alike) > 0.5, (lags, alike)
 
 
 def test_no_sound(start, clip, media_dir):
