@@ -65,8 +65,7 @@ static bool is_of_interest(const AVStream *st)
 {
     const enum AVMediaType type = st->codecpar->codec_type;
     return (type == AVMEDIA_TYPE_VIDEO || type == AVMEDIA_TYPE_AUDIO) &&
-           !(st->disposition & AV_DISPOSITION_ATTACHED_PIC) &&
-           codec_of(st->codecpar->codec_id) != CODEC_NONE;
+           !(st->disposition & AV_DISPOSITION_ATTACHED_PIC);
 }
 
 static int begin_parser(struct track *k, const AVCodecParameters *par)
@@ -88,10 +87,13 @@ static int begin_track(struct scan *s, int i)
     const AVDictionaryEntry *language = av_dict_get(st->metadata, "language", NULL, 0);
     if (k->codec != CODEC_NONE || !is_of_interest(st))
         return 0;
+    // One of a kind that we do not read keeps no packets; it is there to be refused by name.
     k->codec = codec_of(st->codecpar->codec_id);
     t->video = st->codecpar->codec_type == AVMEDIA_TYPE_VIDEO;
     t->audio = !t->video;
     t->timescale = st->time_base.den;
+    if (k->codec == CODEC_NONE)
+        return 0;
     if (language)
         language_parse(language->value, strlen(language->value), t->tags.language);
     struct carriage how = s->how;

@@ -441,6 +441,14 @@ def test_bad_sources(edge, shelf, name, content, status):
     check_problem(edge.get(f"/{name}/play/x/master.m3u8"), 404, "E_NOT_FOUND")
 
 
+def test_video_of_an_unknown_kind(start, tmp_path):
+    """Refused by name in a container that is scanned, too, and not served as its sound alone."""
+    subprocess.run(["ffmpeg", "-v", "error", "-f", "lavfi", "-i", "testsrc=d=0.2:s=64x64", "-f", "lavfi", "-i", "sine=d=0.2",
+                    "-c:v", "huffyuv", "-c:a", "pcm_s16le", tmp_path / "huff.avi"], check=True)
+    a = start(tmp_path).get("/huff.avi/master.m3u8")
+    assert "huffyuv" in check_problem(a, 415, "E_UNSUPPORTED", made=True)["detail"]
+
+
 def test_beyond_a_limit(start, clip, media_dir):
     edge = start(media_dir, env={"TIDEMILL_MEDIA_DURATION": "5s"})
     check_problem(edge.get(f"/{clip('tiny.mp4')}/master.m3u8"), 422, "E_LIMITS", made=True)
