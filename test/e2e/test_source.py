@@ -5,6 +5,7 @@ That its boxes, cuts, playlist and promises are right is asked with all renditio
 test_dash.py and test_players.py.
 """
 import concurrent.futures
+import hashlib
 import http.client
 import os
 import re
@@ -15,6 +16,7 @@ import pytest
 import boxes
 import browser
 import exact
+import mutants
 from edge import BUILD, Playlist
 from peers import until
 
@@ -379,6 +381,40 @@ def test_hole_in_a_transport_stream(start, clip, media_dir, tmp_path):
     two = part(clip, media_dir, tmp_path / "two.ts", "copy", "-output_ts_offset", "15.5")
     path = tmp_path / write(tmp_path, "both.ts", one + two)
     check_refused(path, "segments of up to 11.44 s (limit 10.48 s)")
+
+
+def whatever(edge, name):
+    """What comes of each segment of the copy, if there is one."""
+    try:
+        _, folder, _ = source_of(edge, name)
+    except (AssertionError, TypeError):
+        return None
+
+    def segment(leaf):
+        try:
+            answer = edge.get(folder + leaf)
+            return hashlib.sha256(answer.body).hexdigest() if answer.status == 200 else answer.status
+        except http.client.IncompleteRead:
+            return 422  # it was under way
+
+    return [segment(leaf) for leaf in Playlist(edge, name).media(folder)[2]]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", ["brief.ts", "brief.flv", "brief.h264"])
+def test_mutants(seed, start, clip, media_dir, tmp_path):
+    """It is the server itself that reads these: it lives on, and says the same twice."""
+    folder = tmp_path / "mutants"
+    folder.mkdir()
+    with open(os.path.join(media_dir, clip(seed)), "rb") as f:
+        data = f.read()
+    names = [f"{i}.{seed}" for i in range(40)]
+    for i, name in enumerate(names):
+        (folder / name).write_bytes(mutants.mutate(seed, data, i))
+    first, second = start(folder), start(folder)
+    seen = [whatever(first, name) for name in names]
+    assert [whatever(second, name) for name in names] == seen
+    assert any(seen) and first.get("/").status and second.get("/").status
 
 
 def test_many_readers_one_copy(start, clip, media_dir):
