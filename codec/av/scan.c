@@ -290,19 +290,31 @@ static int add_packet(struct scan *s, AVPacket *p)
     return added < 0 ? fail_with(s->why, added, "too many samples") : 0;
 }
 
+// Whether there is anything to extract.  (Where there is not, the filter says so in a dozen lines,
+// and at every picture, until the log is full.)
+static bool has_headers(const AVBitStreamFilter *f, enum AVCodecID id)
+{
+    for (const enum AVCodecID *k = f ? f->codec_ids : NULL; k && *k != AV_CODEC_ID_NONE; k++)
+        if (*k == id)
+            return true;
+    return false;
+}
+
 // The headers that a decoder needs are in the stream: those before the first picture stand
 // for all of it.
 static int extract_headers(AVStream *st, const AVPacket *p)
 {
     AVBSFContext *c = NULL;
     const AVBitStreamFilter *f = av_bsf_get_by_name("extract_extradata");
+    if (!has_headers(f, st->codecpar->codec_id))
+        return 0;
     AVPacket *copy = av_packet_clone(p);
     size_t n = 0;
-    int rc = f && copy ? av_bsf_alloc(f, &c) : AVERROR(ENOMEM);
+    int rc = copy ? av_bsf_alloc(f, &c) : AVERROR(ENOMEM);
     if (rc >= 0)
         rc = avcodec_parameters_copy(c->par_in, st->codecpar);
     if (rc >= 0)
-        rc = av_bsf_init(c); // refuses kinds without such headers
+        rc = av_bsf_init(c);
     if (rc >= 0)
         rc = av_bsf_send_packet(c, copy);
     if (rc >= 0)

@@ -449,6 +449,16 @@ def test_video_of_an_unknown_kind(start, tmp_path):
     assert "huffyuv" in check_problem(a, 415, "E_UNSUPPORTED", made=True)["detail"]
 
 
+def test_what_is_left_out_is_logged(start, tmp_path):
+    """However many pictures come before (here 125, each a key frame): sound that lies within those of DV."""
+    subprocess.run(["ffmpeg", "-v", "error", "-f", "lavfi", "-i", "color=s=720x576:r=25:d=5", "-f", "lavfi", "-i",
+                    "anoisesrc=r=48000:d=5", "-pix_fmt", "yuv420p", "-ac", "2", tmp_path / "camcorder.dv"], check=True)
+    edge = start(tmp_path)
+    edge.ok("/camcorder.dv/master.m3u8")
+    edge.stop()
+    assert any("the sound is left out" in line for line in edge.lines)
+
+
 def test_beyond_a_limit(start, clip, media_dir):
     edge = start(media_dir, env={"TIDEMILL_MEDIA_DURATION": "5s"})
     check_problem(edge.get(f"/{clip('tiny.mp4')}/master.m3u8"), 422, "E_LIMITS", made=True)
