@@ -9,6 +9,7 @@ import subprocess
 import pytest
 
 import exact
+import likeness
 from edge import BUILD
 from test_exact import check_asset
 
@@ -71,3 +72,15 @@ def test_fields_in_packets_of_their_own(start, real_clips, tmp_path):
                           "[1:v]bwdif=send_frame:tff,scale=640:360,settb=1/1000,setpts=N[b];[a][b]psnr",
                           "-fps_mode", "passthrough", "-f", "null", "-"], capture_output=True, text=True, check=True)
     assert float(out.stderr.split(" y:")[1].split()[0]) > 38, out.stderr
+
+
+def test_hevc_of_fields_is_as_it_is(start, tmp_path):
+    """HEVC codes fields as pictures of their own: each is shown once, as high as it is coded, and none is deinterlaced."""
+    folder = tmp_path / "clips"
+    folder.mkdir()
+    subprocess.run(["ffmpeg", "-v", "error", "-f", "lavfi", "-i", "testsrc2=size=320x180:rate=50:duration=1", "-c:v", "libx265",
+                    "-preset", "ultrafast", "-x265-params", "interlace=tff:log-level=error", folder / "fields.mkv"], check=True)
+    [r] = exact.fetch(start(folder, config={"media": {"passthrough": False}}), "fields.mkv")[1]
+    ours = likeness.pictures(r.whole(str(tmp_path / "ours.mp4")))
+    assert exact.frame_rate(r) == 50 and (r.init.width, r.init.height) == (320, 180)
+    assert likeness.check(ours, likeness.pictures(folder / "fields.mkv"), range(50)) == 50
