@@ -78,9 +78,9 @@ def test_hevc_of_fields_is_as_it_is(start, tmp_path):
     """HEVC codes fields as pictures of their own: each is shown once, as high as it is coded, and none is deinterlaced."""
     folder = tmp_path / "clips"
     folder.mkdir()
-    subprocess.run(["ffmpeg", "-v", "error", "-f", "lavfi", "-i", "testsrc2=size=320x180:rate=50:duration=1", "-c:v", "libx265",
+    subprocess.run(["ffmpeg", "-v", "error", "-f", "lavfi", "-i", "testsrc2=size=320x180:rate=25:duration=2", "-c:v", "libx265",
                     "-preset", "ultrafast", "-x265-params", "interlace=tff:log-level=error", folder / "fields.mkv"], check=True)
-    [r] = exact.fetch(start(folder, config={"media": {"passthrough": False, "every_field": 0}}), "fields.mkv")[1]
+    [r] = exact.fetch(start(folder, config={"media": {"passthrough": False, "every_field": 100}}), "fields.mkv")[1]
     ours = likeness.pictures(r.whole(str(tmp_path / "ours.mp4")))
-    assert exact.frame_rate(r) == 50 and (r.init.width, r.init.height) == (320, 180)
+    assert exact.frame_rate(r) == 25 and (r.init.width, r.init.height) == (320, 180)
     assert likeness.check(ours, likeness.pictures(folder / "fields.mkv"), range(50)) == 50
