@@ -9,9 +9,14 @@
 // But for damage: what a decoder makes up for it depends on how far its other threads are
 // just then.  So it is told to give up at the first damage (AV_EF_EXPLODE), which it says of a
 // packet before it gives any picture that leans on that; then all starts anew with one
-// thread, behind what was given out, and damage is concealed.
+// thread, behind what was given out, and damage is concealed.  That of H.264 does not give up
+// when parts of a picture are merely not there, but makes them up.  Before FFmpeg 6.1 the
+// flags of a picture that another thread decodes may come too late to tell that; what it says
+// then does not.
 
 #include "codec/av/decode.h"
+
+#include <string.h>
 
 #include <libavutil/mem.h>
 
@@ -145,6 +150,17 @@ static int next_frame(struct decoder *d, AVFrame *frame)
 
 // ---- public
 
+void decoder_overhear(void *context, const char *fmt)
+{
+    static const char made_up[] = "concealing "; // of libavcodec/error_resilience.c
+    if (!context || *(const AVClass *const *)context != avcodec_get_class() ||
+        strncmp(fmt, made_up, sizeof made_up - 1) != 0)
+        return;
+    struct decoder *const d = ((const AVCodecContext *)context)->opaque;
+    if (d)
+        atomic_store(&d->made_up, true);
+}
+
 static int set_extradata(AVCodecContext *ctx, const uint8_t *bytes, int n)
 {
     if (!n)
@@ -235,6 +251,7 @@ static int open_context(struct decoder *d)
     d->ctx = avcodec_alloc_context3(codec);
     if (!d->ctx)
         return fail_with(d->why, -E_NO_MEMORY, "no memory for a decoder");
+    d->ctx->opaque = d; // its threads' contexts have it, too
     int rc =
         d->video ? configure_video(d->ctx, d->job, d->steady) : configure_audio(d->ctx, d->job);
     if (rc == 0)
@@ -281,6 +298,7 @@ int decoder_next(struct decoder *d, AVFrame *frame)
 {
     const int64_t start = clock_us();
     int rc = next_frame(d, frame);
+    d->damaged |= atomic_load(&d->made_up);
     if (!d->steady && rc >= 0 && (d->damaged || (rc > 0 && decoder_damaged(frame))))
         rc = start_anew(d, frame);
     if (rc > 0) {

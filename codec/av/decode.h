@@ -5,6 +5,8 @@
 #ifndef CODEC_AV_DECODE_H
 #define CODEC_AV_DECODE_H
 
+#include <stdatomic.h>
+
 #include <libavcodec/avcodec.h>
 
 #include "codec/av/fail.h"
@@ -28,9 +30,10 @@ struct decoder {
     int drain_errors; // a broken decoder must not keep us for ever
     struct payload payload;
 
-    bool steady;       // with one thread: damage is concealed
-    bool damaged;      // something could not be decoded
-    int64_t given_pts; // of the picture given out last
+    bool steady;         // with one thread: damage is concealed
+    bool damaged;        // something could not be decoded
+    atomic_bool made_up; // parts of a picture were, by a thread of the decoder
+    int64_t given_pts;   // of the picture given out last
 
     // for struct job_stats
     int64_t samples, frames, us;
@@ -47,6 +50,9 @@ int decoder_open(struct decoder *d, const struct job *job, struct io *io, bool v
 int decoder_next(struct decoder *d, AVFrame *frame);
 
 bool decoder_damaged(const AVFrame *frame);
+
+// What libav says, as its log has it.  Any thread.
+void decoder_overhear(void *context, const char *fmt);
 
 void decoder_close(struct decoder *d);
 

@@ -22,12 +22,13 @@
 #include "base/err.h"
 #include "base/hash.h"
 #include "base/log.h"
+#include "codec/av/decode.h"
 #include "codec/av/encode.h"
 #include "codec/media.h"
 
 // Raised by one whenever our own code makes other bytes of the same order, so that what
 // an older program left in a cache is not taken for what this one would make.
-#define OWN_VERSION 5
+#define OWN_VERSION 6
 
 // The largest buffer libav may ask for at once; a 16384x16384 picture of 10 bits fits.
 #define ALLOC_MAX (1 * GIB)
@@ -62,6 +63,7 @@ static void log_libav(void *context, int level, const char *fmt, va_list ap)
 {
     char line[512];
     int prefix = 1;
+    decoder_overhear(context, fmt);
     if (level > AV_LOG_WARNING || !log_enabled(LOG_DEBUG))
         return;
     av_log_format_line2(context, level, fmt, ap, line, sizeof line, &prefix);

@@ -17,6 +17,7 @@
 #include <libavutil/opt.h>
 
 #include "base/err.h"
+#include "base/hash.h"
 #include "codec/av/av.h"
 #include "codec/av/part.h"
 #include "codec/fmp4.h"
@@ -747,6 +748,46 @@ static void test_damage(void **state)
     free(m);
 }
 
+// Where the last slice of a packet in Annex B begins.
+static uint32_t last_slice(const struct clip *c, const struct sample *s)
+{
+    const uint8_t *const p = c->bytes.data + s->offset;
+    uint32_t at = s->size - 3;
+    while (p[at] || p[at + 1] || p[at + 2] != 1)
+        at--;
+    return at;
+}
+
+// The last slice of a picture that none leans on is lost: no error to libavcodec, and the frame has
+// no mark of it when threads decode.  It is counted all the same, and is the same each time.
+static void test_slices_lost(void **state)
+{
+    struct source s = SOURCES[0];
+    struct clip c;
+    struct key first = { 0 };
+    (void)state;
+    s.options = "x264-params=scenecut=0:b-adapt=0:b-pyramid=0:slices=4";
+    clip_init(&c);
+    make_clip(&s, WIDTH, HEIGHT, 0, 60, draw_noise, &c);
+    for (int k = 10; k <= 20; k += 10) // an I-frame, and of four three are B-frames
+        c.samples[k].size = last_slice(&c, &c.samples[k]);
+    struct media *m = make_media(CODEC_H264, &c);
+    for (int i = 0; i < 12; i++) {
+        struct job j;
+        struct memory io;
+        make_job(&j, &c, m, 0, 40, 10);
+        const struct job_stats stats = run(&j, &c, &io);
+        assert_int_equal(stats.concealed, 2);
+        const struct key key = key_of(io.out.data, io.out.len);
+        first = i ? first : key;
+        assert_true(key_equal(&key, &first));
+        free(j.picks);
+        buf_finish(&io.out);
+    }
+    clip_finish(&c);
+    free(m);
+}
+
 // A source that changes its picture size in mid-stream, headers inside the
 // packets: the output keeps its size and every frame its number.
 static void test_size_changes(void **state)
@@ -993,6 +1034,7 @@ int main(void)
         cmocka_unit_test(test_orientation),
         cmocka_unit_test(test_repeat_and_leave_out),
         cmocka_unit_test(test_damage),
+        cmocka_unit_test(test_slices_lost),
         cmocka_unit_test(test_size_changes),
         cmocka_unit_test(test_colours),
         cmocka_unit_test(test_plays),
