@@ -18,13 +18,6 @@
 #define GOP 20
 #define TICKS 512 // of a picture, of 12800 a second
 
-// libx265, which av_setup tries, loses a little memory of its own.
-const char *__lsan_default_suppressions(void);
-const char *__lsan_default_suppressions(void)
-{
-    return "leak:libx265";
-}
-
 static struct clip clip;
 static struct media media;
 

@@ -31,13 +31,6 @@
 #define LIGHT 210
 #define DARK 40
 
-// libx265, which makes sources, loses a little memory of its own.
-const char *__lsan_default_suppressions(void);
-const char *__lsan_default_suppressions(void)
-{
-    return "leak:libx265";
-}
-
 // ---- sources
 
 struct source {
