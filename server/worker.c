@@ -99,8 +99,8 @@ static bool find_program(char *out, size_t cap)
 static void worker_environment(char **out, size_t cap)
 {
     static char huge_pages[] = "GLIBC_TUNABLES=glibc.malloc.hugetlb=1";
-    static const char *const passed[] = { "LD_LIBRARY_PATH=", "ASAN_OPTIONS=", "UBSAN_OPTIONS=",
-                                          "TSAN_OPTIONS=" };
+    static const char *const passed[] = { "LD_LIBRARY_PATH=", "ASAN_OPTIONS=", "LSAN_OPTIONS=",
+                                          "UBSAN_OPTIONS=", "TSAN_OPTIONS=" };
     size_t n = 0;
     out[n++] = huge_pages;
     for (char **e = environ; *e; e++)

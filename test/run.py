@@ -27,6 +27,7 @@ def know_sanitizers():
         return
     if "-DSANITIZED" in flags:
         os.environ["SANITIZED"] = "1"
+        os.environ.setdefault("LSAN_OPTIONS", "print_suppressions=0:suppressions=" + os.path.join(HERE, "lsan.supp"))
     if "-fsanitize=thread" in flags:
         os.environ.setdefault("TSAN_OPTIONS", "suppressions=" + os.path.join(HERE, "tsan.supp"))
 

@@ -345,7 +345,7 @@ AV1 = {"ladder": [rung("av1", 240)], "media": {"passthrough": False}}
 @pytest.mark.parametrize("player, entry, told, more", [
     ("shaka", "master.m3u8", None, {}),
     ("dashjs", "manifest.mpd", "where", {}),
-    ("dash", "manifest.mpd", "where", AV1),
+    pytest.param("dash", "manifest.mpd", "where", AV1, marks=pytest.mark.long),
     pytest.param("dash", "manifest.mpd", "where", {}, marks=pytest.mark.long),
     pytest.param("dash", "manifest.mpd", "keys", {}, marks=pytest.mark.long),
     pytest.param("shaka", "master.m3u8", "keys", {}, marks=pytest.mark.long),
