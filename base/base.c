@@ -10,6 +10,8 @@
 
 #include "base/log.h"
 
+#define GROW_LEAST 64
+
 static void (*end_without)(void);
 
 void on_no_memory(void (*end)(void))
@@ -47,6 +49,14 @@ void *xcalloc(size_t count, size_t size)
 void *xrealloc(void *p, size_t n)
 {
     return or_end(realloc(p, n ? n : 1));
+}
+
+void *xgrow(void *p, size_t count, size_t *cap, size_t size)
+{
+    if (count < *cap)
+        return p;
+    *cap = *cap ? 2 * *cap : GROW_LEAST;
+    return xrealloc(p, *cap * size);
 }
 
 char *xstrdup(const char *s)

@@ -35,6 +35,8 @@
 void *xmalloc(size_t n);
 void *xcalloc(size_t count, size_t size);
 void *xrealloc(void *p, size_t n);
+// Room for one more element of this size behind count: p, or a larger copy when count is *cap.
+void *xgrow(void *p, size_t count, size_t *cap, size_t size);
 char *xstrdup(const char *s);
 char *xasprintf(const char *fmt, ...) PRINTF_LIKE(1, 2);
 

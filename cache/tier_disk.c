@@ -483,10 +483,7 @@ struct scan {
 
 static void scan_add(struct scan *s, const struct found *f)
 {
-    if (s->count == s->cap) {
-        s->cap = s->cap ? 2 * s->cap : 256;
-        s->found = xrealloc(s->found, s->cap * sizeof *s->found);
-    }
+    s->found = xgrow(s->found, s->count, &s->cap, sizeof *s->found);
     s->found[s->count++] = *f;
 }
 

@@ -21,10 +21,7 @@ struct crowd {
 
 static void enter(struct crowd *c, int64_t now)
 {
-    if (c->count == c->cap) {
-        c->cap = c->cap ? 2 * c->cap : 64;
-        c->present = xrealloc(c->present, c->cap * sizeof(struct viewer *));
-    }
+    c->present = xgrow(c->present, c->count, &c->cap, sizeof *c->present);
     c->present[c->count++] = viewer_create(&c->settings->viewer, c->fetcher, c->report,
                                            &c->trace->visits[c->begun], c->begun, now);
     c->begun++;

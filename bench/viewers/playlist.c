@@ -141,10 +141,7 @@ static int64_t microseconds(const char *seconds)
 
 static void add_segment(struct media_list *l, size_t *cap, const char *uri, int64_t duration)
 {
-    if (l->count == *cap) {
-        *cap = *cap ? 2 * *cap : 64;
-        l->segments = xrealloc(l->segments, *cap * sizeof *l->segments);
-    }
+    l->segments = xgrow(l->segments, l->count, cap, sizeof *l->segments);
     const int64_t begin = l->count ? l->segments[l->count - 1].end : 0;
     l->segments[l->count++] =
         (struct media_segment){ .uri = xstrdup(uri), .begin = begin, .end = begin + duration };

@@ -18,10 +18,7 @@
 
 static void add(struct trace *t, const struct visit *v)
 {
-    if (t->count == t->cap) {
-        t->cap = t->cap ? 2 * t->cap : 256;
-        t->visits = xrealloc(t->visits, t->cap * sizeof *t->visits);
-    }
+    t->visits = xgrow(t->visits, t->count, &t->cap, sizeof *t->visits);
     t->visits[t->count++] = *v;
 }
 
