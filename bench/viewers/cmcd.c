@@ -10,8 +10,8 @@
 
 enum group { OBJECT, REQUEST, SESSION, STATUS };
 
-static const char *const header_names[CMCD_HEADER_COUNT] = { "CMCD-Object", "CMCD-Request",
-                                                             "CMCD-Session", "CMCD-Status" };
+static const char *const header_names[CMCD_HEADER_COUNT] = { "CMCD-Object: ", "CMCD-Request: ",
+                                                             "CMCD-Session: ", "CMCD-Status: " };
 
 // Keys are collected with their groups, in the order of their names, as the document asks.
 struct pairs {
@@ -94,21 +94,25 @@ bool cmcd_query(const struct cmcd *c, char *out, size_t cap)
     return fits;
 }
 
-bool cmcd_headers(const struct cmcd *c, char out[CMCD_HEADER_COUNT][512])
+static bool put_header(char *out, const struct pairs *p, enum group group)
+{
+    size_t len = 0;
+    bool fits = true;
+    out[0] = '\0';
+    for (int i = 0; i < p->count; i++)
+        if (p->all[i].group == group)
+            fits = fits &&
+                   append(out, CMCD_HEADER_MAX, &len, len ? "," : header_names[group], false) &&
+                   append(out, CMCD_HEADER_MAX, &len, p->all[i].text, false);
+    return fits;
+}
+
+bool cmcd_headers(const struct cmcd *c, char out[CMCD_HEADER_COUNT][CMCD_HEADER_MAX])
 {
     struct pairs p;
-    bool fits = true;
     collect(c, &p);
-    for (int g = 0; g < CMCD_HEADER_COUNT; g++) {
-        size_t len = 0;
-        out[g][0] = '\0';
-        for (int i = 0; i < p.count; i++) {
-            if (p.all[i].group != (enum group)g)
-                continue;
-            fits = fits && append(out[g], 512, &len, len ? "," : header_names[g], false) &&
-                   (strchr(out[g], ':') || append(out[g], 512, &len, ": ", false)) &&
-                   append(out[g], 512, &len, p.all[i].text, false);
-        }
-    }
-    return fits && !p.overflow;
+    bool fits = !p.overflow;
+    for (int g = 0; g < CMCD_HEADER_COUNT; g++)
+        fits &= put_header(out[g], &p, (enum group)g);
+    return fits;
 }

@@ -12,6 +12,7 @@
 enum cmcd_mode { CMCD_NONE, CMCD_QUERY, CMCD_HEADERS };
 
 #define CMCD_HEADER_COUNT 4 // Object, Request, Session, Status
+#define CMCD_HEADER_MAX 512
 
 struct cmcd {
     const char *session, *content;
@@ -31,6 +32,6 @@ bool cmcd_query(const struct cmcd *c, char *out, size_t cap);
 
 // The four headers' lines, empty ones for what has nothing to say; false when one does not
 // fit.
-bool cmcd_headers(const struct cmcd *c, char out[CMCD_HEADER_COUNT][512]);
+bool cmcd_headers(const struct cmcd *c, char out[CMCD_HEADER_COUNT][CMCD_HEADER_MAX]);
 
 #endif

@@ -11,11 +11,9 @@
 
 static void add(struct sample *s, int64_t value)
 {
-    if (s->count == s->cap) {
-        s->cap = s->cap ? 2 * s->cap : 256;
-        s->values = xrealloc(s->values, s->cap * sizeof *s->values);
-    }
+    s->values = xgrow(s->values, s->count, &s->cap, sizeof *s->values);
     s->values[s->count++] = value;
+    s->sorted = false;
 }
 
 static int compare(const void *a, const void *b)
@@ -28,7 +26,9 @@ int64_t sample_quantile(struct sample *s, double share)
 {
     if (s->count == 0)
         return -1;
-    qsort(s->values, s->count, sizeof *s->values, compare);
+    if (!s->sorted)
+        qsort(s->values, s->count, sizeof *s->values, compare);
+    s->sorted = true;
     const double at = ceil(share * (double)s->count) - 1;
     return s->values[at < 0 ? 0 : (size_t)at];
 }
@@ -103,13 +103,27 @@ static double percent(int64_t part, int64_t whole)
     return whole > 0 ? 100.0 * (double)part / (double)whole : 0;
 }
 
+// What is told of a sample, in milliseconds.
+struct spread {
+    double median, p90, p99, max;
+};
+
+static struct spread spread_of(struct sample *s)
+{
+    return (struct spread){
+        .median = (double)sample_quantile(s, 0.5) / MS,
+        .p90 = (double)sample_quantile(s, 0.9) / MS,
+        .p99 = (double)sample_quantile(s, 0.99) / MS,
+        .max = (double)sample_quantile(s, 1) / MS,
+    };
+}
+
 static void print_sample(FILE *out, const char *name, struct sample *s)
 {
-    if (s->count == 0)
-        return;
-    fprintf(out, "  %-24s %8zu  %9.1f  %9.1f  %9.1f  %9.1f\n", name, s->count,
-            (double)sample_quantile(s, 0.5) / MS, (double)sample_quantile(s, 0.9) / MS,
-            (double)sample_quantile(s, 0.99) / MS, (double)sample_quantile(s, 1) / MS);
+    const struct spread t = spread_of(s);
+    if (s->count > 0)
+        fprintf(out, "  %-24s %8zu  %9.1f  %9.1f  %9.1f  %9.1f\n", name, s->count, t.median, t.p90,
+                t.p99, t.max);
 }
 
 void report_print(struct report *r, FILE *out)
@@ -157,11 +171,11 @@ void report_print(struct report *r, FILE *out)
 
 static void json_sample(FILE *out, const char *name, struct sample *s)
 {
+    const struct spread t = spread_of(s);
     fprintf(
         out,
         ", \"%s\": {\"count\": %zu, \"p50\": %.3f, \"p90\": %.3f, \"p99\": %.3f, \"max\": %.3f}",
-        name, s->count, (double)sample_quantile(s, 0.5) / MS, (double)sample_quantile(s, 0.9) / MS,
-        (double)sample_quantile(s, 0.99) / MS, (double)sample_quantile(s, 1) / MS);
+        name, s->count, t.median, t.p90, t.p99, t.max);
 }
 
 static void json_number(FILE *out, const char *name, int64_t value)

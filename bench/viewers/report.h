@@ -6,6 +6,7 @@
 #ifndef BENCH_VIEWERS_REPORT_H
 #define BENCH_VIEWERS_REPORT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -17,6 +18,7 @@
 struct sample {
     int64_t *values;
     size_t count, cap;
+    bool sorted;
 };
 
 enum request_kind {
@@ -63,7 +65,7 @@ void report_failure(struct report *r, const char *url, const struct fetched *f);
 // A visit is over; fetched: of video media, whole segments.
 void report_visit(struct report *r, const struct player *p, enum ending ending, int64_t fetched);
 
-// The smallest value that the share (0 to 1) of all does not exceed; -1 without any.  Sorts.
+// The smallest value that the share (0 to 1) of all does not exceed; -1 without any.  Sorts, once.
 int64_t sample_quantile(struct sample *s, double share);
 
 void report_print(struct report *r, FILE *out);

@@ -68,26 +68,31 @@ struct viewer {
 
 static const struct fetch_handler handler;
 
+static int number_of(const struct track *t)
+{
+    return (int)(t - t->viewer->tracks);
+}
+
+static bool is_video(const struct track *t)
+{
+    return number_of(t) == VIDEO;
+}
+
 // ---- what is wanted next
 
+// That of the URI, or a new one; NULL when there are too many, or it is no URI.
 static struct rendition *rendition_of(struct viewer *v, const char *uri)
 {
     char *const url = fetch_resolve(v->entry, uri, NULL);
-    struct rendition *free_one = NULL;
-    for (size_t i = 0; i < countof(v->renditions) && url; i++) {
-        struct rendition *const r = &v->renditions[i];
-        if (r->url && strcmp(r->url, url) == 0) {
-            free(url);
-            return r;
-        }
-        if (!r->url && !free_one)
-            free_one = r;
-    }
-    if (free_one)
-        free_one->url = url;
+    struct rendition *r = v->renditions, *const end = r + countof(v->renditions);
+    while (url && r < end && r->url && strcmp(r->url, url) != 0)
+        r++;
+    const bool is_new = url && r < end && !r->url;
+    if (is_new)
+        r->url = url;
     else
         free(url);
-    return url ? free_one : NULL;
+    return url && r < end ? r : NULL;
 }
 
 // Which variant the next segment of video is of.
@@ -133,54 +138,78 @@ static void learn(struct viewer *v)
 
 // ---- requests
 
+static const char *type_of(const struct track *t)
+{
+    if (t->kind == REQUEST_INIT)
+        return "i";
+    return t->kind != REQUEST_SEGMENT ? "m" : is_video(t) ? "v" : "a";
+}
+
 static struct cmcd describe(const struct track *t, const char *next)
 {
     const struct viewer *const v = t->viewer;
-    const struct media_list *const l = t->rendition ? &t->rendition->list : NULL;
-    const bool is_media = t->kind == REQUEST_SEGMENT;
-    const int64_t ahead = (v->player.buffered[t - v->tracks] - v->player.position) / 1000;
-    return (struct cmcd){
+    struct cmcd c = {
         .session = v->session,
         .content = v->visit->video,
-        .type = t->kind == REQUEST_INIT ? "i"
-                : !is_media             ? "m"
-                : t == v->tracks        ? "v"
-                                        : "a",
-        .bitrate = is_media && t == v->tracks ? v->master.variants[v->variant].bandwidth / 1000 : 0,
-        .duration =
-            is_media ? (l->segments[t->segment].end - l->segments[t->segment].begin) / 1000 : 0,
-        .buffer = is_media ? ahead : -1,
-        .deadline = is_media ? ahead : -1,
+        .type = type_of(t),
+        .buffer = -1,
+        .deadline = -1,
         .measured = (int64_t)(v->estimate / 1000),
         .startup = v->player.state != PLAYER_PLAYING,
         .starved = t->starved,
         .next = next,
     };
+    if (t->kind != REQUEST_SEGMENT)
+        return c;
+    const struct media_segment *const s = &t->rendition->list.segments[t->segment];
+    c.bitrate = is_video(t) ? v->master.variants[v->variant].bandwidth / 1000 : 0;
+    c.duration = (s->end - s->begin) / 1000;
+    c.buffer = c.deadline = (v->player.buffered[number_of(t)] - v->player.position) / 1000;
+    return c;
+}
+
+static void start(struct track *t, const char *base, const char *uri, const char *query,
+                  const char *const *headers, int count)
+{
+    free(t->url);
+    t->url = fetch_resolve(base, uri, query);
+    t->viewer->failed |= !t->url;
+    if (!t->url)
+        return;
+    buf_clear(&t->body);
+    t->fetch = fetch_start(t->viewer->fetcher, t->url, headers, count, &handler, t);
+}
+
+static void start_with_query(struct track *t, const char *base, const char *uri,
+                             const struct cmcd *c)
+{
+    char query[2048];
+    start(t, base, uri, cmcd_query(c, query, sizeof query) ? query : NULL, NULL, 0);
+}
+
+static void start_with_headers(struct track *t, const char *base, const char *uri,
+                               const struct cmcd *c)
+{
+    char lines[CMCD_HEADER_COUNT][CMCD_HEADER_MAX];
+    const char *headers[CMCD_HEADER_COUNT];
+    int count = 0;
+    const bool fit = cmcd_headers(c, lines);
+    for (int i = 0; fit && i < CMCD_HEADER_COUNT; i++)
+        if (lines[i][0])
+            headers[count++] = lines[i];
+    start(t, base, uri, NULL, headers, count);
 }
 
 static void send(struct track *t, const char *base, const char *uri, const char *next)
 {
-    struct viewer *const v = t->viewer;
-    const struct cmcd c = describe(t, next);
-    char query[2048] = "", lines[CMCD_HEADER_COUNT][512];
-    const char *headers[CMCD_HEADER_COUNT];
-    int count = 0;
-    const bool in_query = v->settings->cmcd == CMCD_QUERY && cmcd_query(&c, query, sizeof query);
-    if (v->settings->cmcd == CMCD_HEADERS && cmcd_headers(&c, lines)) {
-        for (int i = 0; i < CMCD_HEADER_COUNT; i++) {
-            if (lines[i][0])
-                headers[count++] = lines[i];
-        }
+    const enum cmcd_mode mode = t->viewer->settings->cmcd;
+    if (mode == CMCD_NONE) {
+        start(t, base, uri, NULL, NULL, 0);
+    } else {
+        const struct cmcd c = describe(t, next);
+        (mode == CMCD_QUERY ? start_with_query : start_with_headers)(t, base, uri, &c);
     }
     t->starved = false;
-    free(t->url);
-    t->url = fetch_resolve(base, uri, in_query ? query : NULL);
-    if (!t->url) {
-        v->failed = true;
-        return;
-    }
-    buf_clear(&t->body);
-    t->fetch = fetch_start(v->fetcher, t->url, headers, count, &handler, t);
 }
 
 static void ask(struct track *t, enum request_kind kind)
@@ -204,7 +233,7 @@ static void ask_segment(struct track *t)
 static void step_media(struct track *t, int64_t now)
 {
     struct viewer *const v = t->viewer;
-    const int which = (int)(t - v->tracks);
+    const int which = number_of(t);
     if (!player_wants(&v->player, which))
         return;
     t->segment = media_list_at(&t->rendition->list, v->player.buffered[which]);
@@ -222,7 +251,7 @@ static void step_track(struct track *t, int64_t now)
     if (t->fetch || now < t->not_before || v->failed)
         return;
     if (!v->has_master) {
-        if (t == v->tracks)
+        if (is_video(t))
             ask(t, REQUEST_MASTER);
     } else if (!t->rendition) {
         return;
@@ -250,8 +279,7 @@ static void take_bytes(struct track *t, const uint8_t *bytes, size_t n)
     const struct media_segment *const s = &t->rendition->list.segments[t->segment];
     fragments_feed(&t->fragments, bytes, n);
     if (!t->fragments.bad && t->fragments.until > s->begin)
-        player_buffer(&v->player, (int)(t - v->tracks), min64(t->fragments.until, s->end),
-                      clock_us());
+        player_buffer(&v->player, number_of(t), min64(t->fragments.until, s->end), clock_us());
 }
 
 // Called by libcurl: no request may begin here.
@@ -295,8 +323,8 @@ static void take_segment(struct track *t, const struct fetched *f, int64_t now)
 {
     struct viewer *const v = t->viewer;
     const struct media_segment *const s = &t->rendition->list.segments[t->segment];
-    player_buffer(&v->player, (int)(t - v->tracks), s->end, now);
-    if (t != v->tracks)
+    player_buffer(&v->player, number_of(t), s->end, now);
+    if (!is_video(t))
         return;
     v->fetched += s->end - s->begin;
     const double rate = (double)f->bytes * 8e6 / (double)(f->total + 1);

@@ -289,7 +289,7 @@ static void cmcd(void **state)
                             .measured = 5555,
                             .startup = true,
                             .next = "1.m4s" };
-    char query[400], lines[CMCD_HEADER_COUNT][512];
+    char query[400], lines[CMCD_HEADER_COUNT][CMCD_HEADER_MAX];
     (void)state;
     assert_true(cmcd_query(&c, query, sizeof query));
     assert_string_equal(
@@ -307,7 +307,7 @@ static void cmcd(void **state)
 static void quantiles(void **state)
 {
     int64_t values[] = { 50, 10, 40, 20, 30 };
-    struct sample s = { values, 5, 5 }, none = { 0 };
+    struct sample s = { .values = values, .count = 5, .cap = 5 }, none = { 0 };
     (void)state;
     assert_int_equal(sample_quantile(&s, 0), 10);
     assert_int_equal(sample_quantile(&s, 0.5), 30);
