@@ -254,6 +254,19 @@ def test_old_recipes_are_kept(name, start, clip, media_dir):
     assert later.metrics()["copies_video_total"] == 1
 
 
+def check_segment_1_fails(edge, name, good):
+    """Each time, and no other; the log says why."""
+    _, where, _ = source_of(edge, name)
+    for _ in range(2):
+        for k in (0, 2, 3):
+            assert edge.ok(f"{where}{k}.m4s") == good.segments[k]
+        try:
+            assert edge.get(f"{where}1.m4s").status == 422
+        except http.client.IncompleteRead:
+            pass  # it was under way
+    until(lambda: "source segment 1: the source is damaged" in "".join(edge.lines), "a line in the log")
+
+
 def test_damage_stays_where_it_is(start, clip, media_dir, tmp_path):
     """What is no picture: its segment fails, each time, and no other."""
     folder = tmp_path / "damaged"
@@ -265,16 +278,7 @@ def test_damage_stays_where_it_is(start, clip, media_dir, tmp_path):
     at = data.index(victim)
     data[at:at + 4] = b"\x7f\xff\xff\xff"
     (folder / "base.mp4").write_bytes(data)
-    edge = start(folder)
-    _, where, _ = source_of(edge, "base.mp4")
-    for _ in range(2):
-        for k in (0, 2, 3):
-            assert edge.ok(f"{where}{k}.m4s") == good.segments[k]
-        try:
-            assert edge.get(f"{where}1.m4s").status == 422
-        except http.client.IncompleteRead:
-            pass  # it was under way
-    until(lambda: "source segment 1: the source is damaged" in "".join(edge.lines), "a line in the log")
+    check_segment_1_fails(start(folder), "base.mp4", good)
 
 
 # ---- transport streams
@@ -336,16 +340,7 @@ def test_damaged_packets(damage, start, clip, media_dir, tmp_path):
     folder = tmp_path / "damaged"
     folder.mkdir()
     write(folder, "base.ts", whole)
-    edge = start(folder)
-    _, where, _ = source_of(edge, "base.ts")
-    for _ in range(2):
-        for k in (0, 2, 3):
-            assert edge.ok(f"{where}{k}.m4s") == good.segments[k]
-        try:
-            assert edge.get(f"{where}1.m4s").status == 422
-        except http.client.IncompleteRead:
-            pass  # it was under way
-    until(lambda: "source segment 1: the source is damaged" in "".join(edge.lines), "a line in the log")
+    check_segment_1_fails(start(folder), "base.ts", good)
 
 
 def part(clip, media_dir, path, video, *options):
