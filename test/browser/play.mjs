@@ -52,14 +52,17 @@ const oneWay = (wanted) => (order.player === 'dashjs' ? wanted.sort((a, b) => a 
 
 // Each rung from the smallest up, then back down: it must show while it plays on.
 // Only once the last switch has filled the buffer: hls.js may lose a switch within a switch.
+// And it does nothing when it has forgotten the segment on the screen, as it does at a switch
+// if it has loaded that one last: so it loads all once more in their order.
 async function switches(page) {
   const heights = await page.evaluate(() => heightsOfRungs());
   const out = [];
   const rungs = [...heights.keys()];
   for (const rung of [...rungs, ...rungs.slice(0, -1).reverse()]) {
     await filled(page);
+    await page.evaluate(async () => { await seek(2.5); await window.reload?.(); });
+    await filled(page);
     const from = await page.evaluate(async (k) => {
-      await seek(2.5);
       video.loop = true; // a slow machine may need longer than the clip
       video.playbackRate = 1;
       force(k);
