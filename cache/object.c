@@ -16,6 +16,7 @@
 
 #include "base/err.h"
 #include "base/stat.h"
+#include "base/wanted.h"
 
 #define FIRST_CAP 1024
 #define DETAIL_MAX 200
@@ -27,6 +28,7 @@ struct object {
     struct object_budget *budget; // borrowed
 
     atomic_int refs;
+    _Atomic int64_t wanted;
 
     pthread_mutex_t lock;
     pthread_cond_t changed; // the state, or calling
@@ -97,6 +99,7 @@ struct object *object_create(const struct key *key, size_t max, struct object_bu
     o->key = *key;
     o->max = max;
     atomic_init(&o->refs, 1);
+    atomic_init(&o->wanted, WANTED_BY_NOBODY);
     const int rc = pthread_mutex_init(&o->lock, NULL);
     assert(rc == 0);
     cond_init(&o->changed);
@@ -354,6 +357,20 @@ void object_leave(struct object *o)
     }
     unlock_object(o);
     object_unref(&o);
+}
+
+bool object_want(struct object *o, int64_t wanted)
+{
+    int64_t was = atomic_load(&o->wanted);
+    while (wanted < was)
+        if (atomic_compare_exchange_weak(&o->wanted, &was, wanted))
+            return true;
+    return false;
+}
+
+int64_t object_wanted(const struct object *o)
+{
+    return atomic_load(&o->wanted);
 }
 
 int object_readers(const struct object *o)

@@ -80,6 +80,8 @@ const uint8_t *object_made(const struct object *o, size_t *n);
 // Its bytes are gone.
 void object_fail(struct object *o, int code, const char *detail);
 bool object_abandoned(const struct object *o);
+// How soon its readers want it (base/wanted.h): WANTED_BY_NOBODY until one said so.
+int64_t object_wanted(const struct object *o);
 // Numbers of the maker's for its readers; nobody here looks at them.
 #define OBJECT_MARKS 5
 void object_set_marks(struct object *o, const int64_t marks[OBJECT_MARKS]);
@@ -91,6 +93,8 @@ void object_join(struct object *o);
 bool object_try_join(struct object *o) MUST_USE;
 void object_leave(struct object *o);
 int object_readers(const struct object *o);
+// True when that is sooner than others have wanted it.
+bool object_want(struct object *o, int64_t wanted);
 int64_t object_counted(const struct object *o); // in the budget; constant when whole
 
 enum object_state object_state(const struct object *o);

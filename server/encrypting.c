@@ -61,14 +61,14 @@ static struct route route_to(const struct route *r, const struct encrypted *v, e
 }
 
 struct ingredients *encrypting_open(struct edge *e, const struct route *r,
-                                    const struct encrypted *v, uint32_t client)
+                                    const struct encrypted *v, struct asker who)
 {
     struct route list[2];
     int n = 0;
     if (v->method == ENCRYPTION_CBCS && r->kind == ROUTE_SEGMENT) // what its samples are
         list[n++] = route_to(r, v, ROUTE_INIT);
     list[n++] = route_to(r, v, r->kind);
-    return ingredients_open(e, list, n, client);
+    return ingredients_open(e, list, n, who);
 }
 
 static int write_aes_128(const struct route *r, const struct encryption *by, const uint8_t *bytes,

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/wanted.h"
 #include "codec/encryption.h"
 #include "server/ingredients.h"
 
@@ -26,7 +27,7 @@ bool encrypting_find(struct edge *e, const struct route *r, const struct plan *p
 
 // Opens what r, of v, is made of: of the segment last, which may be encrypted while it is made.
 struct ingredients *encrypting_open(struct edge *e, const struct route *r,
-                                    const struct encrypted *v, uint32_t client);
+                                    const struct encrypted *v, struct asker who);
 
 // Appends what can be written of it when all ingredients but the last are whole.  0 or
 // -E_CORRUPT, or the buffer's error.

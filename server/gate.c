@@ -23,6 +23,8 @@ static enum gate_field field_of(const char *name)
         [GATE_IF_NONE_MATCH] = "If-None-Match",
         [GATE_IF_MATCH] = "If-Match",
         [GATE_ACCEPT_ENCODING] = "Accept-Encoding",
+        [GATE_CMCD_REQUEST] = "CMCD-Request",
+        [GATE_CMCD_STATUS] = "CMCD-Status",
     };
     int i = 0;
     while (i < GATE_COUNT && strcasecmp(name, names[i]) != 0)
@@ -92,7 +94,7 @@ bool gate_take_field(struct gate_fields *f, const char *name, size_t n, const ch
     const enum gate_field i = field_of(name);
     if (i == GATE_COUNT)
         return true;
-    if (f->value[i] && i != GATE_ACCEPT_ENCODING)
+    if (f->value[i] && i < GATE_ACCEPT_ENCODING)
         f->wrong = "a field that must not repeat does";
     f->value[i] = value;
     return true;

@@ -13,7 +13,7 @@
 
 struct http_exchange;
 
-// The fields that matter to us.
+// The fields that matter to us; from GATE_ACCEPT_ENCODING on they may repeat, and the last counts.
 enum gate_field {
     GATE_HOST,
     GATE_CONTENT_LENGTH,
@@ -23,6 +23,8 @@ enum gate_field {
     GATE_IF_NONE_MATCH,
     GATE_IF_MATCH,
     GATE_ACCEPT_ENCODING,
+    GATE_CMCD_REQUEST,
+    GATE_CMCD_STATUS,
     GATE_COUNT,
 };
 

@@ -33,8 +33,9 @@ struct http_exchange {
     const uint8_t *body; // of POST, which is answered when all of it is there; borrowed
     size_t body_size;
     bool accepts_gzip;
-    char client[64];  // address without port, for logs and fair shares
-    int64_t start_us; // monotonic, when the header was complete
+    const char *cmcd[2]; // the values of its fields Request and Status; NULL where absent
+    char client[64];     // address without port, for logs and fair shares
+    int64_t start_us;    // monotonic, when the header was complete
     // For the handler.
     void *state;           // its own, starts NULL
     struct object *object; // the object that BODY_RANGE and BODY_STREAM send; a

@@ -12,7 +12,7 @@
 #include "server/making.h"
 
 struct ingredients *ingredients_open(struct edge *e, const struct route *routes, int count,
-                                     uint32_t client)
+                                     struct asker who)
 {
     assert(count > 0 && count <= INGREDIENTS_MAX);
     struct ingredients *const i = xcalloc(1, sizeof *i);
@@ -23,7 +23,9 @@ struct ingredients *ingredients_open(struct edge *e, const struct route *routes,
         const enum store_verdict verdict = store_open(e->store, &key, clock_ms(), o);
         i->made = verdict != STORE_HIT ? i->count : i->made;
         if (verdict == STORE_MAKE)
-            making_start_for_other(e, &routes[i->count], client, *o);
+            making_start_for_other(e, &routes[i->count], who, *o);
+        else if (verdict == STORE_JOIN)
+            making_hurry(e, *o, who.wanted);
     }
     return i;
 }

@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/wanted.h"
 #include "cache/object.h"
 #include "server/route.h"
 
@@ -31,7 +32,7 @@ struct ingredients {
 // Opens the bodies of these routes, all at once, and starts the making of those that are
 // missing.  To be closed.  Never blocks.
 struct ingredients *ingredients_open(struct edge *e, const struct route *routes, int count,
-                                     uint32_t client);
+                                     struct asker who);
 
 // Closes all.  NULL is fine; nulls *i.
 void ingredients_close(struct edge *e, struct ingredients **i);

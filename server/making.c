@@ -397,6 +397,7 @@ void making_start_probe(const struct making *parent, struct object *o, bool all)
         scans_keep(m->edge->scans, o);
     m->steps = probe_steps;
     m->client = parent->client;
+    object_want(o, object_wanted(parent->object));
     m->source = source_ref(parent->source);
     m->version = parent->version;
     launch(m);
@@ -438,8 +439,9 @@ static const struct step *steps_of(const struct route *r)
 }
 
 void making_start(struct edge *e, const struct route *r, enum want want, const char *after,
-                  uint32_t client, struct object *o)
+                  struct asker who, struct object *o)
 {
+    object_want(o, who.wanted);
     if (refuse(e, o))
         return;
     if (!count_up(e->conf->http_makings)) {
@@ -449,20 +451,27 @@ void making_start(struct edge *e, const struct route *r, enum want want, const c
     struct making *m = create(e, r, o);
     m->want = want;
     copy_string(m->after, sizeof m->after, after);
-    m->client = client;
+    m->client = who.client;
     m->steps = steps_of(r);
     launch(m);
 }
 
-void making_start_for_other(struct edge *e, const struct route *r, uint32_t client,
+void making_start_for_other(struct edge *e, const struct route *r, struct asker who,
                             struct object *o)
 {
+    object_want(o, who.wanted);
     struct making *const m = create_for_other(e, r, o);
     if (!m)
         return;
-    m->client = client;
+    m->client = who.client;
     m->steps = steps_of(r);
     launch(m);
+}
+
+void making_hurry(struct edge *e, struct object *o, int64_t wanted)
+{
+    if (object_want(o, wanted))
+        sched_hurry(e->sched, o);
 }
 
 void making_wait_all(void)

@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "base/hash.h"
+#include "base/wanted.h"
 #include "server/reply.h"
 #include "server/route.h"
 
@@ -34,14 +35,17 @@ struct key making_key(const struct edge *e, const struct route *r, enum want wan
                       const char *after);
 
 // Starts to make o, which store_open gave to the caller as STORE_MAKE; takes a
-// reference of its own.  client: hash of who asks.  Never blocks, never fails:
-// more makings at once than conf->http_makings fail o with E_BUSY.
+// reference of its own.  Never blocks, never fails: more makings at once than
+// conf->http_makings fail o with E_BUSY.
 void making_start(struct edge *e, const struct route *r, enum want want, const char *after,
-                  uint32_t client, struct object *o);
+                  struct asker who, struct object *o);
 
 // The same of a body that another making needs, which was let in: they are not too many.
-void making_start_for_other(struct edge *e, const struct route *r, uint32_t client,
+void making_start_for_other(struct edge *e, const struct route *r, struct asker who,
                             struct object *o);
+
+// To be called when store_open gave o as STORE_JOIN: it is wanted so soon.
+void making_hurry(struct edge *e, struct object *o, int64_t wanted);
 
 // Blocks until no making is left: when all readers are gone, that is soon.
 void making_wait_all(void);

@@ -16,6 +16,12 @@
 #include "server/ingredients.h"
 #include "server/muxing.h"
 
+// Whoever reads what this makes asks for what it is made of.
+static struct asker asker_of(const struct making *m)
+{
+    return (struct asker){ m->client, object_wanted(m->object) };
+}
+
 // A poster is a copy of a sheet with one picture: that one's name says all there is to say of
 // its bytes, so it is kept in all tiers, and made once however often the poster expires.
 enum step_end making_order_poster(struct making *m)
@@ -32,7 +38,7 @@ enum step_end making_order_poster(struct making *m)
     copy_string(sheet.rendition, sizeof sheet.rendition, m->rendition->name);
     sheet.inside = true;
     sheet.n = stills_poster(&m->plan->table, m->rendition, m->route.n);
-    m->ingredients = ingredients_open(m->edge, &sheet, 1, m->client);
+    m->ingredients = ingredients_open(m->edge, &sheet, 1, asker_of(m));
     making_drop_deadline(m);
     return STEP_NEXT;
 }
@@ -48,8 +54,8 @@ enum step_end making_order_ingredients(struct making *m)
     if (err < 0)
         return making_done(m, err, NULL);
     m->ingredients = m->encrypted.method != ENCRYPTION_NONE
-                         ? encrypting_open(m->edge, &m->route, &m->encrypted, m->client)
-                         : muxing_open(m->edge, &m->route, &m->ts, m->client);
+                         ? encrypting_open(m->edge, &m->route, &m->encrypted, asker_of(m))
+                         : muxing_open(m->edge, &m->route, &m->ts, asker_of(m));
     making_drop_deadline(m);
     return STEP_NEXT;
 }

@@ -71,6 +71,8 @@ static enum store_verdict open_index(struct making *m, bool all)
     const enum store_verdict verdict = store_open(m->edge->store, &key, clock_ms(), &m->index);
     if (verdict == STORE_MAKE)
         making_start_probe(m, m->index, all);
+    else if (verdict == STORE_JOIN)
+        making_hurry(m->edge, m->index, object_wanted(m->object));
     return verdict;
 }
 

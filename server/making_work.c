@@ -124,13 +124,18 @@ static void work_done(struct work *w, int code, const char *detail)
     making_done_made(m);
 }
 
-// Bytes of a segment, by what its playlist promises.
+// Of the media that is made; 0 where none is.
+static int64_t span_us(const struct making *m)
+{
+    return m->probe || m->route.kind != ROUTE_SEGMENT
+               ? 0
+               : hls_segment_us(m->plan, m->rendition, m->route.n);
+}
+
 size_t making_expected(const struct making *m)
 {
-    if (m->probe || m->route.kind != ROUTE_SEGMENT)
-        return 0;
-    const int64_t us = hls_segment_us(m->plan, m->rendition, m->route.n);
-    return (size_t)muldiv_ceil(m->rendition->bandwidth, us, 8000000);
+    const int64_t us = span_us(m);
+    return us > 0 ? (size_t)muldiv_ceil(m->rendition->bandwidth, us, 8000000) : 0;
 }
 
 // Once: from then on the deadline may look at it at any time.
@@ -145,6 +150,7 @@ static void describe_work(struct making *m)
         .version = m->version,
         .origin = m->origin,
         .client = m->client,
+        .span_us = span_us(m),
         .expected = making_expected(m),
         .begins = tell_times,
         .done = work_done,

@@ -25,7 +25,7 @@ static struct route route_to(const struct route *r, const struct ts_source *s, e
 }
 
 struct ingredients *muxing_open(struct edge *e, const struct route *r, const struct ts_rendition *t,
-                                uint32_t client)
+                                struct asker who)
 {
     struct route routes[INGREDIENTS_MAX];
     int n = 0;
@@ -37,7 +37,7 @@ struct ingredients *muxing_open(struct edge *e, const struct route *r, const str
     }
     if (has(&t->video))
         routes[n++] = route_to(r, &t->video, ROUTE_SEGMENT);
-    return ingredients_open(e, routes, n, client);
+    return ingredients_open(e, routes, n, who);
 }
 
 static struct ts_input input(const struct ingredients *i, int init, int media, struct buf *spare)

@@ -7,6 +7,7 @@
 
 #include <stdint.h>
 
+#include "base/wanted.h"
 #include "codec/ts_plan.h"
 #include "server/ingredients.h"
 
@@ -15,7 +16,7 @@ struct buf;
 // Opens what segment r->n of t is muxed from, in r's asset: the init segments, the audio,
 // and last the video, which may be muxed while it is made.
 struct ingredients *muxing_open(struct edge *e, const struct route *r, const struct ts_rendition *t,
-                                uint32_t client);
+                                struct asker who);
 
 // Appends what can be written of segment k of t when all ingredients but the last are
 // whole.  0 or what ts_segment says.

@@ -59,13 +59,17 @@ struct progressive *progressive_create(struct edge *e, const struct route *r, ui
     return p;
 }
 
-static struct object *open_part(struct progressive *p, int part)
+static struct object *open_part(struct progressive *p, int part, enum wanted_class class)
 {
     struct object *o = NULL;
     const struct route *const r = route_of(p, part);
     const struct key key = making_key(p->edge, r, WANT_BODY, "");
-    if (store_open(p->edge->store, &key, clock_ms(), &o) == STORE_MAKE)
-        making_start(p->edge, r, WANT_BODY, "", p->client, o);
+    const struct asker who = { p->client, wanted_at(class, clock_us()) };
+    const enum store_verdict verdict = store_open(p->edge->store, &key, clock_ms(), &o);
+    if (verdict == STORE_MAKE)
+        making_start(p->edge, r, WANT_BODY, "", who, o);
+    else if (verdict == STORE_JOIN)
+        making_hurry(p->edge, o, who.wanted);
     return o;
 }
 
@@ -117,7 +121,7 @@ struct object *progressive_open(struct progressive *p, size_t offset, size_t *sk
     while (offset > 0 && p->at + 1 < p->count && offset >= p->sizes[p->at])
         offset -= p->sizes[p->at++];
     *skip = offset;
-    return open_part(p, p->at);
+    return open_part(p, p->at, WANTED_VIEWER);
 }
 
 // A part that could not be made ahead gets another chance when its turn has come.
@@ -128,7 +132,8 @@ struct object *progressive_next(struct progressive *p)
     p->at++;
     if (p->ahead && object_state(p->ahead) == OBJECT_FAILED)
         close_ahead(p);
-    struct object *const o = p->ahead ? p->ahead : open_part(p, p->at);
-    p->ahead = p->at + 1 < p->count ? open_part(p, p->at + 1) : NULL;
+    struct object *const o = p->ahead ? p->ahead : open_part(p, p->at, WANTED_VIEWER);
+    making_hurry(p->edge, o, clock_us());
+    p->ahead = p->at + 1 < p->count ? open_part(p, p->at + 1, WANTED_AHEAD) : NULL;
     return o;
 }

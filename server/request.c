@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "cache/object.h"
 #include "cache/store.h"
+#include "server/cmcd.h"
 #include "server/edge.h"
 #include "server/license.h"
 #include "server/making.h"
@@ -67,6 +68,16 @@ static uint32_t client_hash(const char *client)
     for (; *client; client++)
         h = (h ^ (unsigned char)*client) * 16777619u;
     return h;
+}
+
+static struct asker asker_of(const struct http_exchange *x)
+{
+    struct cmcd c = cmcd_nothing();
+    cmcd_query(&c, x->query);
+    for (size_t i = 0; i < countof(x->cmcd); i++)
+        cmcd_header(&c, x->cmcd[i]);
+    return (struct asker){ client_hash(x->client),
+                           wanted_at(WANTED_VIEWER, cmcd_due_us(&c, x->start_us)) };
 }
 
 static int begin(struct edge *e, struct http_exchange *x)
@@ -244,7 +255,9 @@ static void open_object(struct edge *e, struct http_exchange *x)
     }
     q->verdict = store_open(e->store, &key, clock_ms(), &x->object);
     if (q->verdict == STORE_MAKE)
-        making_start(e, &route, want, q->after, client_hash(x->client), x->object);
+        making_start(e, &route, want, q->after, asker_of(x), x->object);
+    else if (q->verdict == STORE_JOIN)
+        making_hurry(e, x->object, asker_of(x).wanted);
 }
 
 // Answers a client that names the body that it has.  The tag is the name, so this

@@ -7,6 +7,7 @@
 
 #include "base/err.h"
 #include "base/stat.h"
+#include "cache/object.h"
 
 // ---- life
 
@@ -103,7 +104,7 @@ int sched_submit(struct sched *s, struct work *w, struct work **out)
     w->queued_us = clock_us();
     w->started_us = w->bring_us = w->origin_us = 0;
     w->late = false;
-    w->turn = *sched_next_turn(s, w) > s->turn ? *sched_next_turn(s, w) : s->turn;
+    sched_take_turn(s, w);
     if (s->stopping)
         err = -E_STOPPING;
     else if (poison_has(&s->poison, &w->version, w->queued_us / 1000))
@@ -125,6 +126,25 @@ void sched_cancel(struct sched *s, struct work *w)
     unlock(&s->lock);
     if (was_queued)
         w->done(w, -E_CANCELLED, "");
+}
+
+static void hurry(struct queue *q, const struct object *o)
+{
+    const int64_t wanted = object_wanted(o);
+    for (struct list *l = q->works.next; l != &q->works; l = l->next) {
+        struct work *const w = container_of(l, struct work, link);
+        if (w->object == o && wanted < w->turn)
+            w->turn = wanted;
+    }
+}
+
+void sched_hurry(struct sched *s, const struct object *o)
+{
+    lock(&s->lock);
+    hurry(&s->media, o);
+    hurry(&s->probes, o);
+    pthread_cond_broadcast(&s->more);
+    unlock(&s->lock);
 }
 
 // ---- status

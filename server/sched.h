@@ -13,11 +13,14 @@
 // conf->origin_read_max the rest is left to its worker if there is another one idle.
 // (Nobody knows beforehand what a probe reads.)
 //
-// Who is next: every client gets a fair share.  A piece of work is stamped, on
-// arrival, with its client's next turn (start-time fair queueing), and the
-// smallest stamp runs first: a client with one job in the queue is not kept
-// waiting by another with a hundred.  Nor is it kept out: work that meets a full
-// queue pushes out the one with the largest stamp, unless that is its own.
+// Who is next: what viewers wait for, then what they will ask for next, then what is
+// warmed (base/wanted.h); of these the work that is due first.  When that is, the readers
+// of its object say.  But every client gets a fair share: a viewer's work is due no sooner
+// than the media of the client's work before it lasts, in time of the clock, at most
+// SCHED_LEAD_US later than wanted.  So who fills his buffer waits for who has nothing to
+// show, and a client with one job in the queue not for another with a hundred.  Nor is it
+// kept out: work that meets a full queue pushes out the one that is due last, unless that
+// is its own.  What nobody waits for leaves one worker, if there are several, to viewers.
 //
 // Work that has waited for conf->workers_queue_wait is refused then.
 //
@@ -57,6 +60,7 @@ struct work {
     struct key version;    // of the source, for the refusal of poison
     int origin;            // its number in conf->origins
     uint32_t client;       // hash of who asked first
+    int64_t span_us;       // of the media that it makes; 0 where it makes none
     size_t expected;       // bytes of the answer, at most or so; 0 when nobody knows
     // Called before the first byte is appended, from the driver's thread.
     void (*begins)(struct work *w);
@@ -77,11 +81,14 @@ struct work {
     struct task task;
     struct sched *sched;
     enum work_state { WORK_OUT, WORK_COLD, WORK_BRINGING, WORK_READY } state;
-    int64_t bytes; // that are brought before it runs, about
-    bool late;     // while it is brought
-    uint64_t turn;
+    int64_t bytes;    // that are brought before it runs, about
+    bool late;        // while it is brought
+    int64_t turn;     // when it is due, with its class: see base/wanted.h
+    int64_t share_us; // that its client was charged for it
     struct slot *slot;
 };
+
+#define SCHED_LEAD_US 10000000
 
 // Starts the drivers and their workers.  NULL and one line in why on failure.
 struct sched *sched_create(const struct conf *conf, struct zygote *zygote, char *why, size_t cap);
@@ -99,6 +106,9 @@ int sched_submit(struct sched *s, struct work *w, struct work **out);
 // worker.  done is called in either case (by now or soon).  Nothing happens to a
 // w that is done already; the caller guarantees only that its memory is alive.
 void sched_cancel(struct sched *s, struct work *w);
+
+// To be called when o, which may be what some work makes, is wanted sooner: that is due then.
+void sched_hurry(struct sched *s, const struct object *o);
 
 // False, and one line in why, while workers cannot be started; that is tried again
 // every few seconds, wanted or not.  Any thread.

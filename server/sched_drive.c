@@ -7,6 +7,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/stat.h"
+#include "base/wanted.h"
 #include "cache/object.h"
 #include "codec/plan.h"
 #include "config/memory.h"
@@ -66,10 +67,12 @@ static void idle(struct slot *slot)
     }
 }
 
-static bool is_ready(const void *arg, const struct work *w)
+// What nobody waits for leaves a worker to those who come.
+static bool may_run(const void *arg, const struct work *w)
 {
-    (void)arg;
-    return w->state == WORK_READY;
+    const struct sched *const s = arg;
+    const int most = s->conf->workers_count > 1 ? s->conf->workers_count - 1 : 1;
+    return w->state == WORK_READY && (wanted_by_viewer(w->turn) || s->running < most);
 }
 
 // Of what follows a beginning.
@@ -93,7 +96,7 @@ static struct work *next_for(const struct slot *slot)
 {
     const struct sched *const s = slot->sched;
     return slot->probes ? sched_first_turn(&s->probes, may_probe, s)
-                        : sched_first_turn(&s->media, is_ready, NULL);
+                        : sched_first_turn(&s->media, may_run, s);
 }
 
 // What has a worker, for how many of its kind there are.
@@ -116,7 +119,6 @@ static struct work *take(struct slot *slot)
         idle(slot);
     if (w) {
         sched_unqueue(s, w);
-        s->turn = w->turn > s->turn ? w->turn : s->turn;
         w->slot = slot;
         slot->work = w;
         slot->since_us = clock_us();

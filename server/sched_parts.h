@@ -70,11 +70,10 @@ struct sched {
     pthread_cond_t stop;
     struct queue media, probes;
     struct feed feeds[CONF_ORIGINS];
-    int running;                        // works of the media queue that have a worker
-    int probing;                        // works of the probe queue that have one
-    int probing_at[CONF_ORIGINS];       // of each origin
-    uint64_t turn;                      // the largest that has started
-    uint64_t next_turn[CLIENT_BUCKETS]; // of each client
+    int running;                      // works of the media queue that have a worker
+    int probing;                      // works of the probe queue that have one
+    int probing_at[CONF_ORIGINS];     // of each origin
+    int64_t next_due[CLIENT_BUCKETS]; // of each client: behind what it has asked for
     struct poison poison;
     bool stopping;
     char trouble[256]; // why the last worker could not be started; "" if it could
@@ -87,13 +86,14 @@ struct queue *sched_queue_of(struct sched *s, const struct work *w);
 typedef bool filter(const void *arg, const struct work *w);
 
 // Of those that may, and of equal turns, the one that came first; NULL: there is none.
+// (Who is due first has the first turn.)
 struct work *sched_first_turn(const struct queue *q, filter *may, const void *arg);
 
 // Of those that are not being brought, and of equal turns, the one that came last.
 struct work *sched_last_turn(const struct queue *q);
 
-// The turn that the next work of w's client gets.
-uint64_t *sched_next_turn(struct sched *s, const struct work *w);
+// Sets the turn of w, which is new.
+void sched_take_turn(struct sched *s, struct work *w);
 
 void sched_become_ready(struct sched *s, struct work *w);
 

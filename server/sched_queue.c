@@ -4,6 +4,10 @@
 
 #include "base/err.h"
 #include "base/stat.h"
+#include "base/wanted.h"
+#include "cache/object.h"
+
+#define OTHER_SHARE_US 1000000 // of what makes no media: a probe, an init segment
 
 struct queue *sched_queue_of(struct sched *s, const struct work *w)
 {
@@ -34,9 +38,23 @@ struct work *sched_last_turn(const struct queue *q)
     return worst;
 }
 
-uint64_t *sched_next_turn(struct sched *s, const struct work *w)
+static int64_t *next_due(struct sched *s, const struct work *w)
 {
-    return &s->next_turn[w->client % CLIENT_BUCKETS];
+    return &s->next_due[w->client % CLIENT_BUCKETS];
+}
+
+// How much later the client's next work is due.  Of the same time there are picture and sound.
+static int64_t share_of(const struct work *w)
+{
+    return w->span_us > 0 ? w->span_us / 2 : OTHER_SHARE_US;
+}
+
+void sched_take_turn(struct sched *s, struct work *w)
+{
+    const int64_t wanted = object_wanted(w->object);
+    const int64_t last = wanted_by_viewer(wanted) ? wanted + SCHED_LEAD_US : wanted;
+    const int64_t next = *next_due(s, w) < last ? *next_due(s, w) : last;
+    w->turn = next > wanted ? next : wanted;
 }
 
 void sched_become_ready(struct sched *s, struct work *w)
@@ -76,7 +94,9 @@ void sched_feed(struct sched *s, int origin)
 void sched_enqueue(struct sched *s, struct work *w)
 {
     struct queue *const q = sched_queue_of(s, w);
-    *sched_next_turn(s, w) = w->turn + 1;
+    w->share_us = wanted_by_viewer(w->turn) ? share_of(w) : 0;
+    if (w->share_us > 0)
+        *next_due(s, w) = w->turn + w->share_us;
     list_push_back(&q->works, &w->link);
     q->count++;
     stat_add(STAT_jobs_queued, 1);
@@ -106,7 +126,7 @@ void sched_unqueue(struct sched *s, struct work *w)
 void sched_withdraw(struct sched *s, struct work *w)
 {
     sched_unqueue(s, w);
-    --*sched_next_turn(s, w);
+    *next_due(s, w) -= w->share_us;
 }
 
 // Withdraws what nobody has in hand.  What is brought looks at its token itself.

@@ -18,6 +18,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/stat.h"
+#include "base/wanted.h"
 #include "cache/object.h"
 #include "cache/source.h"
 #include "config/conf.h"
@@ -184,6 +185,7 @@ static const struct conf usual = {
 static struct zygote *zygote;
 static struct source_cache *sources;
 static struct tasks *threads; // that wait for the origin
+static int64_t wanted;        // what is prepared now; 0 at first
 static struct sched *sched;
 
 static void open_sched(void)
@@ -212,6 +214,7 @@ static int setup(void **state)
 {
     (void)state;
     conf = usual;
+    wanted = 0;
     return 0;
 }
 
@@ -221,6 +224,7 @@ static int setup_cache(void **state)
 {
     (void)state;
     conf = usual;
+    wanted = 0;
     conf.cache_source_blocks = 1 << 20;
     conf.origin_read_max = BLOCK;
     return 0;
@@ -270,6 +274,7 @@ static void prepare(struct errand *t, char name, uint32_t client, const char *sc
     t->job.source_size = SIZE;
     t->object = object_create(&key, 100000, NULL);
     object_join(t->object);
+    object_want(t->object, wanted);
     t->work = (struct work){
         .job = &t->job,
         .object = t->object,
@@ -488,6 +493,111 @@ static void everybody_gets_a_turn(void **state)
     close_sched();
 }
 
+// Of one worker, each for a client of its own.
+static void who_is_due_first_runs_first(void **state)
+{
+    static const struct {
+        enum wanted_class class;
+        int64_t due_us;
+    } of[] = {
+        { WANTED_WARM, 100 },    { WANTED_AHEAD, 300 },   { WANTED_AHEAD, 200 },
+        { WANTED_VIEWER, 5000 }, { WANTED_VIEWER, 4000 }, { WANTED_VIEWER, 5000 },
+    };
+    struct errand gate, t[countof(of)];
+    (void)state;
+    open_sched();
+    start_encode(&gate, 'a', 1, "|D");
+    wait_until_gated(1);
+    for (size_t i = 0; i < countof(of); i++) {
+        wanted = wanted_at(of[i].class, of[i].due_us);
+        start_encode(&t[i], (char)('b' + i), (uint32_t)(10 + i), "D");
+    }
+    let_go(&gate);
+    for (size_t i = 0; i < countof(of); i++)
+        wait_until_done(&t[i]);
+    assert_string_equal(world.order, "afegdcb");
+    for (size_t i = 0; i < countof(of); i++)
+        finish(&t[i]);
+    finish(&gate);
+    close_sched();
+}
+
+// A viewer asks for what was begun ahead of another.
+static void what_is_wanted_sooner_runs_sooner(void **state)
+{
+    struct errand gate, ahead[2], viewer;
+    (void)state;
+    open_sched();
+    start_encode(&gate, 'a', 1, "|D");
+    wait_until_gated(1);
+    wanted = wanted_at(WANTED_AHEAD, 0);
+    start_encode(&ahead[0], 'b', 1, "D");
+    start_encode(&ahead[1], 'c', 1, "D");
+    wanted = 500;
+    start_encode(&viewer, 'd', 2, "D");
+    assert_true(object_want(ahead[1].object, 400));
+    assert_false(object_want(ahead[1].object, 401));
+    sched_hurry(sched, ahead[1].object);
+    let_go(&gate);
+    wait_until_done(&ahead[0]);
+    assert_string_equal(world.order, "acdb");
+    struct errand *const all[] = { &gate, &ahead[0], &ahead[1], &viewer };
+    for (size_t i = 0; i < countof(all); i++)
+        finish(all[i]);
+    close_sched();
+}
+
+static void what_nobody_waits_for_leaves_a_worker(void **state)
+{
+    struct errand ahead[2], viewer;
+    (void)state;
+    conf.workers_count = 2;
+    open_sched();
+    wanted = wanted_at(WANTED_AHEAD, 0);
+    start_encode(&ahead[0], 'a', 1, "|D");
+    start_encode(&ahead[1], 'b', 1, "D");
+    wait_until_gated(1);
+    wanted = 0;
+    start_encode(&viewer, 'c', 2, "D");
+    wait_until_done(&viewer);
+    assert_string_equal(world.order, "c");
+    let_go(&ahead[0]);
+    wait_until_done(&ahead[1]);
+    assert_string_equal(world.order, "cab");
+    finish(&ahead[0]);
+    finish(&ahead[1]);
+    finish(&viewer);
+    close_sched();
+}
+
+// However much he has asked for: his next work is not due later than that.
+static void a_share_has_an_end(void **state)
+{
+    struct errand gate, t[12], mine, other;
+    (void)state;
+    conf.workers_queue = 20;
+    open_sched();
+    start_encode(&gate, 'a', 9, "|D");
+    wait_until_gated(1);
+    for (size_t i = 0; i < countof(t); i++) // a second each
+        start_encode(&t[i], 'b', 1, "D");
+    wanted = SCHED_LEAD_US + 1;
+    start_encode(&other, 'c', 2, "D");
+    wanted = 0;
+    start_encode(&mine, 'd', 1, "D");
+    for (size_t i = 0; i < countof(t); i++)
+        cancel(&t[i]);
+    let_go(&gate);
+    wait_until_done(&other);
+    assert_string_equal(world.order + countof(t), "adc");
+    for (size_t i = 0; i < countof(t); i++)
+        finish(&t[i]);
+    finish(&gate);
+    finish(&mine);
+    finish(&other);
+    close_sched();
+}
+
 // What was cancelled before it ran was no turn.
 static void cancelled_jobs_cost_nothing(void **state)
 {
@@ -608,14 +718,15 @@ static void probes_have_a_way_of_their_own(void **state)
     wait_until_gated(2);
     let_go(&p[0]);
     wait_until_done(&p[1]);
-    // It is turn 4 now: client 1, who comes first, is not behind a newcomer's second.
+    // What client 1 asked for lasts 5 s: then he is not behind a newcomer's second.
+    wanted = 5000000;
     start_encode(&last[0], 'h', 1, "D");
     for (int i = 1; i < 4; i++)
         start_encode(&last[i], (char)('h' + i), 2, "D");
     let_go(&gate);
     for (int i = 0; i < 4; i++)
         wait_until_done(&last[i]);
-    assert_string_equal(world.order, "abcdfgeihjk");
+    assert_string_equal(world.order, "abcdfgehijk");
     for (int i = 0; i < 4; i++) {
         finish(&m[i]);
         finish(&last[i]);
@@ -1133,6 +1244,10 @@ int main(int argc, char **argv)
         T(jobs_and_how_they_end),
         T(workers_wear_out),
         T(everybody_gets_a_turn),
+        T(who_is_due_first_runs_first),
+        T(what_is_wanted_sooner_runs_sooner),
+        T(what_nobody_waits_for_leaves_a_worker),
+        T(a_share_has_an_end),
         T(cancelled_jobs_cost_nothing),
         T(a_full_queue_gives_way_to_who_asks_for_less),
         T(of_equal_turns_the_last_makes_room),
