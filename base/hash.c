@@ -79,6 +79,14 @@ bool key_parse(struct key *k, const char *hex, size_t n)
     return true;
 }
 
+uint32_t text_hash(const char *text, size_t n)
+{
+    uint32_t h = 2166136261u;
+    for (size_t i = 0; i < n; i++)
+        h = (h ^ (unsigned char)text[i]) * 16777619u;
+    return h;
+}
+
 uint64_t checksum(const void *bytes, size_t n)
 {
     return XXH3_64bits(bytes, n);

@@ -41,6 +41,9 @@ static inline bool key_equal(const struct key *a, const struct key *b)
     return memcmp(a->b, b->b, sizeof a->b) == 0;
 }
 
+// For tables whose collisions do no harm: FNV-1a, 32 bits.
+uint32_t text_hash(const char *text, size_t n);
+
 uint64_t checksum(const void *bytes, size_t n);
 
 // The same over pieces: checksum_add(c, p, n) in order, then checksum_end,

@@ -179,6 +179,15 @@ bool store_peek(struct store *s, const struct key *key, int64_t now_ms, struct o
     return open_or_find(s, key, now_ms, out, false) != STORE_MAKE;
 }
 
+bool store_has(struct store *s, const struct key *key, int64_t now_ms)
+{
+    lock(&s->lock);
+    const struct entry *const e = entry_of(keymap_find(&s->table, key));
+    const bool has = e && e->expires_ms > now_ms && !object_abandoned(e->object);
+    unlock(&s->lock);
+    return has;
+}
+
 // Its entry, unless it was dropped or replaced.
 static struct entry *entry_for(struct store *s, const struct object *o)
 {

@@ -55,6 +55,9 @@ enum store_verdict store_open(struct store *s, const struct key *key, int64_t no
 // Like store_open, but only finds: false when that would have been STORE_MAKE.
 bool store_peek(struct store *s, const struct key *key, int64_t now_ms, struct object **out);
 
+// Whether store_open would find it, ended or being made, without reading it.  Counts nothing.
+bool store_has(struct store *s, const struct key *key, int64_t now_ms);
+
 // Gives the reader's reference back and nulls *o.  Thread-safe.
 void store_close(struct store *s, struct object **o);
 

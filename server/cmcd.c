@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/base.h"
+#include "base/hash.h"
 #include "server/route.h"
 
 #define VALUE_MAX 2048 // of a query; a longer one says nothing
@@ -69,6 +70,8 @@ static void take_pair(struct cmcd *c, const char *key, size_t n, const char *val
     if (n == 3) {
         if (memcmp(key, "nor", 3) == 0 && value && *value == '"')
             take_string(c->next, value);
+        else if (memcmp(key, "sid", 3) == 0 && value)
+            c->session = text_hash(value, (size_t)(skip_value(value) - value));
     } else if (memcmp(key, "bl", 2) == 0 && value) {
         c->buffer = time_of(value);
     } else if (memcmp(key, "dl", 2) == 0 && value) {

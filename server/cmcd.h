@@ -20,6 +20,7 @@ struct cmcd {
     int64_t deadline;         // dl: ms until the buffer is empty; -1: not told
     bool startup;             // su: needed to begin, or to go on
     bool starved;             // bs: it stalled since the request before
+    uint32_t session;         // a hash of sid; 0: not told
     char next[CMCD_NEXT_MAX]; // nor: the next object's URL, relative to this one; "": not told
 };
 

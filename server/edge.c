@@ -14,6 +14,7 @@
 #include "cache/transfer.h"
 #include "codec/encryption.h"
 #include "config/memory.h"
+#include "server/ahead.h"
 #include "server/assets.h"
 #include "server/deadlines.h"
 #include "server/keyring.h"
@@ -83,6 +84,28 @@ static void split_signature(struct edge *e)
            : xstrdup(e->signature);
 }
 
+// ---- what will be asked for next
+
+static struct object *begin_ahead(void *arg, const struct route *r, uint32_t client)
+{
+    struct edge *const e = arg;
+    struct object *o = NULL;
+    const struct key key = making_key(e, r, WANT_BODY, "");
+    const struct asker who = { client, wanted_at(WANTED_AHEAD, clock_us()) };
+    if (store_has(e->store, &key, clock_ms()))
+        return NULL;
+    if (store_open(e->store, &key, clock_ms(), &o) == STORE_MAKE)
+        making_start(e, r, WANT_BODY, "", who, o);
+    return o;
+}
+
+static void end_ahead(void *arg, struct object **o)
+{
+    store_close(((struct edge *)arg)->store, o);
+}
+
+// ---- life
+
 static bool build(struct edge *e, char *why, size_t cap)
 {
     e->zygote = zygote_start(e->conf, why, cap);
@@ -107,6 +130,8 @@ static bool build(struct edge *e, char *why, size_t cap)
     e->keyring = keyring_create(e->conf);
     e->ask = e->keyring ? tasks_create("keys", KEYRING_THREADS) : NULL;
     e->scans = scans_create(e->store);
+    e->ahead = ahead_create(&(struct ahead_calls){ e, begin_ahead, end_ahead },
+                            e->conf->workers_ahead, 4 * e->conf->workers_count);
     e->measured = measured_create();
     e->deadlines = deadlines_create(e->conf->http_answer_wait);
     e->sched = sched_create(e->conf, e->zygote, why, cap);
@@ -130,9 +155,12 @@ void edge_destroy(struct edge *e)
         return;
     // Nobody reads any more, so all makings are on their way to their ends; those
     // run on the very threads that go next.
+    if (e->ahead)
+        ahead_stop(e->ahead);
     if (e->scans)
         scans_stop(e->scans);
     making_wait_all();
+    ahead_destroy(e->ahead);
     scans_destroy(e->scans);
     deadlines_destroy(e->deadlines);
     measured_destroy(e->measured);

@@ -8,8 +8,14 @@
 #include "base/buf.h"
 #include "cache/object.h"
 #include "cache/store.h"
+#include "server/ahead.h"
 #include "server/edge.h"
 #include "server/making.h"
+
+static bool is_media(const struct route *r)
+{
+    return r->kind == ROUTE_SEGMENT && r->format == FORMAT_M4S;
+}
 
 struct ingredients *ingredients_open(struct edge *e, const struct route *routes, int count,
                                      struct asker who)
@@ -26,6 +32,9 @@ struct ingredients *ingredients_open(struct edge *e, const struct route *routes,
             making_start_for_other(e, &routes[i->count], who, *o);
         else if (verdict == STORE_JOIN)
             making_hurry(e, *o, who.wanted);
+        if (wanted_by_viewer(who.wanted) && is_media(&routes[i->count]))
+            ahead_note(e->ahead, &routes[i->count], who.client, verdict != STORE_HIT, NULL,
+                       clock_us());
     }
     return i;
 }

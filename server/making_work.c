@@ -198,10 +198,12 @@ enum step_end making_step_probe(struct making *m)
 }
 
 // As many encoders as there are idle workers, each of which stands for a core, and
-// memory for them.
+// memory for them.  What nobody waits for takes one.
 static int parts_at_once(const struct making *m)
 {
     const struct conf *const conf = m->edge->conf;
+    if (!wanted_by_viewer(object_wanted(m->object)))
+        return 1;
     const int idle = sched_idle(m->edge->sched);
     const int64_t fit = conf->workers_memory / PART_MEMORY;
     const int most = conf->workers_parts ? conf->workers_parts : fit < idle ? (int)fit : idle;

@@ -13,9 +13,11 @@
 
 #include "base/base.h"
 #include "base/err.h"
+#include "base/hash.h"
 #include "base/log.h"
 #include "cache/object.h"
 #include "cache/store.h"
+#include "server/ahead.h"
 #include "server/cmcd.h"
 #include "server/edge.h"
 #include "server/license.h"
@@ -30,6 +32,7 @@ struct request {
     bool check;                // HEAD: the object says only whether the body could be made
     struct progressive *whole; // of a whole rendition, when its playlist is there
     enum store_verdict verdict;
+    uint32_t watcher; // hash of who watches
     char id[24];
     char after[PAGE_AFTER_MAX]; // page of the listing
     enum reply_source from;     // for the access line
@@ -61,21 +64,24 @@ static enum want want_of(const struct http_exchange *x, const struct route *r)
     return route_is_text(r) && x->accepts_gzip ? WANT_GZIP : WANT_BODY;
 }
 
-// FNV-1a; the client is no secret, and a collision only shares a share.
+// A collision only shares a share.
 static uint32_t client_hash(const char *client)
 {
-    uint32_t h = 2166136261u;
-    for (; *client; client++)
-        h = (h ^ (unsigned char)*client) * 16777619u;
-    return h;
+    return text_hash(client, strlen(client));
 }
 
-static struct asker asker_of(const struct http_exchange *x)
+static struct cmcd cmcd_of(const struct http_exchange *x)
 {
     struct cmcd c = cmcd_nothing();
     cmcd_query(&c, x->query);
     for (size_t i = 0; i < countof(x->cmcd); i++)
         cmcd_header(&c, x->cmcd[i]);
+    return c;
+}
+
+static struct asker asker_of(const struct http_exchange *x)
+{
+    const struct cmcd c = cmcd_of(x);
     return (struct asker){ client_hash(x->client),
                            wanted_at(WANTED_VIEWER, cmcd_due_us(&c, x->start_us)) };
 }
@@ -260,6 +266,33 @@ static void open_object(struct edge *e, struct http_exchange *x)
         making_hurry(e, x->object, asker_of(x).wanted);
 }
 
+// Of what is combined, the parts are begun ahead (ingredients.c).
+static bool is_watched(const struct edge *e, const struct http_exchange *x)
+{
+    const struct route *const r = &((struct request *)x->state)->route;
+    return r->kind == ROUTE_SEGMENT && r->format == FORMAT_M4S && !e->encrypts &&
+           x->request.method == METHOD_GET;
+}
+
+static bool next_route(const struct http_exchange *x, const struct cmcd *c, struct route *next)
+{
+    const struct request *const q = x->state;
+    char path[ROUTE_ASSET_MAX];
+    return cmcd_next(c, x->path, path, sizeof path) && route_parse(next, path) == 0 &&
+           next->kind == ROUTE_SEGMENT && next->format == FORMAT_M4S &&
+           strcmp(next->asset, q->route.asset) == 0;
+}
+
+static void look_ahead(struct edge *e, struct http_exchange *x)
+{
+    struct request *const q = x->state;
+    const struct cmcd c = cmcd_of(x);
+    struct route next;
+    q->watcher = client_hash(x->client) ^ c.session;
+    ahead_note(e->ahead, &q->route, q->watcher, q->verdict != STORE_HIT,
+               next_route(x, &c, &next) ? &next : NULL, x->start_us);
+}
+
 // Answers a client that names the body that it has.  The tag is the name, so this
 // costs no encode; a look into memory, for the length.  A star names any body, but
 // only of what is there, and that is not known yet.
@@ -380,6 +413,8 @@ static enum http_verdict first_step(struct edge *e, struct http_exchange *x, str
     if (answer_not_modified(e, x, reply))
         return HTTP_REPLY;
     open_object(e, x);
+    if (e->conf->workers_ahead > 0 && is_watched(e, x))
+        look_ahead(e, x);
     return HTTP_WAIT;
 }
 
@@ -443,6 +478,9 @@ static void finish(void *arg, struct http_exchange *x, const struct http_outcome
 {
     struct edge *const e = arg;
     log_access(x, outcome);
+    if (outcome->client_gone && e->conf->workers_ahead > 0 && is_watched(e, x))
+        ahead_leave(e->ahead, &((struct request *)x->state)->route,
+                    ((struct request *)x->state)->watcher);
     if (x->object)
         store_close(e->store, &x->object);
     progressive_destroy(((struct request *)x->state)->whole);

@@ -18,6 +18,10 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 BUILD = os.environ.get("TIDEMILL_BUILD", os.path.join(ROOT, "build"))
 
 
+# Tests count what is made for whom; those of looking ahead say so.
+QUIET = {"TIDEMILL_WORKERS_AHEAD": "0"}
+
+
 class Answer:
     def __init__(self, status, headers, body):
         self.status, self.headers, self.body = status, headers, body
@@ -56,7 +60,7 @@ class Edge:
         self.lines = []
         self.process = subprocess.Popen(cmd, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL,
                                         text=True, errors="replace",
-                                        env={**os.environ, **(env or {})})
+                                        env={**QUIET, **os.environ, **(env or {})})
         self.ready = threading.Event()
         self.address = self.port = self.admin_port = None
         self.reader = threading.Thread(target=self._read, daemon=True)

@@ -62,6 +62,19 @@ static void two_headers_add_up(void **state)
     assert_true(c.startup && c.starved);
 }
 
+static void sessions_differ(void **state)
+{
+    struct cmcd a = cmcd_nothing(), b = cmcd_nothing(), none = cmcd_nothing();
+    (void)state;
+    cmcd_header(&a, "bl=1,sid=\"a,b\",su");
+    cmcd_query(&b, "CMCD=sid%3D%22a,c%22");
+    cmcd_header(&none, "side=\"a\"");
+    assert_true(a.session && b.session && a.session != b.session);
+    assert_int_equal(none.session, 0);
+    cmcd_header(&b, "sid=\"a,b\"");
+    assert_int_equal(a.session, b.session);
+}
+
 static void too_long_a_next_object_is_none(void **state)
 {
     char value[CMCD_NEXT_MAX + 20] = "nor=\"";
@@ -153,9 +166,13 @@ static void next_objects(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(headers),        cmocka_unit_test(two_headers_add_up),
-        cmocka_unit_test(queries),        cmocka_unit_test(too_long_a_next_object_is_none),
-        cmocka_unit_test(when_it_is_due), cmocka_unit_test(next_objects),
+        cmocka_unit_test(headers),
+        cmocka_unit_test(two_headers_add_up),
+        cmocka_unit_test(sessions_differ),
+        cmocka_unit_test(queries),
+        cmocka_unit_test(too_long_a_next_object_is_none),
+        cmocka_unit_test(when_it_is_due),
+        cmocka_unit_test(next_objects),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
