@@ -56,7 +56,8 @@ enum mark {
     MARK_QUEUE_US,
     MARK_ORIGIN_US,
     MARK_WORK_US,
-    MARK_GROWS, // the same URL will have another body soon
+    MARK_RETRY_S, // of what was refused: to be asked for again after so many seconds
+    MARK_GROWS,   // the same URL will have another body soon
 };
 
 #endif

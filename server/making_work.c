@@ -5,6 +5,7 @@
 #include "server/making_steps.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 
 #include "base/err.h"
 #include "base/log.h"
@@ -157,6 +158,17 @@ static void describe_work(struct making *m)
     };
 }
 
+// It would wait too long: its readers hear of it now, and when to come again.
+static enum step_end refuse(struct making *m)
+{
+    char detail[80];
+    const int64_t late_us = m->work.wait_us - m->edge->conf->workers_queue_wait * 1000;
+    m->marks[MARK_RETRY_S] = 1 + late_us / 1000000;
+    snprintf(detail, sizeof detail, "it would wait %lld ms for a worker",
+             (long long)m->work.wait_us / 1000);
+    return making_done(m, -E_BUSY, detail);
+}
+
 static enum step_end submit(struct making *m)
 {
     if (m->back == 0)
@@ -174,6 +186,8 @@ static enum step_end submit(struct making *m)
     unlock(&m->lock);
     if (out)
         out->done(out, -E_BUSY, "others, who ask for less, came first");
+    if (err == -E_BUSY && m->work.wait_us > 0)
+        return refuse(m);
     return err < 0 ? making_done(m, err, NULL) : STEP_PARK;
 }
 

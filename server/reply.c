@@ -298,6 +298,17 @@ void reply_problem(struct reply *r, const struct reply_request *q, int code, con
         reply_constant(r, "Allow", methods(q));
 }
 
+void reply_retry(struct reply *r, int64_t seconds)
+{
+    for (int i = 0; i < r->header_count; i++) {
+        struct reply_header *const h = &r->headers[i];
+        if (strcmp(h->name, "Retry-After") != 0)
+            continue;
+        snprintf(h->printed, sizeof h->printed, "%lld", (long long)seconds);
+        h->value = h->printed;
+    }
+}
+
 // ---- objects
 
 static const char *cache_status(enum reply_source s)

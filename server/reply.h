@@ -106,5 +106,7 @@ void reply_options(struct reply *r, const struct reply_request *q);
 // 504, Allow with 405.  detail may be NULL; it is escaped.
 void reply_problem(struct reply *r, const struct reply_request *q, int code, const char *detail,
                    const char *request_id);
+// Has it asked for again after so many seconds, where it says when at all.
+void reply_retry(struct reply *r, int64_t seconds);
 
 #endif

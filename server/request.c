@@ -197,6 +197,8 @@ static enum http_verdict answer_failure(struct http_exchange *x, struct reply *r
     object_marks(x->object, marks);
     const char *const timing = timing_of(x->state, marks);
     answer_problem(x, reply, object_error(x->object), object_error_detail(x->object));
+    if (marks[MARK_RETRY_S] > 0)
+        reply_retry(reply, marks[MARK_RETRY_S]);
     if (timing)
         reply_header(reply, "Server-Timing", "%s", timing);
     return HTTP_REPLY;

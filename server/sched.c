@@ -92,6 +92,20 @@ void sched_destroy(struct sched *s)
 
 // ---- what others ask for
 
+// Whether w would have a worker in time.  Probes have workers of their own.
+static int admit(struct sched *s, struct work *w)
+{
+    if (w->job->kind == JOB_PROBE)
+        return 0;
+    w->cost_us = forecast_of(&s->forecast, w->job);
+    const int64_t wait_us = sched_wait_us(s, w, w->queued_us);
+    if (wait_us <= s->conf->workers_queue_wait * 1000)
+        return 0;
+    w->wait_us = wait_us;
+    stat_add(STAT_jobs_refused_total, 1);
+    return -E_BUSY;
+}
+
 int sched_submit(struct sched *s, struct work *w, struct work **out)
 {
     int err = 0;
@@ -102,14 +116,14 @@ int sched_submit(struct sched *s, struct work *w, struct work **out)
     w->task.run = sched_bring;
     w->bytes = bytes;
     w->queued_us = clock_us();
-    w->started_us = w->bring_us = w->origin_us = 0;
+    w->started_us = w->bring_us = w->origin_us = w->cost_us = w->wait_us = 0;
     w->late = false;
     sched_take_turn(s, w);
     if (s->stopping)
         err = -E_STOPPING;
     else if (poison_has(&s->poison, &w->version, w->queued_us / 1000))
         err = -E_POISONED;
-    else
+    else if ((err = admit(s, w)) == 0)
         err = sched_make_room(s, w, out);
     if (err == 0)
         sched_enqueue(s, w);

@@ -22,7 +22,9 @@
 // kept out: work that meets a full queue pushes out the one that is due last, unless that
 // is its own.  What nobody waits for leaves one worker, if there are several, to viewers.
 //
-// Work that has waited for conf->workers_queue_wait is refused then.
+// Work that has waited for conf->workers_queue_wait is refused then, and work that would
+// is refused at once, by what jobs like those before it took (server/forecast.h): nobody
+// waits for what will not come, and who may try elsewhere does it in time.
 //
 // A job whose worker dies is run again on a fresh worker (once, if the job may be to
 // blame); the bytes that were already put out must come again, or the work fails.
@@ -72,8 +74,10 @@ struct work {
     // filled in by the scheduler, to be read in begins and done
     struct job_stats stats;
     int64_t queued_us, started_us; // monotonic; started_us is 0 if it never ran
+    int64_t cost_us;               // that a worker will be busy with it; 0: nobody knows
     int64_t bring_us;              // of that time, spent waiting for the source
     int64_t origin_us;             // and since it started
+    int64_t wait_us;               // that it would wait for a worker, when it was refused for that
     _Atomic int64_t reached;       // offset behind the furthest byte of the source that was read
 
     // private
@@ -98,8 +102,9 @@ struct sched *sched_create(const struct conf *conf, struct zygote *zygote, char 
 void sched_destroy(struct sched *s);
 
 // Queues w.  0, or -E_BUSY when the queue is full, -E_POISONED, -E_STOPPING: then done
-// is not called.  *out: NULL, or work that had to make room for w, whose done the
-// caller is to call with -E_BUSY once it holds no lock.
+// is not called.  -E_BUSY too when it would wait too long; w->wait_us is how long.  *out: NULL, or
+// work that had to make room for w, whose done the caller is to call with -E_BUSY once it holds no
+// lock.
 int sched_submit(struct sched *s, struct work *w, struct work **out);
 
 // To be called after w's cancel token was set: takes w off the queue, or tells its

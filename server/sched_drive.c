@@ -179,6 +179,14 @@ static int run_work(struct slot *slot, struct work *w, char *detail, size_t cap)
     }
 }
 
+// Of as many encoders as there were at once, each stands for a worker.
+static int64_t worker_us(const struct work *w)
+{
+    const struct job *const j = w->job;
+    const int parts = j->parts_at_once < j->part_count ? j->parts_at_once : j->part_count;
+    return (clock_us() - w->started_us - w->origin_us) * (parts > 1 ? parts : 1);
+}
+
 static void drive_one(struct slot *slot, struct work *w)
 {
     struct sched *const s = slot->sched;
@@ -196,6 +204,8 @@ static void drive_one(struct slot *slot, struct work *w)
         stat_add(STAT_jobs_running, -1);
     }
     lock(&s->lock);
+    if (err == 0)
+        forecast_learn(&s->forecast, w->job, worker_us(w));
     count_running(s, w, -1);
     w->slot = NULL;
     slot->work = NULL;

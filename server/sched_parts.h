@@ -24,6 +24,7 @@
 
 #include "cache/source.h"
 #include "config/conf.h"
+#include "server/forecast.h"
 #include "server/poison.h"
 #include "server/worker.h"
 
@@ -75,6 +76,7 @@ struct sched {
     int probing_at[CONF_ORIGINS];     // of each origin
     int64_t next_due[CLIENT_BUCKETS]; // of each client: behind what it has asked for
     struct poison poison;
+    struct forecast forecast;
     bool stopping;
     char trouble[256]; // why the last worker could not be started; "" if it could
 };
@@ -111,6 +113,9 @@ void sched_withdraw(struct sched *s, struct work *w);
 // Withdraws what nobody has in hand; false: somebody has.  What is brought looks at its
 // token itself.
 bool sched_take_off(struct sched *s, struct work *w);
+
+// How long w, whose turn is set, would wait for a worker from now_us on.
+int64_t sched_wait_us(const struct sched *s, const struct work *w, int64_t now_us);
 
 // Finds room for w, whose turn is set: 0 and perhaps *out, or -E_BUSY.
 int sched_make_room(struct sched *s, const struct work *w, struct work **out);

@@ -143,6 +143,28 @@ bool sched_take_off(struct sched *s, struct work *w)
     return true;
 }
 
+// What the workers have to do still with what they run.
+static int64_t running_us(const struct sched *s, int64_t now_us)
+{
+    int64_t sum = 0;
+    for (int i = 0; i < s->slot_count; i++) {
+        const struct slot *const slot = &s->slots[i];
+        const int64_t left = slot->work ? slot->work->cost_us - (now_us - slot->since_us) : 0;
+        sum += !slot->probes && left > 0 ? left : 0;
+    }
+    return sum;
+}
+
+int64_t sched_wait_us(const struct sched *s, const struct work *w, int64_t now_us)
+{
+    int64_t sum = running_us(s, now_us);
+    for (struct list *l = s->media.works.next; l != &s->media.works; l = l->next) {
+        const struct work *const other = container_of(l, struct work, link);
+        sum += other->turn <= w->turn ? other->cost_us : 0;
+    }
+    return sum / s->conf->workers_count;
+}
+
 // Finds room for w, whose turn is set: 0 and perhaps *out, or -E_BUSY.
 int sched_make_room(struct sched *s, const struct work *w, struct work **out)
 {

@@ -53,6 +53,23 @@ def leave_after_request(edge, path):
     return s
 
 
+def test_what_would_wait_too_long_hears_it_at_once(start, clip, media_dir):
+    """By what the first segment took; what is there is served meanwhile, and later all is."""
+    edge = start(media_dir, env={"TIDEMILL_WORKERS_COUNT": "1", "TIDEMILL_WORKERS_QUEUE_WAIT": "100ms"})
+    _, folder, _ = max(Playlist(edge, clip("hd.mp4")).renditions(), key=lambda r: int(r[2].get("BANDWIDTH", 0)))
+    first = edge.ok(folder + "0.m4s")
+    client = leave_after_request(edge, folder + "1.m4s")  # about a second of work, as the first was
+    edge.wait_metric("jobs_running", lambda n: n == 1)
+    late = edge.get(folder + "2.m4s")
+    assert late.status == 504 and late.json["code"] == "E_BUSY"
+    assert re.search(r"it would wait \d+ ms for a worker", late.text)
+    assert int(late.header("retry-after")) >= 1
+    assert edge.ok(folder + "0.m4s") == first
+    client.close()
+    edge.wait_metric("jobs_running", lambda n: n == 0)
+    edge.ok(folder + "2.m4s")
+
+
 def test_last_reader_leaves(start, clip, media_dir):
     """The encode stops, nothing partial is kept, and the next one gets right bytes."""
     edge = start(media_dir)

@@ -592,6 +592,24 @@ static void encodings(void **state)
             fail_msg("%s", rows[i].header);
 }
 
+static void when_to_come_again(void **state)
+{
+    const struct reply_request q = { .method = METHOD_GET };
+    struct reply r;
+    (void)state;
+    reply_init(&r);
+    reply_problem(&r, &q, -E_BUSY, NULL, NULL);
+    assert_string_equal(header(&r, "Retry-After"), "1");
+    reply_retry(&r, 17);
+    assert_string_equal(header(&r, "Retry-After"), "17");
+    reply_finish(&r);
+    reply_init(&r);
+    reply_problem(&r, &q, -E_NOT_FOUND, NULL, NULL);
+    reply_retry(&r, 17);
+    assert_null(header(&r, "Retry-After"));
+    reply_finish(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -605,6 +623,7 @@ int main(void)
         cmocka_unit_test(sources),
         cmocka_unit_test(options),
         cmocka_unit_test(problems),
+        cmocka_unit_test(when_to_come_again),
         cmocka_unit_test(details_are_escaped),
         cmocka_unit_test(values_stay_on_their_line),
         cmocka_unit_test(encodings),

@@ -796,6 +796,46 @@ static void one_origin_leaves_a_probe_to_the_others(void **state)
     close_sched();
 }
 
+// By what a job like it took: a time that is not nothing, of which the second has far more.
+static void what_would_wait_too_long_is_refused(void **state)
+{
+    struct errand first, gate, endless, late, sooner;
+    struct work *out;
+    (void)state;
+    conf.workers_queue_wait = 60000;
+    open_sched();
+    prepare_reading(&first, 'a', 1, "D", 0);
+    first.job.kind = JOB_AUDIO;
+    first.job.frames = first.job.sequence = 1;
+    assert_int_equal(submit(&first, &out), 0);
+    wait_until_done(&first);
+    assert_int_equal(first.code, 0);
+    start_encode(&gate, 'b', 1, "|D");
+    wait_until_gated(1);
+
+    wanted = 1000;
+    prepare_reading(&endless, 'c', 2, "D", 0);
+    endless.job.kind = JOB_AUDIO;
+    endless.job.frames = INT64_C(1) << 40;
+    assert_int_equal(submit(&endless, &out), 0); // before it there is nothing of any length
+    mark_counters();
+    prepare_reading(&late, 'd', 3, "D", 0);
+    assert_int_equal(submit(&late, &out), -E_BUSY);
+    assert_true(late.work.wait_us > 60000000);
+    assert_int_equal(since(STAT_jobs_refused_total), 1);
+    wanted = 999;
+    start_encode(&sooner, 'e', 4, "D"); // comes before it
+    cancel(&endless);
+    let_go(&gate);
+    wait_until_done(&sooner);
+    assert_string_equal(world.order, "acbe");
+    late.done = 1; // never taken
+    struct errand *const all[] = { &first, &gate, &endless, &late, &sooner };
+    for (size_t i = 0; i < countof(all); i++)
+        finish(all[i]);
+    close_sched();
+}
+
 // ---- bringing
 
 // More of them than workers.
@@ -1248,6 +1288,7 @@ int main(int argc, char **argv)
         T(what_is_wanted_sooner_runs_sooner),
         T(what_nobody_waits_for_leaves_a_worker),
         T(a_share_has_an_end),
+        T(what_would_wait_too_long_is_refused),
         T(cancelled_jobs_cost_nothing),
         T(a_full_queue_gives_way_to_who_asks_for_less),
         T(of_equal_turns_the_last_makes_room),

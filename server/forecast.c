@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: BSD-2-Clause
+
+#include "server/forecast.h"
+
+#include "base/hash.h"
+#include "codec/media.h"
+
+#define WEIGHT 8        // a new job counts for one in so many
+#define CODED 2         // a pixel that is coded costs about so many that are decoded
+#define OTHER_UNITS 1e6 // of what has no pictures nor sound
+
+static double coded_frames(const struct job *j)
+{
+    int64_t n = 0;
+    for (int i = 0; i < j->part_count; i++)
+        n += j->part_frames[i];
+    return (double)n;
+}
+
+static double source_pixels(const struct job *j)
+{
+    return j->media ? (double)j->media->video.coded_width * j->media->video.coded_height : 0;
+}
+
+static double units_of(const struct job *j)
+{
+    const double decoded = j->sample_count * source_pixels(j);
+    switch (j->kind) {
+    case JOB_VIDEO:
+        return decoded + CODED * coded_frames(j) * j->v.width * j->v.height;
+    case JOB_SHEET:
+        return decoded;
+    case JOB_AUDIO:
+        return (double)j->frames;
+    default:
+        return OTHER_UNITS;
+    }
+}
+
+// What makes jobs alike, but for how much there is of it.
+static unsigned class_of(const struct job *j)
+{
+    const bool video = j->kind == JOB_VIDEO;
+    const int32_t like[] = {
+        (int32_t)j->kind,
+        j->media ? (int32_t)j->media->video.codec : 0,
+        (int32_t)source_pixels(j),
+        video ? j->v.width * j->v.height : 0,
+        video ? (int32_t)j->v.codec * VIDEO_ENCODERS + (int32_t)j->v.encoder : 0,
+    };
+    return text_hash((const char *)like, sizeof like) % FORECAST_CLASSES;
+}
+
+int64_t forecast_of(const struct forecast *f, const struct job *j)
+{
+    return (int64_t)(f->rate[class_of(j)] * units_of(j));
+}
+
+void forecast_learn(struct forecast *f, const struct job *j, int64_t us)
+{
+    double *const rate = &f->rate[class_of(j)];
+    const double units = units_of(j);
+    if (units <= 0)
+        return;
+    const double now = (double)us / units;
+    *rate = *rate > 0 ? *rate + (now - *rate) / WEIGHT : now;
+}

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// forecast - how long a job will keep a worker, by what jobs like it took: of the same kind,
+// codecs and sizes of pictures, for each pixel that is decoded or coded.  It knows nothing before
+// it has learnt.  Not thread-safe.
+
+#ifndef SERVER_FORECAST_H
+#define SERVER_FORECAST_H
+
+#include <stdint.h>
+
+#include "codec/job.h"
+
+#define FORECAST_CLASSES 256 // of jobs; two that fall together are taken for alike
+
+struct forecast {
+    double rate[FORECAST_CLASSES]; // microseconds for a unit; 0: nothing was learnt
+};
+
+// Microseconds of one worker's time, the other work on the machine as it was; 0: nobody knows.
+int64_t forecast_of(const struct forecast *f, const struct job *j);
+
+// Such a job took so many.
+void forecast_learn(struct forecast *f, const struct job *j, int64_t us);
+
+#endif
