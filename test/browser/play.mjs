@@ -34,11 +34,13 @@ async function toTheEnd(page, rate) {
 const filled = (page) => page.waitForFunction((d) => ranges().length > 0 && ranges().at(-1)[1] > d - 0.3,
   duration, patience);
 
-// Ten numbers of pictures, but the last one's.
+// Ten numbers of pictures, but the last one's; shy: of segments of so many pictures, none of the
+// last five.
 function numbers() {
   let state = 12345;
   const random = () => (state = (state * 1103515245 + 12345) % 2147483648) / 2147483648;
-  return Array.from({ length: 10 }, () => Math.floor(random() * (order.frames - 1)));
+  const shy = (n) => (order.shy && n % order.shy >= order.shy - 5 ? n - 5 : n);
+  return Array.from({ length: 10 }, () => shy(Math.floor(random() * (order.frames - 1))));
 }
 
 async function seeks(page, wanted = numbers()) {
