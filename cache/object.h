@@ -83,7 +83,7 @@ bool object_abandoned(const struct object *o);
 // How soon its readers want it (base/wanted.h): WANTED_BY_NOBODY until one said so.
 int64_t object_wanted(const struct object *o);
 // Numbers of the maker's for its readers; nobody here looks at them.
-#define OBJECT_MARKS 6
+#define OBJECT_MARKS 7
 void object_set_marks(struct object *o, const int64_t marks[OBJECT_MARKS]);
 void object_marks(const struct object *o, int64_t marks[OBJECT_MARKS]);
 

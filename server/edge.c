@@ -17,11 +17,11 @@
 #include "server/ahead.h"
 #include "server/assets.h"
 #include "server/deadlines.h"
+#include "server/keeper.h"
 #include "server/keyring.h"
 #include "server/making.h"
 #include "server/measured.h"
 #include "server/page.h"
-#include "server/scans.h"
 #include "server/sched.h"
 #include "server/tasks.h"
 #include "server/trial.h"
@@ -101,7 +101,7 @@ static struct object *begin_ahead(void *arg, const struct route *r, uint32_t cli
 
 static void end_ahead(void *arg, struct object **o)
 {
-    store_close(((struct edge *)arg)->store, o);
+    making_leave(arg, o);
 }
 
 // ---- life
@@ -129,7 +129,7 @@ static bool build(struct edge *e, char *why, size_t cap)
     e->plan = tasks_create("plan", PLAN_THREADS);
     e->keyring = keyring_create(e->conf);
     e->ask = e->keyring ? tasks_create("keys", KEYRING_THREADS) : NULL;
-    e->scans = scans_create(e->store);
+    e->keeper = keeper_create(e->store);
     e->ahead = ahead_create(&(struct ahead_calls){ e, begin_ahead, end_ahead },
                             e->conf->workers_ahead, 4 * e->conf->workers_count);
     e->measured = measured_create();
@@ -157,11 +157,11 @@ void edge_destroy(struct edge *e)
     // run on the very threads that go next.
     if (e->ahead)
         ahead_stop(e->ahead);
-    if (e->scans)
-        scans_stop(e->scans);
+    if (e->keeper)
+        keeper_stop(e->keeper);
     making_wait_all();
     ahead_destroy(e->ahead);
-    scans_destroy(e->scans);
+    keeper_destroy(e->keeper);
     deadlines_destroy(e->deadlines);
     measured_destroy(e->measured);
     sched_destroy(e->sched);

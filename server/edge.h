@@ -40,7 +40,7 @@ struct edge {
     struct tasks *ask;           // threads that ask it; likewise
     struct deadlines *deadlines; // of makings
     struct ahead *ahead;         // what will be asked for next
-    struct scans *scans;         // long ones go on without readers
+    struct keeper *keeper;       // long ones go on without readers
     struct measured *measured;   // sizes of segments that were seen
     struct pages *pages;         // scripts and styles; NULL without ui
     bool encrypts;               // players get audio and video only encrypted

@@ -44,7 +44,7 @@ void ingredients_close(struct edge *e, struct ingredients **ip)
     struct ingredients *const i = *ip;
     *ip = NULL;
     for (int k = 0; i && k < i->count; k++)
-        store_close(e->store, &i->list[k]);
+        making_leave(e, &i->list[k]);
     free(i);
 }
 

@@ -18,6 +18,7 @@
 
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/err.h"
 #include "base/stat.h"
@@ -29,8 +30,8 @@
 #include "server/encrypting.h"
 #include "server/gzip.h"
 #include "server/ingredients.h"
+#include "server/keeper.h"
 #include "server/measured.h"
-#include "server/scans.h"
 
 // How many there are, in the whole process.
 static pthread_mutex_t count_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -182,8 +183,7 @@ static void end(struct making *m, int code, const char *detail)
             measure(m);
         store_commit(m->edge->store, m->object, expiry(m));
     }
-    if (m->all)
-        scans_drop(m->edge->scans, m->object);
+    keeper_drop(m->edge->keeper, m->object);
     give_back(m);
 }
 
@@ -394,7 +394,7 @@ void making_start_probe(const struct making *parent, struct object *o, bool all)
     m->probe = true;
     m->all = all;
     if (all)
-        scans_keep(m->edge->scans, o);
+        keeper_keep(m->edge->keeper, o);
     m->steps = probe_steps;
     m->client = parent->client;
     object_want(o, object_wanted(parent->object));
@@ -472,6 +472,29 @@ void making_hurry(struct edge *e, struct object *o, int64_t wanted)
 {
     if (object_want(o, wanted))
         sched_hurry(e->sched, o);
+}
+
+static bool is_nearly_made(const struct edge *e, const struct object *o)
+{
+    int64_t marks[OBJECT_MARKS];
+    if (object_state(o) != OBJECT_MAKING || object_readers(o) > 1)
+        return false;
+    object_marks(o, marks);
+    // What should have ended long ago is not what was expected.
+    const int64_t left_us = marks[MARK_ENDS_US] - clock_us();
+    return marks[MARK_ENDS_US] > 0 && llabs(left_us) < e->conf->workers_salvage * 1000;
+}
+
+// It may end meanwhile: either its making sees that it is kept, or we see that it has ended.
+void making_leave(struct edge *e, struct object **o)
+{
+    if (is_nearly_made(e, *o)) {
+        stat_add(STAT_jobs_salvaged_total, 1);
+        keeper_keep(e->keeper, *o);
+        if (object_state(*o) != OBJECT_MAKING)
+            keeper_drop(e->keeper, *o);
+    }
+    store_close(e->store, o);
 }
 
 void making_wait_all(void)

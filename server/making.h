@@ -47,6 +47,10 @@ void making_start_for_other(struct edge *e, const struct route *r, struct asker 
 // To be called when store_open gave o as STORE_JOIN: it is wanted so soon.
 void making_hurry(struct edge *e, struct object *o, int64_t wanted);
 
+// Gives a reader's reference back and nulls *o.  What would have nobody then, and will be whole
+// within conf->workers_salvage, goes on.  Never blocks.
+void making_leave(struct edge *e, struct object **o);
+
 // Blocks until no making is left: when all readers are gone, that is soon.
 void making_wait_all(void);
 
@@ -56,6 +60,7 @@ enum mark {
     MARK_QUEUE_US,
     MARK_ORIGIN_US,
     MARK_WORK_US,
+    MARK_ENDS_US, // monotonic, when it will be whole, by what others took; 0: nobody knows
     MARK_RETRY_S, // of what was refused: to be asked for again after so many seconds
     MARK_GROWS,   // the same URL will have another body soon
 };

@@ -60,6 +60,7 @@ static void take_times(struct making *m, const struct work *w)
     m->marks[MARK_QUEUE_US] = started - w->queued_us - w->bring_us;
     m->marks[MARK_ORIGIN_US] = m->locate_us + w->bring_us + w->origin_us;
     m->marks[MARK_WORK_US] = now - started - w->origin_us;
+    m->marks[MARK_ENDS_US] = w->ends_us;
 }
 
 // Tells the readers: their answers begin with that.

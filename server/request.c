@@ -484,7 +484,7 @@ static void finish(void *arg, struct http_exchange *x, const struct http_outcome
         ahead_leave(e->ahead, &((struct request *)x->state)->route,
                     ((struct request *)x->state)->watcher);
     if (x->object)
-        store_close(e->store, &x->object);
+        making_leave(e, &x->object);
     progressive_destroy(((struct request *)x->state)->whole);
     free(x->state);
     x->state = NULL;

@@ -116,7 +116,7 @@ int sched_submit(struct sched *s, struct work *w, struct work **out)
     w->task.run = sched_bring;
     w->bytes = bytes;
     w->queued_us = clock_us();
-    w->started_us = w->bring_us = w->origin_us = w->cost_us = w->wait_us = 0;
+    w->started_us = w->bring_us = w->origin_us = w->cost_us = w->wait_us = w->ends_us = 0;
     w->late = false;
     sched_take_turn(s, w);
     if (s->stopping)

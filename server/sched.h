@@ -74,6 +74,7 @@ struct work {
     // filled in by the scheduler, to be read in begins and done
     struct job_stats stats;
     int64_t queued_us, started_us; // monotonic; started_us is 0 if it never ran
+    int64_t ends_us;               // likewise, by what jobs like it took; 0: nobody knows
     int64_t cost_us;               // that a worker will be busy with it; 0: nobody knows
     int64_t bring_us;              // of that time, spent waiting for the source
     int64_t origin_us;             // and since it started

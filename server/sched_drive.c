@@ -179,12 +179,16 @@ static int run_work(struct slot *slot, struct work *w, char *detail, size_t cap)
     }
 }
 
-// Of as many encoders as there were at once, each stands for a worker.
+// As many encoders as run at once, each of which stands for a worker.
+static int workers_of(const struct job *j)
+{
+    const int parts = j->parts_at_once < j->part_count ? j->parts_at_once : j->part_count;
+    return parts > 1 ? parts : 1;
+}
+
 static int64_t worker_us(const struct work *w)
 {
-    const struct job *const j = w->job;
-    const int parts = j->parts_at_once < j->part_count ? j->parts_at_once : j->part_count;
-    return (clock_us() - w->started_us - w->origin_us) * (parts > 1 ? parts : 1);
+    return (clock_us() - w->started_us - w->origin_us) * workers_of(w->job);
 }
 
 static void drive_one(struct slot *slot, struct work *w)
@@ -193,6 +197,8 @@ static void drive_one(struct slot *slot, struct work *w)
     char detail[256] = "";
     int err;
     w->started_us = clock_us();
+    if (w->cost_us > 0)
+        w->ends_us = w->started_us + w->cost_us / workers_of(w->job);
     if (cancel_is_set(w->cancel)) {
         err = -E_CANCELLED;
     } else if (object_expect(w->object, w->expected) < 0) {

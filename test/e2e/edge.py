@@ -18,8 +18,8 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 BUILD = os.environ.get("TIDEMILL_BUILD", os.path.join(ROOT, "build"))
 
 
-# Tests count what is made for whom; those of looking ahead say so.
-QUIET = {"TIDEMILL_WORKERS_AHEAD": "0"}
+# Tests count what is made for whom; those of looking ahead and of going on alone say so.
+QUIET = {"TIDEMILL_WORKERS_AHEAD": "0", "TIDEMILL_WORKERS_SALVAGE": "0"}
 
 
 class Answer:

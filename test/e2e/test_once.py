@@ -70,6 +70,22 @@ def test_what_would_wait_too_long_hears_it_at_once(start, clip, media_dir):
     edge.ok(folder + "2.m4s")
 
 
+def test_what_is_nearly_made_goes_on(start, clip, media_dir):
+    """Nearly: within a minute, of a second.  Of nothing like it, or before its first bytes, nobody knows."""
+    edge = start(media_dir, env={"TIDEMILL_WORKERS_SALVAGE": "1m"})
+    _, folder, _ = first_video(edge, clip("hd.mp4"))
+    for n, outcome in (0, (0, 0)), (1, (1, 2)):
+        client = leave_after_request(edge, f"{folder}{n}.m4s")
+        assert client.recv(20).startswith(b"HTTP/1.1 200")
+        client.close()
+        edge.wait_metric("jobs_running", lambda v: v == 0)
+        m = edge.metrics()
+        assert (m["jobs_salvaged_total"], m["encodes_video_total"]) == outcome
+        edge.ok(f"{folder}{n}.m4s")
+    assert edge.get(folder + "1.m4s").header("cache-status") == "tidemill; hit; detail=memory"
+    assert edge.metrics()["encodes_video_total"] == 2
+
+
 def test_last_reader_leaves(start, clip, media_dir):
     """The encode stops, nothing partial is kept, and the next one gets right bytes."""
     edge = start(media_dir)

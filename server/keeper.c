@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 
-#include "server/scans.h"
+#include "server/keeper.h"
 
 #include <stdbool.h>
 
@@ -8,48 +8,48 @@
 #include "cache/object.h"
 #include "cache/store.h"
 
-struct scans {
+struct keeper {
     struct store *store;
     pthread_mutex_t lock;
     // protected by lock
-    struct object *list[SCANS_MAX]; // NULL: free
+    struct object *list[KEEPER_MAX]; // NULL: free
     bool stopped;
 };
 
-struct scans *scans_create(struct store *store)
+struct keeper *keeper_create(struct store *store)
 {
-    struct scans *const s = xcalloc(1, sizeof *s);
+    struct keeper *const s = xcalloc(1, sizeof *s);
     s->store = store;
     pthread_mutex_init(&s->lock, NULL);
     return s;
 }
 
-void scans_destroy(struct scans *s)
+void keeper_destroy(struct keeper *s)
 {
     if (!s)
         return;
-    scans_stop(s);
+    keeper_stop(s);
     pthread_mutex_destroy(&s->lock);
     free(s);
 }
 
-void scans_keep(struct scans *s, struct object *o)
+void keeper_keep(struct keeper *s, struct object *o)
 {
     int at = 0;
     lock(&s->lock);
-    while (at < SCANS_MAX && s->list[at])
+    while (at < KEEPER_MAX && s->list[at])
         at++;
-    if (at < SCANS_MAX && !s->stopped && object_try_join(o))
+    if (at < KEEPER_MAX && !s->stopped && object_try_join(o))
         s->list[at] = object_ref(o);
     unlock(&s->lock);
 }
 
 // Takes one out of the list; NULL when it is not there.  o NULL: any.
-static struct object *take(struct scans *s, const struct object *o)
+static struct object *take(struct keeper *s, const struct object *o)
 {
     struct object *found = NULL;
     lock(&s->lock);
-    for (int i = 0; i < SCANS_MAX && !found; i++) {
+    for (int i = 0; i < KEEPER_MAX && !found; i++) {
         if (!s->list[i] || (o && s->list[i] != o))
             continue;
         found = s->list[i];
@@ -59,14 +59,14 @@ static struct object *take(struct scans *s, const struct object *o)
     return found;
 }
 
-void scans_drop(struct scans *s, const struct object *o)
+void keeper_drop(struct keeper *s, const struct object *o)
 {
     struct object *found = take(s, o);
     if (found)
         store_close(s->store, &found);
 }
 
-void scans_stop(struct scans *s)
+void keeper_stop(struct keeper *s)
 {
     lock(&s->lock);
     s->stopped = true;
