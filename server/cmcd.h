@@ -12,8 +12,8 @@
 #include <stdint.h>
 
 #define CMCD_NEXT_MAX 256
-#define CMCD_PATIENCE_US 500000
-#define CMCD_TIME_MAX 600000 // ms; more counts as so much
+#define CMCD_PATIENCE_US 3000000 // who does not say is taken for one with so much in the buffer
+#define CMCD_TIME_MAX 600000     // ms; more counts as so much
 
 struct cmcd {
     int64_t buffer;           // bl: ms of media in the buffer; -1: not told
@@ -34,7 +34,8 @@ void cmcd_header(struct cmcd *c, const char *value);
 void cmcd_query(struct cmcd *c, const char *query);
 
 // When the object is due, at the time now_us, of the same clock: at once where the player cannot
-// go on without, when its buffer will be empty, or CMCD_PATIENCE_US from now if it does not say.
+// go on without, when its buffer will be empty, and CMCD_PATIENCE_US from now if it does not
+// say.
 int64_t cmcd_due_us(const struct cmcd *c, int64_t now_us);
 
 // The path of the next object, percent-encoded as both are: next resolved against path, as

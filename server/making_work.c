@@ -153,6 +153,7 @@ static void describe_work(struct making *m)
         .origin = m->origin,
         .client = m->client,
         .span_us = span_us(m),
+        .opens = m->route.kind == ROUTE_SEGMENT && m->route.n == 0 && !m->probe,
         .expected = making_expected(m),
         .begins = tell_times,
         .done = work_done,
@@ -163,7 +164,8 @@ static void describe_work(struct making *m)
 static enum step_end refuse(struct making *m)
 {
     char detail[80];
-    const int64_t late_us = m->work.wait_us - m->edge->conf->workers_queue_wait * 1000;
+    const int64_t limit_us = m->edge->conf->workers_queue_wait * 1000;
+    const int64_t late_us = m->work.opens ? m->work.wait_us : m->work.wait_us - limit_us;
     m->marks[MARK_RETRY_S] = 1 + late_us / 1000000;
     snprintf(detail, sizeof detail, "it would wait %lld ms for a worker",
              (long long)m->work.wait_us / 1000);

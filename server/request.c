@@ -64,7 +64,8 @@ static enum want want_of(const struct http_exchange *x, const struct route *r)
     return route_is_text(r) && x->accepts_gzip ? WANT_GZIP : WANT_BODY;
 }
 
-// A collision only shares a share.
+// A collision only shares a share.  Behind one address, a CDN's perhaps, CMCD tells sessions apart;
+// who forges many has many shares, like who has many addresses.
 static uint32_t client_hash(const char *client)
 {
     return text_hash(client, strlen(client));
@@ -82,7 +83,7 @@ static struct cmcd cmcd_of(const struct http_exchange *x)
 static struct asker asker_of(const struct http_exchange *x)
 {
     const struct cmcd c = cmcd_of(x);
-    return (struct asker){ client_hash(x->client),
+    return (struct asker){ client_hash(x->client) ^ c.session,
                            wanted_at(WANTED_VIEWER, cmcd_due_us(&c, x->start_us)) };
 }
 

@@ -24,7 +24,10 @@
 //
 // Work that has waited for conf->workers_queue_wait is refused then, and work that would
 // is refused at once, by what jobs like those before it took (server/forecast.h): nobody
-// waits for what will not come, and who may try elsewhere does it in time.
+// waits for what will not come, and who may try elsewhere does it in time.  So is, where
+// conf->workers_patience says so, the work for somebody who begins to watch when it would
+// wait longer than that, or when because of it others would have theirs later than they want
+// it: too many viewers make some wait at the door, and not all stand still.
 //
 // A job whose worker dies is run again on a fresh worker (once, if the job may be to
 // blame); the bytes that were already put out must come again, or the work fails.
@@ -63,6 +66,7 @@ struct work {
     int origin;            // its number in conf->origins
     uint32_t client;       // hash of who asked first
     int64_t span_us;       // of the media that it makes; 0 where it makes none
+    bool opens;            // somebody begins to watch with it
     size_t expected;       // bytes of the answer, at most or so; 0 when nobody knows
     // Called before the first byte is appended, from the driver's thread.
     void (*begins)(struct work *w);

@@ -209,9 +209,12 @@ static void drive_one(struct slot *slot, struct work *w)
         err = run_work(slot, w, detail, sizeof detail);
         stat_add(STAT_jobs_running, -1);
     }
+    const int64_t us = worker_us(w);
+    stat_add(STAT_workers_busy_us_total, us);
+    stat_add(STAT_workers_vain_us_total, err == -E_CANCELLED ? us : 0);
     lock(&s->lock);
     if (err == 0)
-        forecast_learn(&s->forecast, w->job, worker_us(w));
+        forecast_learn(&s->forecast, w->job, us);
     count_running(s, w, -1);
     w->slot = NULL;
     slot->work = NULL;

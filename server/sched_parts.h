@@ -117,6 +117,10 @@ bool sched_take_off(struct sched *s, struct work *w);
 // How long w, whose turn is set, would wait for a worker from now_us on.
 int64_t sched_wait_us(const struct sched *s, const struct work *w, int64_t now_us);
 
+// Whether w would make work that is queued behind it, for somebody who watches already, end
+// later than it is due.
+bool sched_disturbs(const struct sched *s, const struct work *w, int64_t now_us);
+
 // Finds room for w, whose turn is set: 0 and perhaps *out, or -E_BUSY.
 int sched_make_room(struct sched *s, const struct work *w, struct work **out);
 

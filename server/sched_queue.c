@@ -2,6 +2,8 @@
 
 #include "server/sched_parts.h"
 
+#include <stdlib.h>
+
 #include "base/err.h"
 #include "base/stat.h"
 #include "base/wanted.h"
@@ -163,6 +165,42 @@ int64_t sched_wait_us(const struct sched *s, const struct work *w, int64_t now_u
         sum += other->turn <= w->turn ? other->cost_us : 0;
     }
     return sum / s->conf->workers_count;
+}
+
+static int by_turn(const void *a, const void *b)
+{
+    const int64_t x = (*(const struct work *const *)a)->turn;
+    const int64_t y = (*(const struct work *const *)b)->turn;
+    return (x > y) - (x < y);
+}
+
+// What viewers wait for, in the order of their turns; the caller frees it.
+static const struct work **in_order(const struct queue *q, int *count)
+{
+    const struct work **const list = xcalloc((size_t)q->count + 1, sizeof(*list));
+    *count = 0;
+    for (const struct list *l = q->works.next; l != &q->works; l = l->next) {
+        const struct work *const w = container_of(l, const struct work, link);
+        if (wanted_by_viewer(w->turn))
+            list[(*count)++] = w;
+    }
+    qsort(list, (size_t)*count, sizeof(*list), by_turn);
+    return list;
+}
+
+bool sched_disturbs(const struct sched *s, const struct work *w, int64_t now_us)
+{
+    int count;
+    const struct work **const list = in_order(&s->media, &count);
+    int64_t sum = running_us(s, now_us) + w->cost_us;
+    bool late = false;
+    for (int i = 0; i < count && !late; i++) {
+        sum += list[i]->cost_us;
+        late = list[i]->turn > w->turn && !list[i]->opens &&
+               now_us + sum / s->conf->workers_count > list[i]->turn;
+    }
+    free(list);
+    return late;
 }
 
 // Finds room for w, whose turn is set: 0 and perhaps *out, or -E_BUSY.

@@ -18,8 +18,9 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 BUILD = os.environ.get("TIDEMILL_BUILD", os.path.join(ROOT, "build"))
 
 
-# Tests count what is made for whom; those of looking ahead and of going on alone say so.
-QUIET = {"TIDEMILL_WORKERS_AHEAD": "0", "TIDEMILL_WORKERS_SALVAGE": "0"}
+# Tests count what is made for whom, and ask for much at once; those of looking ahead, of going on
+# alone and of turning people away say so.
+QUIET = {f"TIDEMILL_WORKERS_{name}": "0" for name in ("AHEAD", "SALVAGE", "PATIENCE")}
 
 
 class Answer:

@@ -1263,6 +1263,7 @@ static void all_at_once(void **state)
     conf->origin_fresh = 0;
     conf->cache_negative = 0;
     conf->workers_jobs = 7;
+    conf->workers_patience = 0;
     open_edge();
     strcpy(folder_of_a, below("a.mp4", ""));
     strcpy(muxed_of_a, below_ts("a.mp4", ""));

@@ -836,6 +836,66 @@ static void what_would_wait_too_long_is_refused(void **state)
     close_sched();
 }
 
+// An AUDIO job, of a class of its own, of which one with one frame has taught what that takes.
+static void prepare_sound(struct errand *t, char name, int64_t frames, int64_t due_us, bool opens)
+{
+    wanted = due_us;
+    prepare_reading(t, name, (uint32_t)name, "D", 0);
+    t->job.kind = JOB_AUDIO;
+    t->job.sequence = 1;
+    t->job.frames = frames;
+    t->work.opens = opens;
+}
+
+// Of one worker, which has something to do.
+static void too_many_wait_at_the_door(void **state)
+{
+    static const struct {
+        bool watches, long_before, patient; // who was there
+        int64_t frames;                     // of who comes
+        bool opens;
+        int code;
+    } cases[] = {
+        { true, false, true, INT64_C(1) << 30, true, -E_BUSY }, // he would make one wait
+        { true, false, true, INT64_C(1) << 30, false, 0 },      // as those do who watch already
+        { true, false, true, 1, true, 0 },
+        { false, false, true, INT64_C(1) << 30, true, 0 }, // who begins is not made to wait
+        { true, true, true, 1, true, -E_BUSY },            // he would wait too long himself
+        { true, true, false, 1, true, 0 },
+    };
+    struct errand first, gate, there, comes;
+    struct work *out;
+    (void)state;
+    conf.workers_queue_wait = INT64_C(1) << 40;
+    open_sched();
+    prepare_sound(&first, 'a', 1, 0, false);
+    assert_int_equal(submit(&first, &out), 0);
+    wait_until_done(&first);
+    assert_int_equal(first.code, 0);
+    start_encode(&gate, 'b', 1, "|D");
+    wait_until_gated(1);
+    for (size_t i = 0; i < countof(cases); i++) {
+        const int64_t now = clock_us();
+        conf.workers_patience = cases[i].patient ? 1000 : 0;
+        prepare_sound(&there, 'c', cases[i].long_before ? INT64_C(1) << 30 : 1,
+                      cases[i].long_before ? now : now + 60000000, !cases[i].watches);
+        assert_int_equal(submit(&there, &out), 0);
+        prepare_sound(&comes, 'd', cases[i].frames, now + 1000000, cases[i].opens);
+        assert_int_equal(submit(&comes, &out), cases[i].code);
+        cancel(&there);
+        if (cases[i].code == 0)
+            cancel(&comes);
+        comes.done = 1; // or never taken
+        finish(&there);
+        finish(&comes);
+    }
+    let_go(&gate);
+    wait_until_done(&gate);
+    finish(&first);
+    finish(&gate);
+    close_sched();
+}
+
 // ---- bringing
 
 // More of them than workers.
@@ -1289,6 +1349,7 @@ int main(int argc, char **argv)
         T(what_nobody_waits_for_leaves_a_worker),
         T(a_share_has_an_end),
         T(what_would_wait_too_long_is_refused),
+        T(too_many_wait_at_the_door),
         T(cancelled_jobs_cost_nothing),
         T(a_full_queue_gives_way_to_who_asks_for_less),
         T(of_equal_turns_the_last_makes_room),
