@@ -92,27 +92,6 @@ void sched_destroy(struct sched *s)
 
 // ---- what others ask for
 
-// Whether who begins to watch with w had better come later.
-static bool is_too_many(const struct sched *s, const struct work *w, int64_t wait_us)
-{
-    return wait_us > s->conf->workers_patience * 1000 || sched_disturbs(s, w, w->queued_us);
-}
-
-// Whether w would have a worker in time.  Probes have workers of their own.
-static int admit(struct sched *s, struct work *w)
-{
-    if (w->job->kind == JOB_PROBE)
-        return 0;
-    w->cost_us = forecast_of(&s->forecast, w->job);
-    const int64_t wait_us = sched_wait_us(s, w, w->queued_us);
-    const bool in_time = wait_us <= s->conf->workers_queue_wait * 1000;
-    if (in_time && !(w->opens && s->conf->workers_patience > 0 && is_too_many(s, w, wait_us)))
-        return 0;
-    w->wait_us = wait_us;
-    stat_add(STAT_jobs_refused_total, 1);
-    return -E_BUSY;
-}
-
 int sched_submit(struct sched *s, struct work *w, struct work **out)
 {
     int err = 0;
@@ -130,7 +109,7 @@ int sched_submit(struct sched *s, struct work *w, struct work **out)
         err = -E_STOPPING;
     else if (poison_has(&s->poison, &w->version, w->queued_us / 1000))
         err = -E_POISONED;
-    else if ((err = admit(s, w)) == 0)
+    else if ((err = sched_admit(s, w, w->queued_us)) == 0)
         err = sched_make_room(s, w, out);
     if (err == 0)
         sched_enqueue(s, w);

@@ -7,7 +7,6 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/stat.h"
-#include "base/wanted.h"
 #include "cache/object.h"
 #include "codec/plan.h"
 #include "config/memory.h"
@@ -67,14 +66,6 @@ static void idle(struct slot *slot)
     }
 }
 
-// What nobody waits for leaves a worker to those who come.
-static bool may_run(const void *arg, const struct work *w)
-{
-    const struct sched *const s = arg;
-    const int most = s->conf->workers_count > 1 ? s->conf->workers_count - 1 : 1;
-    return w->state == WORK_READY && (wanted_by_viewer(w->turn) || s->running < most);
-}
-
 // Of what follows a beginning.
 static bool is_long_scan(const struct conf *conf, const struct job *job)
 {
@@ -95,8 +86,7 @@ static bool may_probe(const void *arg, const struct work *w)
 static struct work *next_for(const struct slot *slot)
 {
     const struct sched *const s = slot->sched;
-    return slot->probes ? sched_first_turn(&s->probes, may_probe, s)
-                        : sched_first_turn(&s->media, may_run, s);
+    return slot->probes ? sched_first_turn(&s->probes, may_probe, s) : sched_next_media(s);
 }
 
 // What has a worker, for how many of its kind there are.

@@ -4,6 +4,7 @@
 //
 //   sched.c         life, what others ask for, status
 //   sched_queue.c   the queues: whose turn it is, what may be brought
+//   sched_admit.c   what would come too late
 //   sched_bring.c   bringing the bytes that a job will read
 //   sched_drive.c   drivers and their workers
 //   sched_late.c    what waits too long
@@ -91,6 +92,9 @@ typedef bool filter(const void *arg, const struct work *w);
 // (Who is due first has the first turn.)
 struct work *sched_first_turn(const struct queue *q, filter *may, const void *arg);
 
+// The one of the media queue that a worker takes now; NULL: there is none.
+struct work *sched_next_media(const struct sched *s);
+
 // Of those that are not being brought, and of equal turns, the one that came last.
 struct work *sched_last_turn(const struct queue *q);
 
@@ -114,15 +118,14 @@ void sched_withdraw(struct sched *s, struct work *w);
 // token itself.
 bool sched_take_off(struct sched *s, struct work *w);
 
-// How long w, whose turn is set, would wait for a worker from now_us on.
-int64_t sched_wait_us(const struct sched *s, const struct work *w, int64_t now_us);
-
-// Whether w would make work that is queued behind it, for somebody who watches already, end
-// later than it is due.
-bool sched_disturbs(const struct sched *s, const struct work *w, int64_t now_us);
-
 // Finds room for w, whose turn is set: 0 and perhaps *out, or -E_BUSY.
 int sched_make_room(struct sched *s, const struct work *w, struct work **out);
+
+// ---- sched_admit.c; the lock is held
+
+// Whether w, whose turn is set, would have a worker in time, from now_us on: 0 or -E_BUSY.  Sets
+// what it costs and, if it is refused, how long it would wait.
+int sched_admit(struct sched *s, struct work *w, int64_t now_us);
 
 // ---- sched_bring.c
 

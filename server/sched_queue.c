@@ -2,8 +2,6 @@
 
 #include "server/sched_parts.h"
 
-#include <stdlib.h>
-
 #include "base/err.h"
 #include "base/stat.h"
 #include "base/wanted.h"
@@ -26,6 +24,19 @@ struct work *sched_first_turn(const struct queue *q, filter *may, const void *ar
             best = w;
     }
     return best;
+}
+
+// What nobody waits for leaves a worker to those who come.
+static bool may_run(const void *arg, const struct work *w)
+{
+    const struct sched *const s = arg;
+    const int most = s->conf->workers_count > 1 ? s->conf->workers_count - 1 : 1;
+    return w->state == WORK_READY && (wanted_by_viewer(w->turn) || s->running < most);
+}
+
+struct work *sched_next_media(const struct sched *s)
+{
+    return sched_first_turn(&s->media, may_run, s);
 }
 
 // Of those that are not being brought, and of equal turns, the one that came last.
@@ -143,64 +154,6 @@ bool sched_take_off(struct sched *s, struct work *w)
     }
     sched_withdraw(s, w);
     return true;
-}
-
-// What the workers have to do still with what they run.
-static int64_t running_us(const struct sched *s, int64_t now_us)
-{
-    int64_t sum = 0;
-    for (int i = 0; i < s->slot_count; i++) {
-        const struct slot *const slot = &s->slots[i];
-        const int64_t left = slot->work ? slot->work->cost_us - (now_us - slot->since_us) : 0;
-        sum += !slot->probes && left > 0 ? left : 0;
-    }
-    return sum;
-}
-
-int64_t sched_wait_us(const struct sched *s, const struct work *w, int64_t now_us)
-{
-    int64_t sum = running_us(s, now_us);
-    for (struct list *l = s->media.works.next; l != &s->media.works; l = l->next) {
-        const struct work *const other = container_of(l, struct work, link);
-        sum += other->turn <= w->turn ? other->cost_us : 0;
-    }
-    return sum / s->conf->workers_count;
-}
-
-static int by_turn(const void *a, const void *b)
-{
-    const int64_t x = (*(const struct work *const *)a)->turn;
-    const int64_t y = (*(const struct work *const *)b)->turn;
-    return (x > y) - (x < y);
-}
-
-// What viewers wait for, in the order of their turns; the caller frees it.
-static const struct work **in_order(const struct queue *q, int *count)
-{
-    const struct work **const list = xcalloc((size_t)q->count + 1, sizeof(*list));
-    *count = 0;
-    for (const struct list *l = q->works.next; l != &q->works; l = l->next) {
-        const struct work *const w = container_of(l, const struct work, link);
-        if (wanted_by_viewer(w->turn))
-            list[(*count)++] = w;
-    }
-    qsort(list, (size_t)*count, sizeof(*list), by_turn);
-    return list;
-}
-
-bool sched_disturbs(const struct sched *s, const struct work *w, int64_t now_us)
-{
-    int count;
-    const struct work **const list = in_order(&s->media, &count);
-    int64_t sum = running_us(s, now_us) + w->cost_us;
-    bool late = false;
-    for (int i = 0; i < count && !late; i++) {
-        sum += list[i]->cost_us;
-        late = list[i]->turn > w->turn && !list[i]->opens &&
-               now_us + sum / s->conf->workers_count > list[i]->turn;
-    }
-    free(list);
-    return late;
 }
 
 // Finds room for w, whose turn is set: 0 and perhaps *out, or -E_BUSY.

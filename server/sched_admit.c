@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Turns away what would come too late.  All workers are taken for one that is as fast as they are
+// together.
+
+#include "server/sched_parts.h"
+
+#include <stdlib.h>
+
+#include "base/err.h"
+#include "base/stat.h"
+#include "base/wanted.h"
+
+// ---- what is to be done before it, and behind it
+
+// What the workers have to do still with what they run.
+static int64_t running_us(const struct sched *s, int64_t now_us)
+{
+    int64_t sum = 0;
+    for (int i = 0; i < s->slot_count; i++) {
+        const struct slot *const slot = &s->slots[i];
+        const int64_t left = slot->work ? slot->work->cost_us - (now_us - slot->since_us) : 0;
+        sum += !slot->probes && left > 0 ? left : 0;
+    }
+    return sum;
+}
+
+static int64_t wait_for_worker(const struct sched *s, const struct work *w, int64_t now_us)
+{
+    int64_t sum = running_us(s, now_us);
+    for (struct list *l = s->media.works.next; l != &s->media.works; l = l->next) {
+        const struct work *const other = container_of(l, struct work, link);
+        sum += other->turn <= w->turn ? other->cost_us : 0;
+    }
+    return sum / s->conf->workers_count;
+}
+
+static int by_turn(const void *a, const void *b)
+{
+    const int64_t x = (*(const struct work *const *)a)->turn;
+    const int64_t y = (*(const struct work *const *)b)->turn;
+    return (x > y) - (x < y);
+}
+
+// What viewers wait for, in the order of their turns; the caller frees it.
+static const struct work **in_order(const struct queue *q, int *count)
+{
+    const struct work **const list = xcalloc((size_t)q->count + 1, sizeof(*list));
+    *count = 0;
+    for (const struct list *l = q->works.next; l != &q->works; l = l->next) {
+        const struct work *const w = container_of(l, const struct work, link);
+        if (wanted_by_viewer(w->turn))
+            list[(*count)++] = w;
+    }
+    qsort(list, (size_t)*count, sizeof(*list), by_turn);
+    return list;
+}
+
+static bool disturbs(const struct sched *s, const struct work *w, int64_t now_us)
+{
+    int count;
+    const struct work **const list = in_order(&s->media, &count);
+    int64_t sum = running_us(s, now_us) + w->cost_us;
+    bool late = false;
+    for (int i = 0; i < count && !late; i++) {
+        sum += list[i]->cost_us;
+        late = list[i]->turn > w->turn && !list[i]->opens &&
+               now_us + sum / s->conf->workers_count > list[i]->turn;
+    }
+    free(list);
+    return late;
+}
+
+// ---- the decision
+
+// Whether who begins to watch with w had better come later.
+static bool is_too_many(const struct sched *s, const struct work *w, int64_t wait_us,
+                        int64_t now_us)
+{
+    return wait_us > s->conf->workers_patience * 1000 || disturbs(s, w, now_us);
+}
+
+// Probes have workers of their own.
+int sched_admit(struct sched *s, struct work *w, int64_t now_us)
+{
+    if (w->job->kind == JOB_PROBE)
+        return 0;
+    w->cost_us = forecast_of(&s->forecast, w->job);
+    const int64_t wait_us = wait_for_worker(s, w, now_us);
+    const bool in_time = wait_us <= s->conf->workers_queue_wait * 1000;
+    if (in_time &&
+        !(w->opens && s->conf->workers_patience > 0 && is_too_many(s, w, wait_us, now_us)))
+        return 0;
+    w->wait_us = wait_us;
+    stat_add(STAT_jobs_refused_total, 1);
+    return -E_BUSY;
+}
