@@ -50,6 +50,10 @@ $B/tidemill-worker: $(WORKER_MAIN) $(WORKER_SIDE)
 $B/tidemill-viewers: $(VIEWERS_MAIN) $(VIEWERS_SIDE)
 	$(LINK) -o $@ $^ $(call libs,libcurl) -lm
 
+# Simulates the scheduler on larger machines than there are (docs/scaling.md).
+$B/tidemill-sim: $(call folder,bench/sim) $(SERVER_SIDE)
+	$(LINK) -o $@ $^ $(call libs,$(SERVER_PKGS)) -lm
+
 $B/%.o: %.c $B/flags
 	@mkdir -p $(@D)
 	$(CC) $(FLAGS) $(if $(CI)$(DEV),-Werror) -MMD -MP -c -o $@ $<
@@ -75,6 +79,9 @@ $B/test/t_%: $B/test/unit/t_%.o $(SERVER_SIDE)
 $B/test/t_viewers: $B/test/unit/t_viewers.o $(VIEWERS_SIDE)
 	@mkdir -p $(@D)
 	$(LINK) -o $@ $^ $(call libs,libcurl) -lm -lcmocka
+$B/test/t_sim: $B/test/unit/t_sim.o $B/bench/sim/sim.o $B/bench/sim/events.o $(SERVER_SIDE)
+	@mkdir -p $(@D)
+	$(LINK) -o $@ $^ $(call libs,$(SERVER_PKGS)) -lm -lcmocka
 # Its own part_give stands before the real one.
 $B/test/t_av_video: LINK += -Wl,--wrap=part_give
 
@@ -130,7 +137,7 @@ bench:
 	+$(MAKE) all $(TOOLS)
 	TIDEMILL_BUILD=$(abspath $B) bench/run.sh
 
-HEADERS := $(wildcard */*.h codec/av/*.h bench/viewers/*.h)
+HEADERS := $(wildcard */*.h codec/av/*.h bench/viewers/*.h bench/sim/*.h)
 headers: $(HEADERS:%=$B/%.ok)
 $B/%.h.ok: %.h $B/flags
 	@mkdir -p $(@D)

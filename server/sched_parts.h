@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// sched_parts - what the files of the scheduler share.  Only sched*.c include this.
+// sched_parts - what the files of the scheduler share.  Only sched*.c and bench/sim
+// include this.
 //
 //   sched.c         life, what others ask for, status
 //   sched_queue.c   the queues: whose turn it is, what may be brought
@@ -29,7 +30,7 @@
 #include "server/poison.h"
 #include "server/worker.h"
 
-#define CLIENT_BUCKETS 1024 // clients that fall together share a share
+#define CLIENT_BUCKETS 65536 // clients that fall together share a share
 
 // One driver and its worker.
 struct slot {

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// The scheduler's decisions with a crowd in simulated time: what is promised of a server that has
+// enough workers, and of one that has not.  The same run each time.
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "bench/sim/sim.h"
+
+static struct sim_result run(int workers, double load, int64_t patience_ms)
+{
+    const struct sim_order order = { workers, load, patience_ms, 60 };
+    const struct sim_result r = sim_run(&order);
+    print_message(
+        "%d workers, load %g: %.0f %% played, %.1f %% stalled, first picture %.2f s (%.1f s)\n",
+        workers, load, 100 * r.played / r.capacity, 100 * r.stalled / r.played, r.start_median,
+        r.start_99);
+    return r;
+}
+
+static void enough_for_all(void **state)
+{
+    (void)state;
+    for (int workers = 2; workers <= 8; workers *= 4) {
+        const struct sim_result r = run(workers, 0.5, 5000);
+        assert_int_equal(r.refused, 0);
+        assert_int_equal(r.without, 0);
+        assert_int_equal(r.stalls, 0);
+        assert_true(r.start_99 < 1);
+    }
+}
+
+// At three times the load as much is played as at its limit, and who is let in sees it without a
+// break; nobody who is let in has waited long.
+static void too_many_by_far(void **state)
+{
+    (void)state;
+    for (int workers = 2; workers <= 8; workers *= 4) {
+        const struct sim_result limit = run(workers, 1, 5000), r = run(workers, 3, 5000);
+        assert_true(r.played > 0.9 * limit.played && r.played > 0.75 * r.capacity);
+        assert_true(r.stalled < 0.01 * r.played);
+        assert_true(r.start_median < 5 && r.start_99 < 10);
+        assert_true(r.vain < 0.15 * r.busy);
+        assert_true(r.refused > 0);
+    }
+}
+
+// What turning away is good for.
+static void without_it_all_stand_still(void **state)
+{
+    (void)state;
+    const struct sim_result r = run(8, 3, 0);
+    assert_int_equal(r.without > 0, 1);
+    assert_true(r.stalled > 0.5 * r.played);
+}
+
+static void the_same_each_time(void **state)
+{
+    (void)state;
+    const struct sim_result a = run(2, 1.5, 5000), b = run(2, 1.5, 5000);
+    assert_memory_equal(&a, &b, sizeof a);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(enough_for_all),
+        cmocka_unit_test(too_many_by_far),
+        cmocka_unit_test(without_it_all_stand_still),
+        cmocka_unit_test(the_same_each_time),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
