@@ -70,6 +70,23 @@ def test_what_would_wait_too_long_hears_it_at_once(start, clip, media_dir):
     edge.ok(folder + "2.m4s")
 
 
+def test_who_begins_waits_at_the_door(start, clip, media_dir):
+    """Who watches already has a place in the queue; his work is as long."""
+    edge = start(media_dir, env={"TIDEMILL_WORKERS_COUNT": "1", "TIDEMILL_WORKERS_PATIENCE": "100ms"})
+    (_, watched, _), (_, other, _) = Playlist(edge, clip("hd.mp4")).renditions()[:2]
+    edge.ok(watched + "0.m4s")
+    running, waiting = (leave_after_request(edge, f"{watched}{n}.m4s") for n in (1, 2))
+    edge.wait_metric("jobs_running", lambda n: n == 1)
+    edge.wait_metric("jobs_queued", lambda n: n == 1)
+    late = edge.get(other + "0.m4s")
+    assert late.status == 504 and late.json["code"] == "E_BUSY" and int(late.header("retry-after")) >= 1
+    running.close()
+    assert waiting.recv(20).startswith(b"HTTP/1.1 200")
+    waiting.close()
+    edge.wait_metric("jobs_running", lambda n: n == 0)
+    edge.ok(other + "0.m4s")
+
+
 def test_what_is_nearly_made_goes_on(start, clip, media_dir):
     """Nearly: within a minute, of a second.  Of nothing like it, or before its first bytes, nobody knows."""
     edge = start(media_dir, env={"TIDEMILL_WORKERS_SALVAGE": "1m"})
