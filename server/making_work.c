@@ -140,6 +140,12 @@ size_t making_expected(const struct making *m)
     return us > 0 ? (size_t)muldiv_ceil(m->rendition->bandwidth, us, 8000000) : 0;
 }
 
+static bool begins_to_watch(const struct making *m)
+{
+    const bool played = m->job.kind == JOB_VIDEO || m->job.kind == JOB_AUDIO;
+    return played && m->route.kind == ROUTE_SEGMENT && m->route.n == 0;
+}
+
 // Once: from then on the deadline may look at it at any time.
 static void describe_work(struct making *m)
 {
@@ -153,7 +159,7 @@ static void describe_work(struct making *m)
         .origin = m->origin,
         .client = m->client,
         .span_us = span_us(m),
-        .opens = m->route.kind == ROUTE_SEGMENT && m->route.n == 0 && !m->probe,
+        .opens = begins_to_watch(m),
         .expected = making_expected(m),
         .begins = tell_times,
         .done = work_done,
