@@ -273,8 +273,8 @@ static void open_object(struct edge *e, struct http_exchange *x)
 static bool is_watched(const struct edge *e, const struct http_exchange *x)
 {
     const struct route *const r = &((struct request *)x->state)->route;
-    return r->kind == ROUTE_SEGMENT && r->format == FORMAT_M4S && !e->encrypts &&
-           x->request.method == METHOD_GET;
+    return e->conf->workers_ahead > 0 && r->kind == ROUTE_SEGMENT && r->format == FORMAT_M4S &&
+           !e->encrypts && x->request.method == METHOD_GET;
 }
 
 static bool next_route(const struct http_exchange *x, const struct cmcd *c, struct route *next)
@@ -416,7 +416,7 @@ static enum http_verdict first_step(struct edge *e, struct http_exchange *x, str
     if (answer_not_modified(e, x, reply))
         return HTTP_REPLY;
     open_object(e, x);
-    if (e->conf->workers_ahead > 0 && is_watched(e, x))
+    if (is_watched(e, x))
         look_ahead(e, x);
     return HTTP_WAIT;
 }
@@ -480,14 +480,14 @@ static void log_access(const struct http_exchange *x, const struct http_outcome 
 static void finish(void *arg, struct http_exchange *x, const struct http_outcome *outcome)
 {
     struct edge *const e = arg;
+    struct request *const q = x->state;
     log_access(x, outcome);
-    if (outcome->client_gone && e->conf->workers_ahead > 0 && is_watched(e, x))
-        ahead_leave(e->ahead, &((struct request *)x->state)->route,
-                    ((struct request *)x->state)->watcher);
+    if (outcome->client_gone && is_watched(e, x))
+        ahead_leave(e->ahead, &q->route, q->watcher);
     if (x->object)
         making_leave(e, &x->object);
-    progressive_destroy(((struct request *)x->state)->whole);
-    free(x->state);
+    progressive_destroy(q->whole);
+    free(q);
     x->state = NULL;
 }
 
