@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // The small readers of hostile bytes, chosen by the first byte: jobs and their
-// results, segments and their headers, parameter sets, records, paths, pictures, video samples.
+// results, segments and their headers, parameter sets, records, paths, pictures, video samples,
+// CMCD.
 
 #include <stdio.h>
 #include <string.h>
@@ -16,6 +17,7 @@
 #include "codec/job.h"
 #include "codec/jpeg.h"
 #include "codec/record.h"
+#include "server/cmcd.h"
 #include "server/route.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -144,11 +146,28 @@ static void path(const uint8_t *data, size_t size)
     free(text);
 }
 
+// As a header's value and as a query; what comes next lies in the same asset, or is none.
+static void cmcd(const uint8_t *data, size_t size)
+{
+    struct cmcd c = cmcd_nothing();
+    char next[300];
+    char *const text = xmalloc(size + 1);
+    memcpy(text, data, size);
+    text[size] = '\0';
+    cmcd_header(&c, text);
+    cmcd_query(&c, text);
+    assert(c.buffer >= -1 && c.buffer <= CMCD_TIME_MAX && c.deadline <= CMCD_TIME_MAX);
+    assert(cmcd_due_us(&c, 0) >= 0 && strlen(c.next) < CMCD_NEXT_MAX);
+    if (cmcd_next(&c, "/a/b/c/1.m4s", next, sizeof next))
+        assert(next[0] == '/' && strlen(next) < sizeof next);
+    free(text);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static void (*const readers[])(
-        const uint8_t *, size_t) = { job,  stats,   segment, parameter_sets, record,  path,
-                                     init, picture, layout,  hevc_units,     sequence };
+        const uint8_t *, size_t) = { job,  stats,   segment, parameter_sets, record,   path,
+                                     init, picture, layout,  hevc_units,     sequence, cmcd };
     if (size > 0)
         readers[data[0] % countof(readers)](data + 1, size - 1);
     return 0;
