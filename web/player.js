@@ -115,9 +115,15 @@ function rungButton(label, detail, choose) {
   return button;
 }
 
+// As the list of renditions has it: the source's own video may be as high as a rung.
+function labelOf(level) {
+  if (!level.height) return 'Sound';
+  return level.uri.endsWith('/source/index.m3u8') ? 'source' : Math.min(level.width, level.height) + 'p';
+}
+
 function levelButton(hls, i, mark) {
   const level = hls.levels[i];
-  const label = level.height ? Math.min(level.width, level.height) + 'p' : 'Sound';
+  const label = labelOf(level);
   // The next segment has it; what is buffered plays on until then.
   return rungButton(label, `about ${(level.averageBitrate / 1e6).toFixed(1)} Mb/s`,
     () => { hls.nextLevel = i; mark(); });

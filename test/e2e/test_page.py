@@ -60,6 +60,14 @@ def test_pages_of_the_list(tmp_path, start):
     assert [l[0] for l in first["links"][:-1] + second["links"][:-1]] == names
 
 
+def test_the_source_has_its_name(start, clip, media_dir):
+    edge = start(media_dir)
+    [seen] = look(edge, visit(edge, f"/{clip('hd.mp4')}/play", "rung:source"))
+    labels = [label for label, _ in seen["rungs"]]
+    assert labels[0] == "Auto" and labels.count("source") == 1 and len(set(labels)) == len(labels)
+    assert seen["video"]["height"] == 1080
+
+
 def test_player(start, shelf):
     """It plays, a click on a rung switches, and the table says what the cache did."""
     edge, name = start(shelf), NAMES[2]
