@@ -24,6 +24,7 @@ static enum gate_field field_of(const char *name)
         [GATE_IF_MATCH] = "If-Match",
         [GATE_ACCEPT_ENCODING] = "Accept-Encoding",
         [GATE_CMCD_REQUEST] = "CMCD-Request",
+        [GATE_CMCD_SESSION] = "CMCD-Session",
         [GATE_CMCD_STATUS] = "CMCD-Status",
     };
     int i = 0;

@@ -33,7 +33,7 @@ struct http_exchange {
     const uint8_t *body; // of POST, which is answered when all of it is there; borrowed
     size_t body_size;
     bool accepts_gzip;
-    const char *cmcd[2]; // the values of its fields Request and Status; NULL where absent
+    const char *cmcd[3]; // the values of its fields Request, Session, Status; NULL where absent
     char client[64];     // address without port, for logs and fair shares
     int64_t start_us;    // monotonic, when the header was complete
     // For the handler.

@@ -27,7 +27,8 @@
 // waits for what will not come, and who may try elsewhere does it in time.  So is, where
 // conf->workers_patience says so, the work for somebody who begins to watch when it would
 // wait longer than that, or when because of it others would have theirs later than they want
-// it: too many viewers make some wait at the door, and not all stand still.
+// it: too many viewers make some wait at the door, and not all stand still.  (What the same
+// client waits for does not count.)
 //
 // A job whose worker dies is run again on a fresh worker (once, if the job may be to
 // blame); the bytes that were already put out must come again, or the work fails.

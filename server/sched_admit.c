@@ -13,24 +13,42 @@
 
 // ---- what is to be done before it, and behind it
 
+// Whose work counts.
+typedef bool whose(const struct work *other, const struct work *w);
+
+static bool anybodys(const struct work *other, const struct work *w)
+{
+    (void)other, (void)w;
+    return true;
+}
+
+static bool strangers(const struct work *other, const struct work *w)
+{
+    return other->client != w->client;
+}
+
 // What the workers have to do still with what they run.
-static int64_t running_us(const struct sched *s, int64_t now_us)
+static int64_t running_us(const struct sched *s, const struct work *w, int64_t now_us,
+                          whose *counts)
 {
     int64_t sum = 0;
     for (int i = 0; i < s->slot_count; i++) {
         const struct slot *const slot = &s->slots[i];
-        const int64_t left = slot->work ? slot->work->cost_us - (now_us - slot->since_us) : 0;
-        sum += !slot->probes && left > 0 ? left : 0;
+        if (slot->probes || !slot->work || !counts(slot->work, w))
+            continue;
+        const int64_t left = slot->work->cost_us - (now_us - slot->since_us);
+        sum += left > 0 ? left : 0;
     }
     return sum;
 }
 
-static int64_t wait_for_worker(const struct sched *s, const struct work *w, int64_t now_us)
+static int64_t wait_for_worker(const struct sched *s, const struct work *w, int64_t now_us,
+                               whose *counts)
 {
-    int64_t sum = running_us(s, now_us);
+    int64_t sum = running_us(s, w, now_us, counts);
     for (struct list *l = s->media.works.next; l != &s->media.works; l = l->next) {
         const struct work *const other = container_of(l, struct work, link);
-        sum += other->turn <= w->turn ? other->cost_us : 0;
+        sum += other->turn <= w->turn && counts(other, w) ? other->cost_us : 0;
     }
     return sum / s->conf->workers_count;
 }
@@ -42,14 +60,14 @@ static int by_turn(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-// What viewers wait for, in the order of their turns; the caller frees it.
-static const struct work **in_order(const struct queue *q, int *count)
+// What other viewers than w's wait for, in the order of their turns; the caller frees it.
+static const struct work **in_order(const struct queue *q, const struct work *but, int *count)
 {
     const struct work **const list = xcalloc((size_t)q->count + 1, sizeof(*list));
     *count = 0;
     for (const struct list *l = q->works.next; l != &q->works; l = l->next) {
         const struct work *const w = container_of(l, const struct work, link);
-        if (wanted_by_viewer(w->turn))
+        if (wanted_by_viewer(w->turn) && strangers(w, but))
             list[(*count)++] = w;
     }
     qsort(list, (size_t)*count, sizeof(*list), by_turn);
@@ -59,8 +77,8 @@ static const struct work **in_order(const struct queue *q, int *count)
 static bool disturbs(const struct sched *s, const struct work *w, int64_t now_us)
 {
     int count;
-    const struct work **const list = in_order(&s->media, &count);
-    int64_t sum = running_us(s, now_us) + w->cost_us;
+    const struct work **const list = in_order(&s->media, w, &count);
+    int64_t sum = running_us(s, w, now_us, strangers) + w->cost_us;
     bool late = false;
     for (int i = 0; i < count && !late; i++) {
         sum += list[i]->cost_us;
@@ -73,11 +91,12 @@ static bool disturbs(const struct sched *s, const struct work *w, int64_t now_us
 
 // ---- the decision
 
-// Whether who begins to watch with w had better come later.
-static bool is_too_many(const struct sched *s, const struct work *w, int64_t wait_us,
-                        int64_t now_us)
+// Whether who begins to watch with w had better come later.  What he has asked for himself keeps
+// nobody out.
+static bool is_too_many(const struct sched *s, const struct work *w, int64_t now_us)
 {
-    return wait_us > s->conf->workers_patience * 1000 || disturbs(s, w, now_us);
+    return wait_for_worker(s, w, now_us, strangers) > s->conf->workers_patience * 1000 ||
+           disturbs(s, w, now_us);
 }
 
 // Probes have workers of their own.
@@ -86,10 +105,9 @@ int sched_admit(struct sched *s, struct work *w, int64_t now_us)
     if (w->job->kind == JOB_PROBE)
         return 0;
     w->cost_us = forecast_of(&s->forecast, w->job);
-    const int64_t wait_us = wait_for_worker(s, w, now_us);
+    const int64_t wait_us = wait_for_worker(s, w, now_us, anybodys);
     const bool in_time = wait_us <= s->conf->workers_queue_wait * 1000;
-    if (in_time &&
-        !(w->opens && s->conf->workers_patience > 0 && is_too_many(s, w, wait_us, now_us)))
+    if (in_time && !(w->opens && s->conf->workers_patience > 0 && is_too_many(s, w, now_us)))
         return 0;
     w->wait_us = wait_us;
     stat_add(STAT_jobs_refused_total, 1);

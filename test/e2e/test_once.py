@@ -75,10 +75,10 @@ def test_who_begins_waits_at_the_door(start, clip, media_dir):
     edge = start(media_dir, env={"TIDEMILL_WORKERS_COUNT": "1", "TIDEMILL_WORKERS_PATIENCE": "100ms"})
     (_, watched, _), (_, other, _) = Playlist(edge, clip("hd.mp4")).renditions()[:2]
     edge.ok(watched + "0.m4s")
-    running, waiting = (leave_after_request(edge, f"{watched}{n}.m4s") for n in (1, 2))
+    running, waiting = (leave_after_request(edge, f"{watched}{n}.m4s?CMCD=sid%3D%22one%22") for n in (1, 2))
     edge.wait_metric("jobs_running", lambda n: n == 1)
     edge.wait_metric("jobs_queued", lambda n: n == 1)
-    late = edge.get(other + "0.m4s")
+    late = edge.get(other + "0.m4s", {"CMCD-Session": 'sid="two"'})
     assert late.status == 504 and late.json["code"] == "E_BUSY" and int(late.header("retry-after")) >= 1
     running.close()
     assert waiting.recv(20).startswith(b"HTTP/1.1 200")
