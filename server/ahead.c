@@ -12,8 +12,7 @@
 
 // What was begun and not asked for yet.
 struct hold {
-    struct key recipe;
-    int n;
+    int n;                 // of its watcher's rendition
     struct object *object; // NULL when it was let go, whole
 };
 
@@ -55,15 +54,15 @@ static void give_back(struct ahead *a, struct dropped *d)
 
 // ---- holds; the lock is held
 
-static bool is_hold_of(const struct hold *h, const struct route *r)
+static bool is_hold_of(const struct watcher *w, const struct hold *h, const struct route *r)
 {
-    return h->n == r->n && key_equal(&h->recipe, &r->recipe);
+    return h->n == r->n && key_equal(&w->recipe, &r->recipe);
 }
 
 static struct hold *hold_of(struct watcher *w, const struct route *r)
 {
     for (int i = 0; i < w->count; i++)
-        if (is_hold_of(&w->holds[i], r))
+        if (is_hold_of(w, &w->holds[i], r))
             return &w->holds[i];
     return NULL;
 }
@@ -91,6 +90,11 @@ static bool has_failed(const struct hold *h)
 
 // ---- watchers; the lock is held
 
+static bool is_of(const struct watcher *w, uint32_t client, const struct key *recipe)
+{
+    return w->seen_us > 0 && w->client == client && key_equal(&w->recipe, recipe);
+}
+
 // Its place, or the one of its set whose client was silent for longest.
 static struct watcher *watcher_of(struct ahead *a, uint32_t client, const struct key *recipe)
 {
@@ -98,16 +102,11 @@ static struct watcher *watcher_of(struct ahead *a, uint32_t client, const struct
         a->watchers[(client ^ recipe->b[0] ^ (uint32_t)recipe->b[1] << 8) % SETS];
     struct watcher *oldest = set;
     for (int i = 0; i < WAYS; i++) {
-        if (set[i].seen_us > 0 && set[i].client == client && key_equal(&set[i].recipe, recipe))
+        if (is_of(&set[i], client, recipe))
             return &set[i];
         oldest = set[i].seen_us < oldest->seen_us ? &set[i] : oldest;
     }
     return oldest;
-}
-
-static bool is_of(const struct watcher *w, uint32_t client, const struct key *recipe)
-{
-    return w->seen_us > 0 && w->client == client && key_equal(&w->recipe, recipe);
 }
 
 static void forget(struct ahead *a, struct watcher *w, struct dropped *d)
@@ -158,10 +157,10 @@ static void wish_for_those_behind(struct wish *wish, const struct route *r, int 
     }
 }
 
-static bool is_wished(const struct wish *wish, const struct hold *h)
+static bool is_wished(const struct wish *wish, const struct watcher *w, const struct hold *h)
 {
     for (int i = 0; i < wish->count; i++)
-        if (is_hold_of(h, &wish->list[i]))
+        if (is_hold_of(w, h, &wish->list[i]))
             return true;
     return false;
 }
@@ -170,7 +169,7 @@ static bool is_wished(const struct wish *wish, const struct hold *h)
 static void settle(struct ahead *a, struct watcher *w, struct wish *wish, struct dropped *d)
 {
     for (int i = w->count - 1; i >= 0; i--)
-        if (!is_wished(wish, &w->holds[i]))
+        if (!is_wished(wish, w, &w->holds[i]))
             drop(a, w, &w->holds[i], d);
     int n = 0;
     for (int i = 0; i < wish->count; i++)
@@ -206,7 +205,7 @@ static bool keep(struct ahead *a, uint32_t client, const struct route *r, struct
     if (w->count == AHEAD_MAX)
         return false;
     w->n = w->n == NONE_YET ? r->n - 1 : w->n; // as if it had been asked for what comes before
-    w->holds[w->count++] = (struct hold){ r->recipe, r->n, o };
+    w->holds[w->count++] = (struct hold){ r->n, o };
     a->held++;
     return true;
 }

@@ -94,8 +94,7 @@ static struct object *begin_ahead(void *arg, const struct route *r, uint32_t cli
     const struct asker who = { client, wanted_at(WANTED_AHEAD, clock_us()) };
     if (store_has(e->store, &key, clock_ms()))
         return NULL;
-    if (store_open(e->store, &key, clock_ms(), &o) == STORE_MAKE)
-        making_start(e, r, WANT_BODY, "", who, o);
+    making_open(e, &key, r, WANT_BODY, "", who, &o);
     return o;
 }
 

@@ -12,11 +12,6 @@
 #include "server/edge.h"
 #include "server/making.h"
 
-static bool is_media(const struct route *r)
-{
-    return r->kind == ROUTE_SEGMENT && r->format == FORMAT_M4S;
-}
-
 struct ingredients *ingredients_open(struct edge *e, const struct route *routes, int count,
                                      struct asker who)
 {
@@ -32,7 +27,7 @@ struct ingredients *ingredients_open(struct edge *e, const struct route *routes,
             making_start_for_other(e, &routes[i->count], who, *o);
         else if (verdict == STORE_JOIN)
             making_hurry(e, *o, who.wanted);
-        if (wanted_by_viewer(who.wanted) && is_media(&routes[i->count]))
+        if (wanted_by_viewer(who.wanted) && route_is_media(&routes[i->count]))
             ahead_note(e->ahead, &routes[i->count], who.client, verdict != STORE_HIT, NULL,
                        clock_us());
     }

@@ -438,7 +438,7 @@ static const struct step *steps_of(const struct route *r)
     return names_texts || route_names_subtitles(r) ? text_steps : route_steps;
 }
 
-void making_start(struct edge *e, const struct route *r, enum want want, const char *after,
+static void start(struct edge *e, const struct route *r, enum want want, const char *after,
                   struct asker who, struct object *o)
 {
     object_want(o, who.wanted);
@@ -472,6 +472,18 @@ void making_hurry(struct edge *e, struct object *o, int64_t wanted)
 {
     if (object_want(o, wanted))
         sched_hurry(e->sched, o);
+}
+
+enum store_verdict making_open(struct edge *e, const struct key *key, const struct route *r,
+                               enum want want, const char *after, struct asker who,
+                               struct object **out)
+{
+    const enum store_verdict verdict = store_open(e->store, key, clock_ms(), out);
+    if (verdict == STORE_MAKE)
+        start(e, r, want, after, who, *out);
+    else if (verdict == STORE_JOIN)
+        making_hurry(e, *out, who.wanted);
+    return verdict;
 }
 
 static bool is_nearly_made(const struct edge *e, const struct object *o)

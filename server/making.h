@@ -17,6 +17,7 @@
 
 #include "base/hash.h"
 #include "base/wanted.h"
+#include "cache/store.h"
 #include "server/reply.h"
 #include "server/route.h"
 
@@ -34,13 +35,16 @@ enum want {
 struct key making_key(const struct edge *e, const struct route *r, enum want want,
                       const char *after);
 
-// Starts to make o, which store_open gave to the caller as STORE_MAKE; takes a
-// reference of its own.  Never blocks, never fails: more makings at once than
-// conf->http_makings fail o with E_BUSY.
-void making_start(struct edge *e, const struct route *r, enum want want, const char *after,
-                  struct asker who, struct object *o);
+// Opens the object of that key, which is making_key of the rest, as store_open does: starts to
+// make it if that is up to us, and hurries who makes it already.  More makings at once than
+// conf->http_makings fail the object with E_BUSY.  To be closed.  Never blocks, never fails.
+enum store_verdict making_open(struct edge *e, const struct key *key, const struct route *r,
+                               enum want want, const char *after, struct asker who,
+                               struct object **out);
 
-// The same of a body that another making needs, which was let in: they are not too many.
+// Starts to make o, a body that another making needs and that store_open gave to it as STORE_MAKE;
+// takes a reference of its own.  That was let in: they are not too many.  Never blocks, never
+// fails.
 void making_start_for_other(struct edge *e, const struct route *r, struct asker who,
                             struct object *o);
 

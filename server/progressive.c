@@ -65,11 +65,7 @@ static struct object *open_part(struct progressive *p, int part, enum wanted_cla
     const struct route *const r = route_of(p, part);
     const struct key key = making_key(p->edge, r, WANT_BODY, "");
     const struct asker who = { p->client, wanted_at(class, clock_us()) };
-    const enum store_verdict verdict = store_open(p->edge->store, &key, clock_ms(), &o);
-    if (verdict == STORE_MAKE)
-        making_start(p->edge, r, WANT_BODY, "", who, o);
-    else if (verdict == STORE_JOIN)
-        making_hurry(p->edge, o, who.wanted);
+    making_open(p->edge, &key, r, WANT_BODY, "", who, &o);
     return o;
 }
 

@@ -32,7 +32,7 @@ struct request {
     bool check;                // HEAD: the object says only whether the body could be made
     struct progressive *whole; // of a whole rendition, when its playlist is there
     enum store_verdict verdict;
-    uint32_t watcher; // hash of who watches
+    struct asker who;
     char id[24];
     char after[PAGE_AFTER_MAX]; // page of the listing
     enum reply_source from;     // for the access line
@@ -78,13 +78,6 @@ static struct cmcd cmcd_of(const struct http_exchange *x)
     for (size_t i = 0; i < countof(x->cmcd); i++)
         cmcd_header(&c, x->cmcd[i]);
     return c;
-}
-
-static struct asker asker_of(const struct http_exchange *x)
-{
-    const struct cmcd c = cmcd_of(x);
-    return (struct asker){ client_hash(x->client) ^ c.session,
-                           wanted_at(WANTED_VIEWER, cmcd_due_us(&c, x->start_us)) };
 }
 
 static int begin(struct edge *e, struct http_exchange *x)
@@ -262,19 +255,15 @@ static void open_object(struct edge *e, struct http_exchange *x)
         route.kind = ROUTE_PLAYLIST;
         key = making_key(e, &route, want, "");
     }
-    q->verdict = store_open(e->store, &key, clock_ms(), &x->object);
-    if (q->verdict == STORE_MAKE)
-        making_start(e, &route, want, q->after, asker_of(x), x->object);
-    else if (q->verdict == STORE_JOIN)
-        making_hurry(e, x->object, asker_of(x).wanted);
+    q->verdict = making_open(e, &key, &route, want, q->after, q->who, &x->object);
 }
 
 // Of what is combined, the parts are begun ahead (ingredients.c).
 static bool is_watched(const struct edge *e, const struct http_exchange *x)
 {
     const struct route *const r = &((struct request *)x->state)->route;
-    return e->conf->workers_ahead > 0 && r->kind == ROUTE_SEGMENT && r->format == FORMAT_M4S &&
-           !e->encrypts && x->request.method == METHOD_GET;
+    return e->conf->workers_ahead > 0 && route_is_media(r) && !e->encrypts &&
+           x->request.method == METHOD_GET;
 }
 
 static bool next_route(const struct http_exchange *x, const struct cmcd *c, struct route *next)
@@ -282,18 +271,15 @@ static bool next_route(const struct http_exchange *x, const struct cmcd *c, stru
     const struct request *const q = x->state;
     char path[ROUTE_ASSET_MAX];
     return cmcd_next(c, x->path, path, sizeof path) && route_parse(next, path) == 0 &&
-           next->kind == ROUTE_SEGMENT && next->format == FORMAT_M4S &&
-           strcmp(next->asset, q->route.asset) == 0;
+           route_is_media(next) && strcmp(next->asset, q->route.asset) == 0;
 }
 
-static void look_ahead(struct edge *e, struct http_exchange *x)
+static void look_ahead(struct edge *e, const struct http_exchange *x, const struct cmcd *c)
 {
-    struct request *const q = x->state;
-    const struct cmcd c = cmcd_of(x);
+    const struct request *const q = x->state;
     struct route next;
-    q->watcher = client_hash(x->client) ^ c.session;
-    ahead_note(e->ahead, &q->route, q->watcher, q->verdict != STORE_HIT,
-               next_route(x, &c, &next) ? &next : NULL, x->start_us);
+    ahead_note(e->ahead, &q->route, q->who.client, q->verdict != STORE_HIT,
+               next_route(x, c, &next) ? &next : NULL, x->start_us);
 }
 
 // Answers a client that names the body that it has.  The tag is the name, so this
@@ -415,9 +401,12 @@ static enum http_verdict first_step(struct edge *e, struct http_exchange *x, str
 
     if (answer_not_modified(e, x, reply))
         return HTTP_REPLY;
+    const struct cmcd c = cmcd_of(x);
+    q->who = (struct asker){ client_hash(x->client) ^ c.session,
+                             wanted_at(WANTED_VIEWER, cmcd_due_us(&c, x->start_us)) };
     open_object(e, x);
     if (is_watched(e, x))
-        look_ahead(e, x);
+        look_ahead(e, x, &c);
     return HTTP_WAIT;
 }
 
@@ -483,7 +472,7 @@ static void finish(void *arg, struct http_exchange *x, const struct http_outcome
     struct request *const q = x->state;
     log_access(x, outcome);
     if (outcome->client_gone && is_watched(e, x))
-        ahead_leave(e->ahead, &q->route, q->watcher);
+        ahead_leave(e->ahead, &q->route, q->who.client);
     if (x->object)
         making_leave(e, &x->object);
     progressive_destroy(q->whole);

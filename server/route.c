@@ -290,6 +290,11 @@ bool route_is_entry(const struct route *r)
            r->kind == ROUTE_POSTER;
 }
 
+bool route_is_media(const struct route *r)
+{
+    return r->kind == ROUTE_SEGMENT && r->format == FORMAT_M4S;
+}
+
 bool route_names_subtitles(const struct route *r)
 {
     return !route_is_entry(r) && strncmp(r->rendition, "subs-", 5) == 0;

@@ -74,6 +74,9 @@ int route_escape(const char *p);
 // Whether it is where a player enters an asset: made from the plan, whatever it is now.
 bool route_is_entry(const struct route *r);
 
+// Whether it is a segment of video or sound in fMP4.
+bool route_is_media(const struct route *r);
+
 // Whether it names a rendition of subtitles, or a part of one.
 bool route_names_subtitles(const struct route *r);
 
