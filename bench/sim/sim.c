@@ -19,17 +19,15 @@
 #define CALM (2 * SECOND)   // nobody leaves sooner for seeing nothing
 #define MEAN_PATIENCE 17.0  // seconds on top
 #define TRIES 6
-#define LENGTH_MEDIAN 14.0 // seconds of a video
-#define LENGTH_SIGMA 0.6   // of its logarithm
-#define WATCH_SCALE 8.0    // of those who do not see all: Lomax
-#define WATCH_SHAPE 1.26
+#define LENGTH_MEDIAN 14.0   // seconds of a video
+#define LENGTH_SIGMA 0.6     // of its logarithm
+#define WATCH_SCALE 8.0      // of those who do not see all
 #define SALVAGE (300 * 1000) // as workers.salvage
 #define WARM_UP (60 * SECOND)
 
 struct viewer {
     struct work work;
     struct job job;
-    struct cancel cancel;
     int64_t length, watch;   // media
     int64_t fetched, shown;  // whole, and so much that may be shown
     int64_t position, since; // at that time
@@ -327,17 +325,12 @@ static double length_of_video(void)
     return LENGTH_MEDIAN * exp(LENGTH_SIGMA * normal);
 }
 
-static double watching(void)
-{
-    return WATCH_SCALE * (pow(1 - chance_unit(&w.random), -1 / WATCH_SHAPE) - 1);
-}
-
 static void comes(void *what, uint64_t epoch)
 {
     (void)what, (void)epoch;
     struct viewer *const v = xcalloc(1, sizeof *v);
     v->length = (int64_t)(length_of_video() * 1e6) + FIRST;
-    v->watch = (int64_t)(watching() * 1e6) + 1;
+    v->watch = (int64_t)(chance_watch(&w.random, WATCH_SCALE) * 1e6) + 1;
     v->session = (uint32_t)w.viewer_count;
     w.viewers = xgrow(w.viewers, w.viewer_count, &w.viewer_cap, sizeof(*w.viewers));
     w.viewers[w.viewer_count++] = v;
@@ -354,7 +347,7 @@ static double mean_watched(void)
     double sum = 0;
     w.random = 7;
     for (int i = 0; i < n; i++) {
-        const double length = length_of_video(), watch = watching();
+        const double length = length_of_video(), watch = chance_watch(&w.random, WATCH_SCALE);
         sum += length < watch ? length : watch;
     }
     return sum / n;

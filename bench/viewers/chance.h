@@ -29,4 +29,11 @@ static inline double chance_wait(uint64_t *state, double mean)
     return -mean * log1p(-chance_unit(state));
 }
 
+// How long somebody watches who does not see all, of that unit in which the scale is: the share
+// that still watches after x is (1 + x / scale)^-1.26 (Lomax).
+static inline double chance_watch(uint64_t *state, double scale)
+{
+    return scale * (pow(1 - chance_unit(state), -1 / 1.26) - 1);
+}
+
 #endif

@@ -12,9 +12,7 @@
 // Longer than anything that can be meant; keeps sums in range.
 #define TIME_MAX_MS ((int64_t)1000 * 86400 * 366)
 
-// Lomax: the share that still watches after x is (1 + x / scale)^-shape.
 #define WATCH_SCALE_MS 8000.0
-#define WATCH_SHAPE 1.26
 
 static void add(struct trace *t, const struct visit *v)
 {
@@ -128,9 +126,7 @@ static size_t draw_video(const double *sums, size_t count, uint64_t *state)
 
 static int64_t draw_watch(uint64_t *state)
 {
-    const double left = 1 - chance_unit(state);
-    const double ms = WATCH_SCALE_MS * (pow(left, -1 / WATCH_SHAPE) - 1);
-    return (int64_t)fmin(ms, (double)TIME_MAX_MS);
+    return (int64_t)fmin(chance_watch(state, WATCH_SCALE_MS), (double)TIME_MAX_MS);
 }
 
 void trace_draw(struct trace *t, const struct trace_model *m)
