@@ -56,13 +56,13 @@ const iframes = (page) => page.evaluate(async (times) => {
   await attached;
   const out = [];
   for (const time of times) {
+    const before = frameNumber(small);
     await new Promise((done, failed) => {
       small.addEventListener('seeked', done, { once: true });
       setTimeout(() => failed(new Error(`no I-frame at ${time}`)), SEEK_MS);
       scrub.loadMediaAt(time);
     });
-    for (let looks = 0; looks < 600 && small.readyState < 2; looks++) await new Promise(requestAnimationFrame);
-    out.push([time, frameNumber(small)]);
+    out.push([time, await pictureAfter(before, small)]);
   }
   return out;
 }, order.times);
