@@ -11,25 +11,40 @@
 #include <xxhash.h>
 
 static EVP_MD *sha256_method;
+static pthread_key_t digest_of_thread;
 
-static void fetch_sha256(void)
+static void free_digest(void *ctx)
 {
-    sha256_method = EVP_MD_fetch(NULL, "SHA256", NULL);
-    assert(sha256_method);
+    EVP_MD_CTX_free(ctx);
 }
 
-// Looked up once: libcrypto's look-up by name costs as much as hashing a short text.
-static const EVP_MD *sha256(void)
+static void prepare_sha256(void)
+{
+    sha256_method = EVP_MD_fetch(NULL, "SHA256", NULL);
+    const int rc = pthread_key_create(&digest_of_thread, free_digest);
+    assert(sha256_method && rc == 0);
+}
+
+// Looked up once, and each thread's state of it is kept: both cost as much as hashing a short text.
+static EVP_MD_CTX *digest_begin(void)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, fetch_sha256);
-    return sha256_method;
+    pthread_once(&once, prepare_sha256);
+    EVP_MD_CTX *ctx = pthread_getspecific(digest_of_thread);
+    if (!ctx) {
+        ctx = EVP_MD_CTX_new();
+        pthread_setspecific(digest_of_thread, ctx);
+    }
+    const int ok = EVP_DigestInit_ex(ctx, sha256_method, NULL);
+    assert(ok);
+    return ctx;
 }
 
 struct key key_of(const void *bytes, size_t n)
 {
     uint8_t digest[EVP_MAX_MD_SIZE];
-    const int ok = EVP_Digest(bytes, n, digest, NULL, sha256(), NULL);
+    EVP_MD_CTX *const ctx = digest_begin();
+    const int ok = EVP_DigestUpdate(ctx, bytes, n) && EVP_DigestFinal_ex(ctx, digest, NULL);
     assert(ok);
     struct key k;
     memcpy(k.b, digest, sizeof k.b);
@@ -45,6 +60,37 @@ struct key key_of_text(const char *fmt, ...)
     va_end(args);
     assert(n >= 0 && (size_t)n < sizeof text);
     return key_of(text, (size_t)n);
+}
+
+static void put(struct key_lines *l, const char *s, size_t n, char end)
+{
+    assert(n < sizeof l->text - l->n);
+    memcpy(l->text + l->n, s, n);
+    l->n += n;
+    l->text[l->n++] = end;
+}
+
+void key_put(struct key_lines *l, const char *line)
+{
+    put(l, line, strlen(line), '\n');
+}
+
+void key_put_number(struct key_lines *l, int number, char end)
+{
+    char digits[12];
+    char *p = digits + sizeof digits;
+    unsigned left = number < 0 ? -(unsigned)number : (unsigned)number;
+    do
+        *--p = (char)('0' + left % 10);
+    while ((left /= 10) > 0);
+    if (number < 0)
+        *--p = '-';
+    put(l, p, (size_t)(digits + sizeof digits - p), end);
+}
+
+struct key key_of_lines(const struct key_lines *l)
+{
+    return key_of(l->text, l->n);
 }
 
 char *key_hex(const struct key *k, char *out)

@@ -30,6 +30,15 @@ struct key key_of(const void *bytes, size_t n);
 #define KEY_TEXT 8192
 struct key key_of_text(const char *fmt, ...) PRINTF_LIKE(1, 2);
 
+// The same line by line, for where printing would cost more than all the rest.  n is 0 at first.
+struct key_lines {
+    size_t n;
+    char text[KEY_TEXT];
+};
+void key_put(struct key_lines *l, const char *line);
+void key_put_number(struct key_lines *l, int number, char end);
+struct key key_of_lines(const struct key_lines *l);
+
 // Prints k as 32 lower-case hex digits into out[KEY_HEX]; returns out.
 char *key_hex(const struct key *k, char *out);
 

@@ -423,10 +423,23 @@ struct key making_key(const struct edge *e, const struct route *r, enum want wan
     const char *const library = media ? e->builds : want == WANT_GZIP ? gzip_version() : "";
     const bool machine = r->kind == ROUTE_SEGMENT && recipe_is_of_machine(&r->recipe);
     // What viewers may have is another thing where encryption is on.
-    const char *const outside = e->encrypts && !r->inside ? "encrypted\n" : "";
-    return key_of_text("object 3\n%d %d %d\n%s\n%s\n%s\n%s\n%s\n%d\n%s\n%s", (int)r->kind,
-                       (int)r->format, (int)want, library, machine ? e->cpu : "", r->asset,
-                       key_hex(&r->recipe, hex), r->rendition, r->n, after, outside);
+    const bool outside = e->encrypts && !r->inside;
+    struct key_lines l;
+    l.n = 0;
+    key_put(&l, "object 3");
+    key_put_number(&l, (int)r->kind, ' ');
+    key_put_number(&l, (int)r->format, ' ');
+    key_put_number(&l, (int)want, '\n');
+    key_put(&l, library);
+    key_put(&l, machine ? e->cpu : "");
+    key_put(&l, r->asset);
+    key_put(&l, key_hex(&r->recipe, hex));
+    key_put(&l, r->rendition);
+    key_put_number(&l, r->n, '\n');
+    key_put(&l, after);
+    if (outside)
+        key_put(&l, "encrypted");
+    return key_of_lines(&l);
 }
 
 static const struct step *steps_of(const struct route *r)
