@@ -29,6 +29,7 @@ struct object {
 
     atomic_int refs;
     _Atomic int64_t wanted;
+    _Atomic(void *) attached; // changes once
 
     pthread_mutex_t lock;
     pthread_cond_t changed; // the state, or calling
@@ -49,6 +50,7 @@ struct object {
     struct list waiters;
     void (*on_abandon)(void *arg); // NULL before it is set and once it was taken
     void *on_abandon_arg;
+    void (*destroy_attached)(void *thing);
     bool calling;     // on_abandon runs
     pthread_t caller; // in this thread
 };
@@ -127,6 +129,8 @@ void object_unref(struct object **op)
     count(o, 0, false);
     pthread_cond_destroy(&o->changed);
     pthread_mutex_destroy(&o->lock);
+    if (o->attached)
+        o->destroy_attached(o->attached);
     free(o->data);
     free(o->detail);
     free(o);
@@ -427,6 +431,23 @@ uint64_t object_checksum(const struct object *o)
 {
     assert(object_state(o) == OBJECT_WHOLE);
     return o->checksum;
+}
+
+void *object_attached(const struct object *o)
+{
+    return atomic_load_explicit(&((struct object *)o)->attached, memory_order_acquire);
+}
+
+void *object_attach(struct object *o, void *thing, void (*destroy)(void *thing))
+{
+    lock_object(o);
+    assert(o->state == OBJECT_WHOLE);
+    if (!o->attached) {
+        o->destroy_attached = destroy;
+        atomic_store_explicit(&o->attached, thing, memory_order_release);
+    }
+    unlock_object(o);
+    return o->attached;
 }
 
 int object_error(const struct object *o)

@@ -39,7 +39,7 @@ struct object_waiter {
     void (*wake)(struct object_waiter *w); // any thread, no lock held, must not block
 };
 
-#define OBJECT_COST 512 // what one costs beside its bytes
+#define OBJECT_COST (3 * KIB) // what one costs beside its bytes, with what is attached
 #define OBJECT_RESERVE (256 * KIB)
 
 struct object_budget {
@@ -103,7 +103,12 @@ size_t object_size(const struct object *o); // bytes so far
 size_t object_read(const struct object *o, size_t offset, void *out, size_t n);
 // The whole body, stable while the caller holds a reference.  Only when whole.
 const uint8_t *object_bytes(const struct object *o, size_t *n);
-uint64_t object_checksum(const struct object *o);        // only when whole
+uint64_t object_checksum(const struct object *o); // only when whole
+// What a reader keeps with a whole object for those who come after, freed with it by destroy
+// (any thread, no lock held): of about 2 KiB at most, which OBJECT_COST counts.  attach returns
+// what is attached: thing, or what was there before, and then thing is still the caller's.
+void *object_attached(const struct object *o); // NULL: nothing
+void *object_attach(struct object *o, void *thing, void (*destroy)(void *thing));
 int object_error(const struct object *o);                // positive enum err; only when failed
 const char *object_error_detail(const struct object *o); // "" if none; only when failed
 

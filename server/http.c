@@ -358,6 +358,20 @@ static struct MHD_Response *respond(struct client *c, struct reply *r, unsigned 
     return NULL;
 }
 
+static void add_headers(struct MHD_Response *m, const struct reply *r)
+{
+    for (int i = 0; i < r->header_count; i++)
+        MHD_add_response_header(m, r->headers[i].name, r->headers[i].value);
+}
+
+// sent_as is what libmicrohttpd is told.
+static enum MHD_Result queue(struct client *c, struct MHD_Response *m, int status, unsigned sent_as)
+{
+    c->outcome.status = status;
+    c->outcome.first_us = clock_us();
+    return MHD_queue_response(c->connection, sent_as, m);
+}
+
 // Finishes r.
 static enum MHD_Result send_reply(struct client *c, struct reply *r)
 {
@@ -365,17 +379,51 @@ static enum MHD_Result send_reply(struct client *c, struct reply *r)
     struct MHD_Response *const m = respond(c, r, &status);
     enum MHD_Result sent = MHD_NO;
     if (m) {
-        for (int i = 0; i < r->header_count; i++)
-            MHD_add_response_header(m, r->headers[i].name, r->headers[i].value);
+        add_headers(m, r);
         if (r->close || atomic_load(&c->http->stopping))
             MHD_add_response_header(m, MHD_HTTP_HEADER_CONNECTION, "close");
-        c->outcome.status = r->status;
-        c->outcome.first_us = clock_us();
-        sent = MHD_queue_response(c->connection, status, m);
+        sent = queue(c, m, r->status, status);
         MHD_destroy_response(m);
     }
     reply_finish(r);
     return sent;
+}
+
+static void destroy_prepared(void *m)
+{
+    MHD_destroy_response(m);
+}
+
+// It has no reference to the object, whose it is: the exchange has one until it has ended.
+static struct MHD_Response *prepare(struct client *c, const struct reply *r)
+{
+    struct object *const o = c->exchange.object;
+    size_t n;
+    const uint8_t *const p = object_bytes(o, &n);
+    assert(r->status == 200 && r->body == BODY_RANGE && r->length == n);
+    struct MHD_Response *const m =
+        MHD_create_response_from_buffer(n, (void *)p, MHD_RESPMEM_PERSISTENT);
+    if (!m)
+        return NULL;
+    add_headers(m, r);
+    struct MHD_Response *const first = object_attach(o, m, destroy_prepared);
+    if (first != m)
+        MHD_destroy_response(m);
+    return first;
+}
+
+// Uses r, which is empty yet, and finishes it.
+static enum MHD_Result send_prepared(struct client *c, struct reply *r)
+{
+    struct http_exchange *const x = &c->exchange;
+    struct MHD_Response *m = object_attached(x->object);
+    if (!m) {
+        c->http->handler.describe(c->http->handler.arg, x, r);
+        m = prepare(c, r);
+    }
+    reply_finish(r);
+    c->promised = (int64_t)object_size(x->object);
+    return m ? queue(c, m, 200, 200) : MHD_NO;
 }
 
 static enum MHD_Result send_problem(struct client *c, int code, const char *detail)
@@ -492,9 +540,14 @@ static enum MHD_Result answer(struct client *c)
     if (atomic_load(&c->http->stopping))
         return send_problem(c, E_STOPPING, NULL);
     reply_init(&r);
-    if (step(c, &r, &wait_for, &have) == HTTP_WAIT) {
+    switch (step(c, &r, &wait_for, &have)) {
+    case HTTP_WAIT:
         reply_finish(&r);
         return park(c, wait_for, have) ? MHD_YES : send_problem(c, E_STOPPING, NULL);
+    case HTTP_PREPARED:
+        return send_prepared(c, &r);
+    case HTTP_REPLY:
+        break;
     }
     if (buf_error(&r.text)) {
         reply_finish(&r);

@@ -48,7 +48,10 @@ struct http_exchange {
 
 enum http_verdict {
     HTTP_REPLY, // reply is filled in (http finishes it)
-    HTTP_WAIT,  // step again when *wait_for has other than *have bytes, or has ended
+    // x->object is whole, and the answer, all of it with 200, is the same for all who get this
+    // verdict for it.  It is prepared once: describe fills reply in.
+    HTTP_PREPARED,
+    HTTP_WAIT, // step again when *wait_for has other than *have bytes, or has ended
 };
 
 // How an exchange ended, for the access line.
@@ -70,6 +73,8 @@ struct http_handler {
     bool (*posts)(void *arg, const char *path);
     enum http_verdict (*step)(void *arg, struct http_exchange *x, struct reply *reply,
                               struct object **wait_for, size_t *have);
+    // Fills in the reply that is the same for all.  NULL where none is.
+    void (*describe)(void *arg, struct http_exchange *x, struct reply *reply);
     // Puts the object behind x->object in its place; false: there is none.  Of exchanges that are
     // chained; NULL where none is.
     bool (*next)(void *arg, struct http_exchange *x);

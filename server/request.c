@@ -217,13 +217,33 @@ static enum http_verdict answer_license(struct http_exchange *x, struct reply *r
     return HTTP_REPLY;
 }
 
-static enum http_verdict answer_object(struct edge *e, struct http_exchange *x, struct reply *reply)
+static void describe(void *arg, struct http_exchange *x, struct reply *reply)
 {
+    struct edge *const e = arg;
     const struct request *const q = x->state;
     const struct reply_facts f = facts_of(e, x);
     reply_object(reply, &x->request, &f);
     if (q->route.kind == ROUTE_ROOT)
         page_protect(reply);
+}
+
+// Whether it is answered like everybody else who asks for what is in memory.
+static bool is_plain(const struct http_exchange *x)
+{
+    const struct request *const q = x->state;
+    const struct reply_request *const r = &x->request;
+    return q->verdict == STORE_HIT && !q->check && r->method == METHOD_GET && !r->range &&
+           !r->if_match && !r->if_none_match;
+}
+
+static enum http_verdict answer_object(struct edge *e, struct http_exchange *x, struct reply *reply)
+{
+    struct request *const q = x->state;
+    if (is_plain(x)) {
+        q->from = FROM_MEMORY;
+        return HTTP_PREPARED;
+    }
+    describe(e, x, reply);
     return HTTP_REPLY;
 }
 
@@ -358,7 +378,7 @@ static int begin_whole(struct edge *e, struct http_exchange *x)
 static enum http_verdict answer_whole(struct edge *e, struct http_exchange *x, struct reply *reply)
 {
     const struct request *const q = x->state;
-    answer_object(e, x, reply);
+    describe(e, x, reply);
     if (reply->body == BODY_RANGE && reply->offset > 0)
         replace_object(e, x, progressive_open(q->whole, reply->offset, &x->skip));
     return HTTP_REPLY;
@@ -482,7 +502,10 @@ static void finish(void *arg, struct http_exchange *x, const struct http_outcome
 
 struct http_handler request_handler(struct edge *e)
 {
-    return (struct http_handler){
-        .arg = e, .posts = posts, .step = step, .next = open_next, .done = finish
-    };
+    return (struct http_handler){ .arg = e,
+                                  .posts = posts,
+                                  .step = step,
+                                  .describe = describe,
+                                  .next = open_next,
+                                  .done = finish };
 }

@@ -42,10 +42,10 @@
 static struct {
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    int begun, steps, done, gone, cut;
+    int begun, steps, done, gone, cut, described;
     struct http_outcome last;
     char last_path[256], last_query[256], last_client[64];
-    struct object *made; // what /made serves
+    struct object *made; // what /made serves; with ?prepared, as what is the same for all
     int held;            // steps that wait in the handler until released: "hold"
     bool released;
 } seen = { .lock = PTHREAD_MUTEX_INITIALIZER };
@@ -89,6 +89,21 @@ static struct object *open_object(const char *path)
     return o;
 }
 
+static void describe(void *arg, struct http_exchange *x, struct reply *r)
+{
+    (void)arg;
+    struct reply_facts f = { .content_type = "video/mp4",
+                             .etag = TAG,
+                             .immutable = true,
+                             .source = FROM_MEMORY,
+                             .whole = object_state(x->object) == OBJECT_WHOLE };
+    f.size = f.whole ? object_size(x->object) : 0;
+    reply_object(r, &x->request, &f);
+    lock(&seen.lock);
+    seen.described++;
+    unlock(&seen.lock);
+}
+
 static enum http_verdict answer_object(struct http_exchange *x, struct reply *r,
                                        struct object **wait_for, size_t *have)
 {
@@ -104,13 +119,9 @@ static enum http_verdict answer_object(struct http_exchange *x, struct reply *r,
         *wait_for = x->object;
         return HTTP_WAIT;
     }
-    struct reply_facts f = { .content_type = "video/mp4",
-                             .etag = TAG,
-                             .immutable = true,
-                             .source = FROM_MEMORY,
-                             .whole = object_state(x->object) == OBJECT_WHOLE };
-    f.size = f.whole ? object_size(x->object) : 0;
-    reply_object(r, &x->request, &f);
+    if (strcmp(x->query, "prepared") == 0)
+        return HTTP_PREPARED;
+    describe(NULL, x, r);
     return HTTP_REPLY;
 }
 
@@ -248,7 +259,9 @@ static bool posts(void *arg, const char *path)
 
 static struct http *start_with(const struct conf *conf, const char *address, int threads)
 {
-    static const struct http_handler handler = { .posts = posts, .step = step, .done = done };
+    static const struct http_handler handler = {
+        .posts = posts, .step = step, .describe = describe, .done = done
+    };
     char why[256] = "";
     struct http *const h = http_start(conf, address, threads, &handler, why, sizeof why);
     if (!h)
@@ -273,7 +286,7 @@ static void stop(struct http *h)
 static int reset(void **state)
 {
     (void)state;
-    seen.begun = seen.steps = seen.done = seen.gone = seen.cut = seen.held = 0;
+    seen.begun = seen.steps = seen.done = seen.gone = seen.cut = seen.held = seen.described = 0;
     seen.released = false;
     memset(&seen.last, 0, sizeof seen.last);
     object_unref(&seen.made);
@@ -1467,6 +1480,70 @@ static void counts(void **state)
 
 // ---- addresses
 
+// Its header is built once, whoever asks, on whatever thread.
+static void prepared(void **state)
+{
+    (void)state;
+    enum { CLIENTS = 4, EACH = 3 };
+    for (int threads = 1; threads <= 2; threads++) {
+        reset(NULL);
+        struct http *const h = start(threads);
+        seen.made = whole_object(BODY);
+        for (int i = 0; i < CLIENTS; i++) {
+            struct conn *const c = dial(h);
+            for (int k = 0; k < EACH; k++) {
+                ask(c, "GET /made?prepared", "");
+                const struct answer *const a = get(c, false);
+                assert_int_equal(a->status, 200);
+                assert_string_equal(field(a, "ETag"), TAG);
+                assert_string_equal(field(a, "Content-Type"), "video/mp4");
+                assert_true(a->whole && a->n == BODY && memcmp(a->body, pattern, BODY) == 0);
+                assert_null(field(a, "Connection"));
+            }
+            hang_up(c);
+        }
+        assert_int_equal(seen.described, 1);
+        wait_for(&seen.done, CLIENTS * EACH);
+        assert_int_equal(seen.last.body_bytes, BODY);
+        assert_int_equal(seen.last.status, 200);
+        stop(h);
+    }
+}
+
+// Nothing but the exchanges has the object while they send it.
+static void prepared_and_dropped(void **state)
+{
+    (void)state;
+    struct http *const h = start(1);
+    seen.made = huge_object();
+    struct conn *const leaves = dial_with(h, 4096, 0);
+    struct conn *const slow = dial_with(h, 4096, 0);
+    ask(leaves, "GET /made?prepared", "");
+    ask(slow, "GET /made?prepared", "");
+    wait_for(&seen.steps, 2);
+    lock(&seen.lock);
+    object_unref(&seen.made);
+    unlock(&seen.lock);
+    assert_true(more(leaves));
+    hang_up(leaves);
+    wait_for(&seen.done, 1);
+    struct answer *const a = xcalloc(1, sizeof *a);
+    read_head(slow, a);
+    assert_int_equal(a->status, 200);
+    size_t n = 0;
+    for (; n < HUGE_BODY && (slow->len > 0 || more(slow)); use(slow, slow->len)) {
+        for (size_t i = 0; i < slow->len; i++)
+            if ((uint8_t)slow->in[i] != pattern[(n + i) % BODY])
+                fail_msg("another byte at %zu", n + i);
+        n += slow->len;
+    }
+    assert_int_equal(n, HUGE_BODY);
+    assert_int_equal(seen.described, 1);
+    free(a);
+    hang_up(slow);
+    stop(h);
+}
+
 static void unix_socket(void **state)
 {
     (void)state;
@@ -1601,6 +1678,8 @@ int main(void)
         cmocka_unit_test_teardown(stopping, reset),
         cmocka_unit_test_teardown(stopping_cuts_streams, reset),
         cmocka_unit_test_teardown(counts, reset),
+        cmocka_unit_test_teardown(prepared, reset),
+        cmocka_unit_test_teardown(prepared_and_dropped, reset),
         cmocka_unit_test_teardown(unix_socket, reset),
         cmocka_unit_test_teardown(addresses, reset),
         cmocka_unit_test_teardown(ipv6, reset),

@@ -325,7 +325,10 @@ static void step(struct viewer *v)
     const struct http_handler h = handler();
     v->parked = false;
     while (!v->answered && !v->parked) {
-        v->answered = h.step(h.arg, &v->x, &v->reply, &v->waits_for, &v->have) == HTTP_REPLY;
+        const enum http_verdict verdict = h.step(h.arg, &v->x, &v->reply, &v->waits_for, &v->have);
+        v->answered = verdict != HTTP_WAIT;
+        if (verdict == HTTP_PREPARED)
+            h.describe(h.arg, &v->x, &v->reply);
         if (!v->answered)
             v->parked = object_wait(v->waits_for, &v->waiter, v->have);
     }

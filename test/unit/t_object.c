@@ -100,6 +100,32 @@ static void the_ceiling_holds_and_loses_nothing(void **state)
     object_unref(&o);
 }
 
+static int attached_alive;
+
+static void let_go(void *thing)
+{
+    attached_alive--;
+    free(thing);
+}
+
+// The first that is attached stays, and goes with the object.
+static void one_thing_is_attached(void **state)
+{
+    (void)state;
+    struct object *o = created(10);
+    object_commit(o);
+    assert_null(object_attached(o));
+    void *const first = xmalloc(1), *const second = xmalloc(1);
+    attached_alive = 1;
+    assert_ptr_equal(object_attach(o, first, let_go), first);
+    assert_ptr_equal(object_attach(o, second, let_go), first);
+    assert_ptr_equal(object_attached(o), first);
+    free(second);
+    assert_int_equal(attached_alive, 1);
+    object_unref(&o);
+    assert_int_equal(attached_alive, 0);
+}
+
 // What it counts in its budget: as much as it may become soon, then what it is.
 static void it_is_counted(void **state)
 {
@@ -526,6 +552,7 @@ int main(void)
         cmocka_unit_test(an_empty_body_is_whole),
         cmocka_unit_test(reads_are_clipped),
         cmocka_unit_test(the_ceiling_holds_and_loses_nothing),
+        cmocka_unit_test(one_thing_is_attached),
         cmocka_unit_test(it_is_counted),
         cmocka_unit_test(a_failure_says_why),
         cmocka_unit_test(marks_are_carried),
