@@ -140,10 +140,19 @@ size_t making_expected(const struct making *m)
     return us > 0 ? (size_t)muldiv_ceil(m->rendition->bandwidth, us, 8000000) : 0;
 }
 
+// Who enters a video that nobody knows yet may be turned away at once, but not where he may find
+// there what no worker has to make.
+static bool begins_to_enter(const struct making *m)
+{
+    const bool enters = m->route.kind == ROUTE_MASTER || m->route.kind == ROUTE_MANIFEST;
+    return enters && !m->all && !m->edge->conf->media_passthrough;
+}
+
 static bool begins_to_watch(const struct making *m)
 {
     const bool played = m->job.kind == JOB_VIDEO || m->job.kind == JOB_AUDIO;
-    return played && m->route.kind == ROUTE_SEGMENT && m->route.n == 0;
+    return m->probe ? begins_to_enter(m)
+                    : played && m->route.kind == ROUTE_SEGMENT && m->route.n == 0;
 }
 
 // Once: from then on the deadline may look at it at any time.

@@ -28,7 +28,8 @@
 // conf->workers_patience says so, the work for somebody who begins to watch when it would
 // wait longer than that, or when because of it others would have theirs later than they want
 // it: too many viewers make some wait at the door, and not all stand still.  (What the same
-// client waits for does not count.)
+// client waits for does not count.)  A probe for somebody who begins to watch is refused when
+// what follows would be.
 //
 // A job whose worker dies is run again on a fresh worker (once, if the job may be to
 // blame); the bytes that were already put out must come again, or the work fails.

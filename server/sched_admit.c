@@ -74,11 +74,11 @@ static const struct work **in_order(const struct queue *q, const struct work *bu
     return list;
 }
 
-static bool disturbs(const struct sched *s, const struct work *w, int64_t now_us)
+static bool disturbs(const struct sched *s, const struct work *w, int64_t cost_us, int64_t now_us)
 {
     int count;
     const struct work **const list = in_order(&s->media, w, &count);
-    int64_t sum = running_us(s, w, now_us, strangers) + w->cost_us;
+    int64_t sum = running_us(s, w, now_us, strangers) + cost_us;
     bool late = false;
     for (int i = 0; i < count && !late; i++) {
         sum += list[i]->cost_us;
@@ -91,25 +91,47 @@ static bool disturbs(const struct sched *s, const struct work *w, int64_t now_us
 
 // ---- the decision
 
-// Whether who begins to watch with w had better come later.  What he has asked for himself keeps
-// nobody out.
-static bool is_too_many(const struct sched *s, const struct work *w, int64_t now_us)
+// Whether who begins to watch with w, which costs so much, had better come later.  What he has
+// asked for himself keeps nobody out.
+static bool is_too_many(const struct sched *s, const struct work *w, int64_t cost_us,
+                        int64_t now_us)
 {
-    return wait_for_worker(s, w, now_us, strangers) > s->conf->workers_patience * 1000 ||
-           disturbs(s, w, now_us);
+    return w->opens && s->conf->workers_patience > 0 &&
+           (wait_for_worker(s, w, now_us, strangers) > s->conf->workers_patience * 1000 ||
+            disturbs(s, w, cost_us, now_us));
 }
 
-// Probes have workers of their own.
-int sched_admit(struct sched *s, struct work *w, int64_t now_us)
+static int turn_away(struct work *w, int64_t wait_us)
 {
-    if (w->job->kind == JOB_PROBE)
-        return 0;
-    w->cost_us = forecast_of(&s->forecast, w->job);
-    const int64_t wait_us = wait_for_worker(s, w, now_us, anybodys);
-    const bool in_time = wait_us <= s->conf->workers_queue_wait * 1000;
-    if (in_time && !(w->opens && s->conf->workers_patience > 0 && is_too_many(s, w, now_us)))
-        return 0;
     w->wait_us = wait_us;
     stat_add(STAT_jobs_refused_total, 1);
     return -E_BUSY;
+}
+
+// Probes have workers of their own, but what is probed for somebody who would be turned away then
+// is for nobody.
+static int admit_probe(const struct sched *s, struct work *w, int64_t now_us)
+{
+    return is_too_many(s, w, s->opening_us, now_us)
+               ? turn_away(w, wait_for_worker(s, w, now_us, anybodys))
+               : 0;
+}
+
+// A mean of what those cost who began to watch last: of their pictures.
+static void learn_opening(struct sched *s, const struct work *w)
+{
+    if (w->opens && w->job->kind == JOB_VIDEO)
+        s->opening_us += (w->cost_us - s->opening_us) / (s->opening_us ? 8 : 1);
+}
+
+int sched_admit(struct sched *s, struct work *w, int64_t now_us)
+{
+    if (w->job->kind == JOB_PROBE)
+        return admit_probe(s, w, now_us);
+    w->cost_us = forecast_of(&s->forecast, w->job);
+    learn_opening(s, w);
+    const int64_t wait_us = wait_for_worker(s, w, now_us, anybodys);
+    if (wait_us > s->conf->workers_queue_wait * 1000 || is_too_many(s, w, w->cost_us, now_us))
+        return turn_away(w, wait_us);
+    return 0;
 }

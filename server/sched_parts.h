@@ -79,6 +79,7 @@ struct sched {
     int64_t next_due[CLIENT_BUCKETS]; // of each client: behind what it has asked for
     struct poison poison;
     struct forecast forecast;
+    int64_t opening_us; // that the first pictures of who begins to watch keep a worker busy, about
     bool stopping;
     char trouble[256]; // why the last worker could not be started; "" if it could
 };

@@ -852,7 +852,7 @@ static void too_many_wait_at_the_door(void **state)
 {
     static const struct {
         bool watches, long_before, patient; // who was there
-        int64_t frames;                     // of who comes
+        int64_t frames;                     // of who comes; 0: a probe of what he will watch
         bool opens;
         int code;
         bool himself; // it was he who was there
@@ -865,6 +865,11 @@ static void too_many_wait_at_the_door(void **state)
         { true, true, false, 1, true, 0, false },
         { true, false, true, INT64_C(1) << 30, true, 0, true },
         { true, true, true, 1, true, 0, true },
+        { true, true, true, 0, true, -E_BUSY, false },
+        { true, true, true, 0, false, 0, false }, // not to watch it
+        { true, true, false, 0, true, 0, false },
+        { true, false, true, 0, true, 0, false }, // nothing was learnt of what follows
+        { true, true, true, 0, true, 0, true },
     };
     struct errand first, gate, there, comes;
     struct work *out;
@@ -884,6 +889,8 @@ static void too_many_wait_at_the_door(void **state)
                       cases[i].long_before ? now : now + 60000000, !cases[i].watches);
         assert_int_equal(submit(&there, &out), 0);
         prepare_sound(&comes, 'd', cases[i].frames, now + 1000000, cases[i].opens);
+        if (cases[i].frames == 0)
+            comes.job.kind = JOB_PROBE;
         comes.work.client = cases[i].himself ? there.work.client : comes.work.client;
         assert_int_equal(submit(&comes, &out), cases[i].code);
         cancel(&there);
