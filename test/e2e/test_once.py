@@ -70,21 +70,30 @@ def test_what_would_wait_too_long_hears_it_at_once(start, clip, media_dir):
     edge.ok(folder + "2.m4s")
 
 
-def test_who_begins_waits_at_the_door(start, clip, media_dir):
+@pytest.mark.parametrize("passthrough", ["true", "false"])
+def test_who_begins_waits_at_the_door(passthrough, start, clip, media_dir):
     """Who watches already has a place in the queue; his work is as long."""
-    edge = start(media_dir, env={"TIDEMILL_WORKERS_COUNT": "1", "TIDEMILL_WORKERS_PATIENCE": "100ms"})
-    (_, watched, _), (_, other, _) = Playlist(edge, clip("hd.mp4")).renditions()[:2]
+    edge = start(media_dir, env={"TIDEMILL_WORKERS_COUNT": "1", "TIDEMILL_WORKERS_PATIENCE": "100ms",
+                                 "TIDEMILL_MEDIA_PASSTHROUGH": passthrough})
+    watched, other = [r[1] for r in Playlist(edge, clip("hd.mp4")).renditions() if not r[1].endswith("/source/")][:2]
     edge.ok(watched + "0.m4s")
     running, waiting = (leave_after_request(edge, f"{watched}{n}.m4s?CMCD=sid%3D%22one%22") for n in (1, 2))
     edge.wait_metric("jobs_running", lambda n: n == 1)
     edge.wait_metric("jobs_queued", lambda n: n == 1)
-    late = edge.get(other + "0.m4s", {"CMCD-Session": 'sid="two"'})
-    assert late.status == 504 and late.json["code"] == "E_BUSY" and int(late.header("retry-after")) >= 1
+    late = [edge.get(other + "0.m4s", {"CMCD-Session": 'sid="two"'})]
+    # Of what nobody knows yet, there may be the source's own video, for which nobody has to wait.
+    entry = edge.get(f"/{clip('base.mp4')}/master.m3u8", {"CMCD-Session": 'sid="three"'})
+    late += [entry] if passthrough == "false" else []
+    assert entry.status == (504 if passthrough == "false" else 200)
+    assert edge.metrics()["probes_total"] == 1 + (passthrough == "true")
+    for a in late:
+        assert a.status == 504 and a.json["code"] == "E_BUSY" and int(a.header("retry-after")) >= 1
     running.close()
     assert waiting.recv(20).startswith(b"HTTP/1.1 200")
     waiting.close()
     edge.wait_metric("jobs_running", lambda n: n == 0)
     edge.ok(other + "0.m4s")
+    edge.ok(f"/{clip('base.mp4')}/master.m3u8")
 
 
 def test_what_is_nearly_made_goes_on(start, clip, media_dir):
