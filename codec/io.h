@@ -20,6 +20,9 @@ struct io {
     int (*append)(struct io *io, const void *bytes, size_t n);
     // Asked between frames and packets: true means stop with -E_CANCELLED.
     bool (*cancelled)(struct io *io);
+    // These bytes will be read soon, in pieces perhaps: whoever fetches them from afar may do that
+    // at once.  NULL where nobody does.
+    void (*want)(struct io *io, int64_t offset, int64_t n);
 };
 
 #endif

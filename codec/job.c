@@ -265,6 +265,7 @@ int job_pack(const struct job *j, struct buf *out)
     put_v(out, (uint64_t)j->limits.probe_bytes);
     put_v(out, (uint64_t)j->limits.first);
     put_v(out, (uint64_t)j->limits.duration_ms);
+    put_v(out, (uint64_t)j->limits.begin_ms);
     put_v(out, (uint64_t)j->source_size);
     if (j->kind == JOB_PROBE)
         return buf_error(out);
@@ -542,6 +543,7 @@ static bool get_job(struct reader *r, struct job *j)
     j->limits.probe_bytes = get_in(r, 1, SOURCE_MAX);
     j->limits.first = get_in(r, 0, SOURCE_MAX);
     j->limits.duration_ms = get_in(r, 1, TIME_MAX);
+    j->limits.begin_ms = get_in(r, 0, TIME_MAX);
     j->source_size = get_in(r, 0, SOURCE_MAX);
     if (r->bad || (j->kind != JOB_PROBE && j->kind != JOB_TEXT && !get_head(r, j)))
         return false;

@@ -36,6 +36,7 @@ struct job_limits {
     int64_t probe_bytes; // a probe may read
     int64_t first;       // a scan of more breaks off once (codec/beginning.h); 0: none does
     int64_t duration_ms; // of a source
+    int64_t begin_ms;    // of it, a probe asks for at once, for whoever plays it; 0: nothing
 };
 
 // What a video rendition is coded in.  A record holds the number.

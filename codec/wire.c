@@ -31,6 +31,7 @@ static const struct {
     [WIRE_FAIL] = { 4, 4 + WIRE_TEXT_MAX },
     [WIRE_CANCEL] = { 0, 0 },
     [WIRE_LOG] = { 1, 1 + WIRE_LINE_MAX },
+    [WIRE_WANT] = { 16, 16 },
 };
 
 static bool length_fits(int type, size_t n)

@@ -20,7 +20,7 @@
 
 #include "base/buf.h"
 
-#define WIRE_VERSION 6
+#define WIRE_VERSION 7
 #define WIRE_JOB_MAX (15 * 1024 * 1024) // a packed job
 #define WIRE_READ_MAX (1024 * 1024)     // bytes asked by one READ
 #define WIRE_APPEND_MAX (1024 * 1024)   // bytes of one APPEND
@@ -38,6 +38,7 @@ enum wire_type {
     WIRE_FAIL,      // be32 enum err, then one line for people
     WIRE_CANCEL,    // empty
     WIRE_LOG,       // u8 enum log_level, then one line for people
+    WIRE_WANT,      // be64 offset, be64 n: bytes that will be read soon
     WIRE_TYPES,
 };
 

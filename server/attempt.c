@@ -35,6 +35,11 @@ static int64_t read_source(void *arg, int64_t offset, void *out, int64_t n)
     return got;
 }
 
+static void want(void *arg, int64_t offset, int64_t n)
+{
+    source_want(((struct attempt *)arg)->work->source, offset, n);
+}
+
 static bool same_again(const struct object *o, size_t at, const uint8_t *bytes, size_t n)
 {
     uint8_t was[4096];
@@ -71,7 +76,7 @@ int attempt_run(struct worker *worker, struct work *w, int64_t limit_ms, char *d
 {
     struct attempt a = { .work = w };
     const struct worker_calls calls = {
-        .arg = &a, .read = read_source, .append = append, .cancelled = cancelled
+        .arg = &a, .read = read_source, .append = append, .cancelled = cancelled, .want = want
     };
     const int64_t origin_us = w->origin_us;
     const int err =

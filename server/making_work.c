@@ -140,12 +140,17 @@ size_t making_expected(const struct making *m)
     return us > 0 ? (size_t)muldiv_ceil(m->rendition->bandwidth, us, 8000000) : 0;
 }
 
+// Whether it is made for somebody who will play the beginning.
+static bool enters(const struct making *m)
+{
+    return !m->all && (m->route.kind == ROUTE_MASTER || m->route.kind == ROUTE_MANIFEST);
+}
+
 // Who enters a video that nobody knows yet may be turned away at once, but not where he may find
 // there what no worker has to make.
 static bool begins_to_enter(const struct making *m)
 {
-    const bool enters = m->route.kind == ROUTE_MASTER || m->route.kind == ROUTE_MANIFEST;
-    return enters && !m->all && !m->edge->conf->media_passthrough;
+    return enters(m) && !m->edge->conf->media_passthrough;
 }
 
 static bool begins_to_watch(const struct making *m)
@@ -219,12 +224,19 @@ static struct job_limits limits_of(const struct conf *conf)
     };
 }
 
+static bool is_far(const struct making *m)
+{
+    return m->edge->conf->origins[m->origin].http;
+}
+
 enum step_end making_step_probe(struct making *m)
 {
+    const struct conf *const conf = m->edge->conf;
     job_init(&m->job);
     m->job.kind = JOB_PROBE;
-    m->job.limits = limits_of(m->edge->conf);
-    m->job.limits.first = m->all ? 0 : m->edge->conf->workers_first;
+    m->job.limits = limits_of(conf);
+    m->job.limits.first = m->all ? 0 : conf->workers_first;
+    m->job.limits.begin_ms = enters(m) && is_far(m) ? conf->media_segment : 0;
     m->job.source_size = source_version(m->source)->size;
     return submit(m);
 }

@@ -513,6 +513,17 @@ static int take_read(struct run *r, struct reader *body)
     return rc < 0 ? lost(r, rc) : 0;
 }
 
+static int take_want(struct run *r, struct reader *body)
+{
+    const uint64_t offset = get_be64(body), n = get_be64(body);
+    const uint64_t size = (uint64_t)r->job->source_size;
+    if (n < 1 || n > size || offset > size - n)
+        return breach(r, "the worker wants bytes outside the source");
+    if (r->calls->want && !r->err)
+        r->calls->want(r->calls->arg, (int64_t)offset, (int64_t)n);
+    return 0;
+}
+
 static void take_append(struct run *r, const uint8_t *bytes, size_t n)
 {
     r->received += (int64_t)n;
@@ -585,6 +596,9 @@ static bool take_message(struct run *r, int *result)
     switch (m->type) {
     case WIRE_READ:
         *result = take_read(r, &body);
+        return *result < 0;
+    case WIRE_WANT:
+        *result = take_want(r, &body);
         return *result < 0;
     case WIRE_APPEND:
         take_append(r, m->payload.data, m->payload.len);

@@ -51,6 +51,8 @@ struct worker_calls {
     int (*append)(void *arg, const void *bytes, size_t n);
     // Whether nobody wants the answer any more.
     bool (*cancelled)(void *arg);
+    // These bytes, which lie within it, will be read soon.  NULL: that is of no interest.
+    void (*want)(void *arg, int64_t offset, int64_t n);
 };
 
 // Runs one job to its end, at the latest at the monotonic time deadline_ms.  Blocks.

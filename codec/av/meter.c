@@ -15,6 +15,13 @@ static int64_t meter_read(struct io *io, int64_t offset, void *out, int64_t n)
     return got;
 }
 
+static void meter_want(struct io *io, int64_t offset, int64_t n)
+{
+    struct meter *m = container_of(io, struct meter, io);
+    if (m->to->want && n <= m->left)
+        m->to->want(m->to, offset, n);
+}
+
 static bool meter_cancelled(struct io *io)
 {
     struct meter *m = container_of(io, struct meter, io);
@@ -24,7 +31,10 @@ static bool meter_cancelled(struct io *io)
 void meter_init(struct meter *m, struct io *to, int64_t bytes)
 {
     *m = (struct meter){
-        .io = { .size = to->size, .read = meter_read, .cancelled = meter_cancelled },
+        .io = { .size = to->size,
+                .read = meter_read,
+                .cancelled = meter_cancelled,
+                .want = meter_want },
         .to = to,
         .left = bytes,
     };

@@ -25,6 +25,7 @@
 #include "codec/av/sniff.h"
 
 #define APPEND_MAX (256 * 1024)
+#define PRIMING_MS 100 // before what is heard or shown first
 
 // ---- the tables and headers of the source
 
@@ -158,6 +159,35 @@ static int append_packed(const struct probe *p)
     return rc < 0 ? fail_with(p->why, rc, "giving the index back: %s", err_sentence(rc)) : 0;
 }
 
+// The bytes of t's first pictures or sounds, up to where a segment may end.
+static void add_beginning(const struct index_track *t, int64_t ms, int64_t *from, int64_t *to)
+{
+    const struct sample *const s = t->samples;
+    const int64_t ticks = muldiv_ceil(ms + PRIMING_MS, t->timescale, 1000);
+    for (int i = 0; i < t->sample_count; i++) {
+        const int64_t at = s[i].pts - s[0].pts;
+        if ((at >= ticks && s[i].sync) || at >= ticks + ticks / 2)
+            break;
+        *from = min64(*from, s[i].offset);
+        *to = max64(*to, s[i].offset + s[i].size);
+    }
+}
+
+// Of a source that is far away: what is decoded below and what its first viewer asks for next come
+// with one answer.
+static void want_beginning(struct probe *p)
+{
+    struct io *const io = &p->meter.io;
+    const struct index_track *const tracks[] = { p->video.track, p->audio.track };
+    int64_t from = INT64_MAX, to = 0;
+    for (size_t i = 0; i < countof(tracks); i++)
+        if (tracks[i] && tracks[i]->carriage.kind == CARRIAGE_WHOLE && p->job->limits.begin_ms > 0)
+            add_beginning(tracks[i], p->job->limits.begin_ms, &from, &to);
+    to = min64(to, io->size);
+    if (from >= 0 && from < to)
+        io->want(io, from, to - from);
+}
+
 static int run(struct probe *p)
 {
     int rc = sniff_source(p);
@@ -167,6 +197,8 @@ static int run(struct probe *p)
         rc = probe_choose(p);
     if (rc == 0)
         rc = probe_compare(p);
+    if (rc == 0)
+        want_beginning(p);
     if (rc == 0)
         rc = fill_media(p);
     return rc == 0 ? append_packed(p) : rc;

@@ -191,6 +191,21 @@ static int64_t remote_read(struct io *io, int64_t offset, void *out, int64_t n)
     return rc < 0 ? rc : n;
 }
 
+static void remote_want(struct io *io, int64_t offset, int64_t n)
+{
+    struct remote *r = remote_of(io);
+    struct buf b;
+    if (r->broken || offset < 0 || n < 1 || n > io->size - offset)
+        return;
+    buf_init(&b, 16);
+    put_be64(&b, (uint64_t)offset);
+    put_be64(&b, (uint64_t)n);
+    const int rc = send_message(r, WIRE_WANT, b.data, b.len, NULL, 0);
+    buf_finish(&b);
+    if (rc < 0)
+        broken(r, rc);
+}
+
 // ---- writing
 
 static int remote_append(struct io *io, const void *bytes, size_t n)
@@ -285,7 +300,10 @@ static void init_sending(pthread_mutex_t *m)
 int remote_serve(int fd, const char *signature, remote_run *run)
 {
     struct remote r = {
-        .io = { .read = remote_read, .append = remote_append, .cancelled = remote_cancelled },
+        .io = { .read = remote_read,
+                .append = remote_append,
+                .cancelled = remote_cancelled,
+                .want = remote_want },
         .fd = fd,
     };
     wire_message_init(&r.in);

@@ -180,7 +180,7 @@ def sizes(path):
 
 @pytest.mark.parametrize("times", [1, 20, 26])
 def test_cost_of_a_first_segment(start, origin, shelf, long_clip, times):
-    """At most 3 requests, and little more than the moov and the GOPs that are needed."""
+    """Two requests on one connection, and little more than the moov and the GOPs that are needed."""
     path = long_clip(times)
     moov, gops = sizes(path)
     assert moov < 256 * 1024
@@ -194,10 +194,11 @@ def test_cost_of_a_first_segment(start, origin, shelf, long_clip, times):
     log = origin.log()
     spent = sum(e["bytes"] for e in log)
     what = (moov, gops, spent, [(e["range"], e["bytes"]) for e in log])
-    assert len(log) <= 3 and all(e["path"] == "/" + name for e in log), what
+    assert len(log) <= 2 and all(e["path"] == "/" + name for e in log), what
     assert spent <= moov + gops + max((moov + gops) // 20, 256 * 1024), what
     m = edge.metrics()
     assert m["origin_requests_total"] == len(log) and m["origin_bytes_total"] == spent
+    assert m["origin_connections_total"] == 1
 
 
 def view(edge, name):
@@ -241,7 +242,7 @@ def test_connections_are_kept(start, origin, shelf):
     with concurrent.futures.ThreadPoolExecutor(6) as pool:
         list(pool.map(lambda n: view(edge, n), names))
     m = edge.metrics()
-    assert m["origin_requests_total"] >= 18 and m["origin_connections_total"] <= 2
+    assert m["origin_requests_total"] >= 12 and m["origin_connections_total"] <= 2
 
 
 # ---- an origin that misbehaves

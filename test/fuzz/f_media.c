@@ -32,7 +32,7 @@ static void check_job(const struct plan *p, const struct rendition *r, const str
     job_init(&again);
     buf_init(&packed, 64 * MIB);
     if (plan_segment_job(p, r, m, k, 0, &job) == 0) {
-        job.limits = (struct job_limits){ INT32_MAX, 32, INT32_MAX, 0, INT32_MAX };
+        job.limits = (struct job_limits){ INT32_MAX, 32, INT32_MAX, 0, INT32_MAX, 0 };
         job.source_size = m->size;
         if (job_pack(&job, &packed) == 0)
             assert(job_unpack(&again, packed.data, packed.len) == 0);

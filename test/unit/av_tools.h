@@ -87,6 +87,7 @@ struct memory {
     struct buf out;
     int patience; // times until cancelled says true; < 0: never
     int reads;
+    int64_t wanted, wanted_n;
 };
 
 static inline int64_t memory_read(struct io *io, int64_t offset, void *to, int64_t n)
@@ -113,10 +114,18 @@ static inline bool memory_cancelled(struct io *io)
     return m->patience >= 0 && m->patience-- == 0;
 }
 
+static inline void memory_want(struct io *io, int64_t offset, int64_t n)
+{
+    struct memory *m = container_of(io, struct memory, io);
+    m->wanted = offset;
+    m->wanted_n = n;
+}
+
 static inline void memory_init(struct memory *m, const struct buf *source)
 {
     *m = (struct memory){ .source = source, .patience = -1 };
-    m->io = (struct io){ (int64_t)source->len, memory_read, memory_append, memory_cancelled };
+    m->io = (struct io){ (int64_t)source->len, memory_read, memory_append, memory_cancelled,
+                         memory_want };
     buf_init(&m->out, 256 * 1024 * 1024);
 }
 

@@ -457,10 +457,10 @@ static void test_limits(void **state)
         struct job_limits l;
         const char *says;
     } cases[] = {
-        { { 128 * 96 - 1, 32, 2 * GIB, 0, 86400000 }, "pictures of 128x96" },
-        { { 36000000, 1, 2 * GIB, 0, 86400000 }, "more than 1 tracks" },
-        { { 36000000, 32, 70000, 0, 86400000 }, "limit" },
-        { { 36000000, 32, 2 * GIB, 0, 2900 }, "lasts longer" },
+        { { 128 * 96 - 1, 32, 2 * GIB, 0, 86400000, 0 }, "pictures of 128x96" },
+        { { 36000000, 1, 2 * GIB, 0, 86400000, 0 }, "more than 1 tracks" },
+        { { 36000000, 32, 70000, 0, 86400000, 0 }, "limit" },
+        { { 36000000, 32, 2 * GIB, 0, 2900, 0 }, "lasts longer" },
     };
     struct buf b = load_made("plain.mp4");
     for (size_t i = 0; i < countof(cases); i++) {
@@ -469,6 +469,42 @@ static void test_limits(void **state)
         const int rc = probe(&b, &cases[i].l, &m, detail);
         if (rc != -E_LIMITS || !strstr(detail, cases[i].says))
             fail_msg("case %zu: %s: %s", i, err_name(rc), detail);
+    }
+    buf_finish(&b);
+}
+
+static void check_wanted(const struct memory *m, const struct sample *s, int n, int64_t ticks)
+{
+    for (int i = 0; i < n; i++)
+        if (ticks > 0 && s[i].pts < ticks)
+            assert_true(s[i].offset >= m->wanted &&
+                        s[i].offset + s[i].size <= m->wanted + m->wanted_n);
+}
+
+// What the first viewer will ask for, all of it and not much else.
+static void test_wants_the_beginning(void **state)
+{
+    (void)state;
+    static const int64_t begins_ms[] = { 0, 1000, 100000 };
+    struct buf b = load_made("plain.mp4");
+    for (size_t i = 0; i < countof(begins_ms); i++) {
+        struct memory io;
+        struct media *m;
+        char detail[DETAIL_MAX];
+        struct job job = { .kind = JOB_PROBE, .limits = limits, .source_size = (int64_t)b.len };
+        job.limits.begin_ms = begins_ms[i];
+        memory_init(&io, &b);
+        assert_int_equal(av_probe(&job, &io.io, detail, sizeof detail), 0);
+        assert_int_equal(media_unpack(io.out.data, io.out.len, &m), 0);
+        const struct video_track *const v = &m->video;
+        check_wanted(&io, v->samples, v->sample_count, begins_ms[i] * v->timescale / 1000);
+        check_wanted(&io, m->audio.samples, m->audio.sample_count,
+                     begins_ms[i] * m->audio.sample_rate / 1000);
+        assert_true(begins_ms[i] ? io.wanted_n > 0 : io.wanted_n == 0);
+        if (begins_ms[i] == 1000)
+            assert_true(io.wanted_n < (int64_t)b.len * 7 / 10);
+        media_destroy(m);
+        buf_finish(&io.out);
     }
     buf_finish(&b);
 }
@@ -590,11 +626,17 @@ static int teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_real),   cmocka_unit_test(test_made),
-        cmocka_unit_test(test_hidden), cmocka_unit_test(test_rotation),
-        cmocka_unit_test(test_sound),  cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_limits), cmocka_unit_test(test_cancelled),
-        cmocka_unit_test(test_bombs),  cmocka_unit_test(test_hostile),
+        cmocka_unit_test(test_real),
+        cmocka_unit_test(test_made),
+        cmocka_unit_test(test_hidden),
+        cmocka_unit_test(test_rotation),
+        cmocka_unit_test(test_sound),
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_cancelled),
+        cmocka_unit_test(test_bombs),
+        cmocka_unit_test(test_hostile),
+        cmocka_unit_test(test_wants_the_beginning),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

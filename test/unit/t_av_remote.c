@@ -155,7 +155,7 @@ static void send_job(struct server *s, int what)
     struct job j;
     job_init(&j);
     j.kind = JOB_PROBE;
-    j.limits = (struct job_limits){ 1, what, 1, 0, 1 };
+    j.limits = (struct job_limits){ 1, what, 1, 0, 1, 0 };
     j.source_size = SIZE;
     struct buf b;
     buf_init(&b, 1000);

@@ -247,6 +247,7 @@ static void remove_video(struct media *m)
     X(negative_probe_bytes, JOB_PROBE, j->limits.probe_bytes = -1) \
     X(negative_first, JOB_PROBE, j->limits.first = -1) \
     X(no_duration, JOB_PROBE, j->limits.duration_ms = 0) \
+    X(begin_before, JOB_PROBE, j->limits.begin_ms = -1) \
     X(negative_size, JOB_PROBE, j->source_size = -1) \
     X(odd_width, JOB_VIDEO, j->v.width = 641) \
     X(odd_height, JOB_INIT, j->v.height = 361) \

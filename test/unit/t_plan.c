@@ -969,7 +969,7 @@ static void init_jobs_and_ranges(void **state)
         assert_true(offset > 0 && offset + n <= m->size);
         struct buf b;
         buf_init(&b, 16 * MIB);
-        job.limits = (struct job_limits){ 1, 1, 1, 0, 1 };
+        job.limits = (struct job_limits){ 1, 1, 1, 0, 1, 0 };
         assert_int_equal(job_pack(&job, &b), 0); // what we fill in, the other side accepts
         struct job back;
         assert_int_equal(job_unpack(&back, b.data, b.len), 0);

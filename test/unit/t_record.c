@@ -256,7 +256,7 @@ static bool never(struct io *io)
 
 static void use_source(const struct plan *p, const struct media *m)
 {
-    struct io io = { m->size, read_zeros, append_nowhere, never };
+    struct io io = { m->size, read_zeros, append_nowhere, never, NULL };
     struct buf init;
     buf_init(&init, 1 << 20);
     copy_init(p, &p->renditions[0], m, &init);
@@ -284,7 +284,7 @@ static void use(struct plan *p, const struct media *m)
                              : plan_segment_job(p, &p->renditions[0], m, k, 0, &job);
         struct buf packed_job;
         buf_init(&packed_job, 1 << 24);
-        job.limits = (struct job_limits){ 1, 1, 1, 0, 1 };
+        job.limits = (struct job_limits){ 1, 1, 1, 0, 1, 0 };
         // What the server orders, a worker takes: or a record could bring workers down.
         if (rc == 0) {
             struct job there;

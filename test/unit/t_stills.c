@@ -339,7 +339,7 @@ static void sheet_jobs(void **state)
             assert_int_equal(plan_segment_job(&p, &r, m, k, 0, &job), 0);
             assert_int_equal(job.kind, JOB_SHEET);
             check_runs(&p, &r, m, &job, k);
-            job.limits = (struct job_limits){ 1, 1, 1, 0, 1 };
+            job.limits = (struct job_limits){ 1, 1, 1, 0, 1, 0 };
             assert_int_equal(job_pack(&job, &b), 0);
             assert_int_equal(job_unpack(&there, b.data, b.len), 0);
             job_finish(&there);

@@ -66,6 +66,9 @@ enum behaviour {
     STATS_CUT,
     READ_OUTSIDE,
     READ_NEGATIVE,
+    WANT_SOME, // and is told nothing
+    WANT_OUTSIDE,
+    WANT_NEGATIVE,
     READ_NOTHING,
     READ_HUGE,
     APPEND_HUGE,
@@ -124,6 +127,16 @@ static void copy_backwards(struct wire_message *m)
     say_done(4);
 }
 
+static void want(uint64_t offset, uint64_t n)
+{
+    struct buf b;
+    buf_init(&b, 16);
+    put_be64(&b, offset);
+    put_be64(&b, n);
+    say(WIRE_WANT, b.data, b.len);
+    buf_finish(&b);
+}
+
 static void log_lines(int n, uint8_t level)
 {
     const uint8_t line[] = { level, 'a', '\n', 'b', 0xff };
@@ -160,6 +173,16 @@ static void behave(struct wire_message *m, int behaviour, int64_t size)
         break;
     case READ_NEGATIVE:
         ask(1, UINT64_MAX - 4, 10);
+        break;
+    case WANT_SOME:
+        want(1000, (uint64_t)size - 1000);
+        say_done(0);
+        break;
+    case WANT_OUTSIDE:
+        want(1, (uint64_t)size);
+        break;
+    case WANT_NEGATIVE:
+        want(UINT64_MAX - 4, 10);
         break;
     case READ_NOTHING:
         ask(1, 0, 0);
@@ -323,6 +346,7 @@ struct world {
     int64_t read_result; // 0: the source's bytes; negative: an error; n: n fewer bytes
     int append_result;
     bool cancel_on_append;
+    int64_t wanted, wanted_n;
     atomic_bool cancelled;
     sem_t *asked; // posted after a look at cancelled, once something was appended
     struct job_stats stats;
@@ -354,6 +378,13 @@ static int world_append(void *arg, const void *bytes, size_t n)
     return w->append_result;
 }
 
+static void world_want(void *arg, int64_t offset, int64_t n)
+{
+    struct world *w = arg;
+    w->wanted = offset;
+    w->wanted_n = n;
+}
+
 static bool world_cancelled(void *arg)
 {
     struct world *w = arg;
@@ -368,9 +399,9 @@ static int run_until(struct world *w, int behaviour, int64_t deadline_ms)
     struct job job;
     job_init(&job);
     job.kind = JOB_PROBE;
-    job.limits = (struct job_limits){ 36000000, behaviour, 1 << 30, 0, 1000000 };
+    job.limits = (struct job_limits){ 36000000, behaviour, 1 << 30, 0, 1000000, 0 };
     job.source_size = SOURCE_SIZE;
-    const struct worker_calls calls = { w, world_read, world_append, world_cancelled };
+    const struct worker_calls calls = { w, world_read, world_append, world_cancelled, world_want };
     buf_clear(&w->out);
     const int rc =
         worker_run(w->worker, &job, &calls, deadline_ms, &w->stats, w->detail, sizeof w->detail);
@@ -501,6 +532,9 @@ static void test_copy(void **state)
         assert_string_equal(w->detail, "");
         assert_int_equal(run(w, COPY_BACKWARDS), 0);
         assert_int_equal(w->out.len, 4);
+        assert_int_equal(run(w, WANT_SOME), 0);
+        assert_int_equal(w->wanted, 1000);
+        assert_int_equal(w->wanted_n, SOURCE_SIZE - 1000);
         assert_true(worker_alive(w->worker));
     }
 }
@@ -517,6 +551,8 @@ static void test_misbehaviour(void **state)
         { STATS_CUT, -E_PROTOCOL, false },
         { READ_OUTSIDE, -E_PROTOCOL, false },
         { READ_NEGATIVE, -E_PROTOCOL, false },
+        { WANT_OUTSIDE, -E_PROTOCOL, false },
+        { WANT_NEGATIVE, -E_PROTOCOL, false },
         { READ_NOTHING, -E_PROTOCOL, false },
         { READ_HUGE, -E_PROTOCOL, false },
         { APPEND_HUGE, -E_PROTOCOL, false },
