@@ -19,9 +19,14 @@ struct run {
     int64_t started_us, origin_us;
 };
 
+// Readers hear of what there is when the rest will take a while.  Of a segment whose bytes are
+// all here they hear once it is whole: that is sooner than what it would cost to send it in
+// pieces, and they get its length.
 static int64_t read_source(struct io *io, int64_t offset, void *out, int64_t n)
 {
     struct run *const r = container_of(io, struct run, io);
+    if (!source_has(r->c->source, offset, n))
+        object_publish(r->c->object);
     const int64_t before = clock_us();
     const int64_t got = source_read(r->c->source, offset, out, n, r->c->cancel);
     r->origin_us += clock_us() - before;
@@ -41,9 +46,11 @@ static void begin(const struct run *r)
 static int append(struct io *io, const void *bytes, size_t n)
 {
     const struct run *const r = container_of(io, struct run, io);
-    if (object_size(r->c->object) == 0)
+    size_t made;
+    object_made(r->c->object, &made);
+    if (made == 0)
         begin(r);
-    return object_append(r->c->object, bytes, n);
+    return object_stage(r->c->object, bytes, n);
 }
 
 static bool cancelled(struct io *io)

@@ -128,9 +128,11 @@ void making_drop_deadline(struct making *m)
 // Only of what lies by itself in all tiers: what is made of that adds a little that is known.
 static void measure(const struct making *m)
 {
+    size_t n;
+    object_made(m->object, &n);
     if (m->route.kind == ROUTE_SEGMENT && m->want == WANT_BODY && m->route.format != FORMAT_TS &&
         m->encrypted.method == ENCRYPTION_NONE)
-        measured_add(m->edge->measured, &m->route.recipe, m->route.n, object_size(m->object));
+        measured_add(m->edge->measured, &m->route.recipe, m->route.n, n);
 }
 
 static void fail_object(struct making *m, int code, const char *detail)

@@ -18,7 +18,7 @@ import browser
 import exact
 import mutants
 from edge import BUILD, Playlist
-from peers import until
+from peers import Origin, Raw, until
 
 # What every test here may take: a constant rate, in both containers; rates that vary, of pictures out of order; each codec.
 CLIPS = ["base.mp4", "2997.mkv", "uneven.mp4", "hevc.mp4", "av1.mkv"]
@@ -410,6 +410,30 @@ def test_mutants(seed, start, clip, media_dir, tmp_path):
     seen = [whatever(first, name) for name in names]
     assert [whatever(second, name) for name in names] == seen
     assert any(seen) and first.get("/").status and second.get("/").status
+
+
+def test_sent_while_its_source_comes(start, clip, media_dir):
+    """In pieces while the origin keeps us waiting; with its length where all of the source's bytes are here."""
+    origin = Origin(media_dir)
+    try:
+        edge = start(origin.url, env={"TIDEMILL_ORIGIN_FIRST_READ": "512KiB", "TIDEMILL_CACHE_MEMORY": "64KiB",
+                                      "TIDEMILL_CACHE_DISK_ENABLED": "false"})
+        path = source_of(edge, clip("hd.mp4"))[1] + "0.m4s"
+        origin.fault("hold", n=1, count=0)
+        with Raw(edge) as client:
+            client.get(path)
+            status, head = client.head()
+            assert status == 200 and head["transfer-encoding"] == "chunked"
+            body = client.chunk()
+            assert body[4:8] == b"styp" and edge.metrics()["copies_video_total"] == 0
+            origin.clear()
+            body += b"".join(iter(client.chunk, b""))
+        again = edge.get(path)
+        assert again.header("cache-status") == "tidemill; fwd=miss"
+        assert int(again.header("content-length")) == len(body) > 512 * 1024 and again.body == body
+        assert edge.metrics()["copies_video_total"] == 2
+    finally:
+        origin.stop()
 
 
 def test_many_readers_one_copy(start, clip, media_dir):
