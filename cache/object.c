@@ -29,7 +29,8 @@ struct object {
 
     atomic_int refs;
     _Atomic int64_t wanted;
-    _Atomic(void *) attached; // changes once
+    _Atomic(void *) attached;  // changes once
+    _Atomic uint64_t checksum; // 0: not known yet
 
     pthread_mutex_t lock;
     pthread_cond_t changed; // the state, or calling
@@ -42,7 +43,6 @@ struct object {
     size_t reserve;  // bytes that are counted at least while it is made
     bool expected;   // to come: room is made for them at once
     int64_t counted; // in the budget
-    uint64_t checksum;
     int error;
     char *detail;
 
@@ -320,10 +320,7 @@ const uint8_t *object_made(const struct object *o, size_t *n)
 
 void object_commit(struct object *o)
 {
-    // Only we append, so the bytes stand still without the lock.
-    const uint64_t sum = checksum(o->data, o->len);
     lock_object(o);
-    o->checksum = sum;
     uint8_t *p = o->len && o->len < o->cap ? realloc(o->data, o->len) : NULL;
     if (p) {
         o->data = p;
@@ -448,7 +445,13 @@ const uint8_t *object_bytes(const struct object *o, size_t *n)
 uint64_t object_checksum(const struct object *o)
 {
     assert(object_state(o) == OBJECT_WHOLE);
-    return o->checksum;
+    uint64_t sum = atomic_load(&o->checksum);
+    if (sum == 0) {
+        // Whoever else finds it at the same time finds the same.
+        sum = checksum(o->data, o->len);
+        atomic_store(&((struct object *)o)->checksum, sum);
+    }
+    return sum;
 }
 
 void *object_attached(const struct object *o)

@@ -75,7 +75,7 @@ void object_publish(struct object *o);
 // Says how many bytes will come, about; they count from now on.  0, or -E_NO_MEMORY when
 // the budget does not have them.
 int object_expect(struct object *o, size_t n) MUST_USE;
-// Ends it well.  checksum of the bytes is kept with it.
+// Ends it well.
 void object_commit(struct object *o);
 // The bytes so far (NULL: none), staged ones too, for the maker alone: they stand still until it
 // appends again or ends the object.
@@ -107,7 +107,7 @@ size_t object_size(const struct object *o); // bytes so far, of those in the mak
 size_t object_read(const struct object *o, size_t offset, void *out, size_t n);
 // The whole body, stable while the caller holds a reference.  Only when whole.
 const uint8_t *object_bytes(const struct object *o, size_t *n);
-uint64_t object_checksum(const struct object *o); // only when whole
+uint64_t object_checksum(const struct object *o); // only when whole; found when first asked
 // What a reader keeps with a whole object for those who come after, freed with it by destroy
 // (any thread, no lock held): of about 2 KiB at most, which OBJECT_COST counts.  attach returns
 // what is attached: thing, or what was there before, and then thing is still the caller's.

@@ -42,7 +42,8 @@ static void a_body_grows_and_is_kept(void **state)
     const uint8_t *bytes = object_bytes(o, &n);
     assert_int_equal(n, N);
     assert_memory_equal(bytes, want, N);
-    assert_int_equal(object_checksum(o), checksum(want, N));
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(object_checksum(o), checksum(want, N));
     assert_int_equal(object_state(o), OBJECT_WHOLE);
     assert_true(key_equal(object_key(o), &key));
     object_unref(&o);
