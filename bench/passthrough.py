@@ -4,10 +4,11 @@
 
 The whole server, with one HTTP thread, against one nginx worker, both kept on the
 first CPU; wrk on the second, asking for all segments one after another.  The same
-MP4, the same cuts, video alone.  nginx-vod-module makes each answer anew.  Ours
-comes twice: as it is, when each segment is made once and then found in memory; and
-with a cache that no segment fits into and no disk, when each is made anew too, of
-source blocks and an index that are there.
+MP4, the same cuts, video alone.  nginx-vod-module makes each answer anew, of the
+file, which the system has in memory.  Ours comes three times: as it is, when each
+segment is made once and then found in memory; with a cache that no segment fits
+into and no disk, when each is made anew, of source blocks that are there; and with
+room for a few of these only, when each is read anew, too.
 
 NGINX_VOD is the module (bench/README.md says how it is built); without it nothing
 is measured.
@@ -35,6 +36,7 @@ SETTINGS = ("sendfile on; tcp_nopush on; access_log off; keepalive_requests 1000
 HLS = "location /hls/ {{ alias {folder}/; vod hls; vod_hls_container_format fmp4; }}"
 # No segment fits into it; playlists and the packed index do.
 ANEW = {"CACHE_MEMORY": "1MiB", "CACHE_DISK_ENABLED": "false", "WORKERS_AHEAD": 0}
+WAYS = {"as it comes": {}, "made anew": ANEW, "read and made anew": {**ANEW, "CACHE_SOURCE_BLOCKS": "16MiB"}}
 
 
 def ours(clip, segment_ms, **settings):
@@ -81,24 +83,22 @@ def check(walks):
 
 
 def compare(clip, segment_ms, rounds):
-    servers = [ours(clip, segment_ms), ours(clip, segment_ms, **ANEW),
-               Nginx({}, SETTINGS.format(ms=segment_ms), HLS.format(folder=os.path.dirname(clip)),
-                     f"load_module {MODULE};")]
+    servers = [ours(clip, segment_ms, **settings) for settings in WAYS.values()]
+    peer = Nginx({}, SETTINGS.format(ms=segment_ms), HLS.format(folder=os.path.dirname(clip)), f"load_module {MODULE};")
     try:
-        kept, anew, theirs = walks = [Walk(s, (their_segments if s is servers[2] else our_segments)(s, clip))
-                                      for s in servers]
+        walks = [Walk(s, our_segments(s, clip)) for s in servers] + [Walk(peer, their_segments(peer, clip))]
         check(walks)
-        mean = sum(kept.bytes) / len(kept.bytes)
+        mean = sum(walks[0].bytes) / len(walks[0].bytes)
         for clients, figures in CLIENTS.items():
             got = [[w.load(clients) for w in walks] for _ in range(rounds + 1)][1:]
-            for i, how in enumerate(("as it comes", "made anew")):
+            for i, how in enumerate(WAYS):
                 rows(f"{os.path.basename(clip)}, {mean / 1e6:.1f} MB, {clients} client{'s' * (clients > 1)}, ours {how}",
-                     figures, [g[i] for g in got], [g[2] for g in got])
-        hits = servers[1].metric("cache_joins_total") + servers[1].metric("cache_hits_memory_total")
-        made = servers[1].metric("copies_video_total")
-        print(f"\n{made} segments were made anew, {hits} requests found something.", flush=True)
+                     figures, [g[i] for g in got], [g[-1] for g in got])
+        for server, how in zip(servers[1:], list(WAYS)[1:]):
+            found = server.metric("cache_joins_total") + server.metric("cache_hits_memory_total")
+            print(f"\n{how}: {server.metric('copies_video_total')} segments; {found} requests found something.", flush=True)
     finally:
-        for server in servers:
+        for server in [*servers, peer]:
             server.stop()
 
 
