@@ -412,26 +412,33 @@ def test_mutants(seed, start, clip, media_dir, tmp_path):
     assert any(seen) and first.get("/").status and second.get("/").status
 
 
-def test_sent_while_its_source_comes(start, clip, media_dir):
-    """In pieces while the origin keeps us waiting; with its length where all of the source's bytes are here."""
+@pytest.mark.parametrize("slow", [False, True])
+def test_sent_while_its_source_comes(slow, start, clip, media_dir):
+    """In pieces while the origin keeps us waiting, or has shown to be slow; with its length where all of the source's
+    bytes are here."""
     origin = Origin(media_dir)
     try:
         edge = start(origin.url, env={"TIDEMILL_ORIGIN_FIRST_READ": "512KiB", "TIDEMILL_CACHE_MEMORY": "64KiB",
                                       "TIDEMILL_CACHE_DISK_ENABLED": "false"})
-        path = source_of(edge, clip("hd.mp4"))[1] + "0.m4s"
-        origin.fault("hold", n=1, count=0)
+        folder = source_of(edge, clip("hd.mp4"))[1]
+        path = folder + f"{int(slow)}.m4s"
+        if slow:  # the third read for it is held
+            origin.fault("hold", n=len(edge.ok(folder + "0.m4s")) + 500 * 1024, count=0)
+            origin.fault("delay", ms=50, count=0)
+        else:  # the first one
+            origin.fault("hold", n=1, count=0)
         with Raw(edge) as client:
             client.get(path)
             status, head = client.head()
             assert status == 200 and head["transfer-encoding"] == "chunked"
             body = client.chunk()
-            assert body[4:8] == b"styp" and edge.metrics()["copies_video_total"] == 0
+            assert body[4:8] == b"styp" and edge.metrics()["copies_video_total"] == slow
             origin.clear()
             body += b"".join(iter(client.chunk, b""))
         again = edge.get(path)
         assert again.header("cache-status") == "tidemill; fwd=miss"
         assert int(again.header("content-length")) == len(body) > 512 * 1024 and again.body == body
-        assert edge.metrics()["copies_video_total"] == 2
+        assert edge.metrics()["copies_video_total"] == 2 + slow
     finally:
         origin.stop()
 
