@@ -228,7 +228,7 @@ def load(server, path, connections, duration, *script):
     """The numbers of LOAD, by name, with wrk on the second CPU; path is asked for, or what script says."""
     before = server.cpu()
     more, args = (["-s", script[0]], ["--", *script[1:]]) if script else ([], [])
-    cmd = pinned(CPUS[1:2], ["wrk", "-t1", f"-c{connections}", f"-d{duration}s", "--latency", *more,
+    cmd = pinned(CPUS[1:2], ["wrk", "-t1", f"-c{connections}", f"-d{duration}s", "--timeout", "10s", "--latency", *more,
                              f"http://127.0.0.1:{server.port}{path}", *args])
     p = subprocess.Popen(cmd, stdout=subprocess.PIPE, text=True)
     out = p.stdout.read()

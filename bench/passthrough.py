@@ -22,7 +22,7 @@ import tempfile
 
 from measure import CPUS, Nginx, Playlist, Server, generated, head, load, looped, remuxed, rows
 
-SECONDS = 1
+SECONDS = 2
 CLIENTS = {1: ("median latency", "server's CPU a request"),
            16: ("requests per second", "server's CPU a request", "server's and client's CPU a request",
                 "99th percentile")}
