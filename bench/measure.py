@@ -56,6 +56,17 @@ def remuxed(name, out):
     return to if path else None
 
 
+def looped(path, times, out):
+    """A clip many times in a row, nothing coded anew."""
+    to = os.path.join(MEDIA, out)
+    if not os.path.exists(to):
+        part = to + ".part.mp4"
+        subprocess.run(["ffmpeg", "-v", "error", "-y", "-stream_loop", str(times - 1), "-i", path, "-c", "copy",
+                        "-movflags", "+faststart", part], check=True)
+        os.replace(part, to)
+    return to
+
+
 # ---- processes
 
 def cpu(pid):
@@ -95,7 +106,24 @@ def await_port(port, process):
     raise RuntimeError(f"did not start: {' '.join(process.args)}")
 
 
-class Server:
+class Listener:
+    """What answers on self.port."""
+
+    def get(self, path, port=None):
+        c = http.client.HTTPConnection("127.0.0.1", port or self.port, timeout=120)
+        try:
+            c.request("GET", path)
+            r = c.getresponse()
+            body = r.read()
+            assert r.status == 200, (path, r.status, body[:300])
+            return body
+        finally:
+            c.close()
+
+    ok = get  # for Playlist
+
+
+class Server(Listener):
     """A running tidemill with a cache of its own.  settings are TIDEMILL_ variables."""
 
     def __init__(self, origin, cpus=None, config=None, **settings):
@@ -127,19 +155,6 @@ class Server:
         """Of the server, the program that forks workers, and the workers."""
         return sum(map(cpu, [self.pid, *children(self.pid), *self.workers()]))
 
-    def get(self, path, port=None):
-        c = http.client.HTTPConnection("127.0.0.1", port or self.port, timeout=120)
-        try:
-            c.request("GET", path)
-            r = c.getresponse()
-            body = r.read()
-            assert r.status == 200, (path, r.status, body[:300])
-            return body
-        finally:
-            c.close()
-
-    ok = get  # for Playlist
-
     def metric(self, name):
         return int(re.search(rf"^tidemill_{name} (\d+)$", self.get("/metrics", self.admin_port).decode(), re.M)[1])
 
@@ -150,10 +165,81 @@ class Server:
         self.folder.cleanup()
 
 
+NGINX = """{load}
+worker_processes 1; daemon off; pid {folder}/pid; error_log {folder}/error.log; {user}
+events {{ worker_connections 768; }}
+http {{
+    include /etc/nginx/mime.types; default_type application/octet-stream; types_hash_max_size 2048;
+    client_body_temp_path {folder}/t; proxy_temp_path {folder}/t; fastcgi_temp_path {folder}/t;
+    uwsgi_temp_path {folder}/t; scgi_temp_path {folder}/t;
+    {how}
+    server {{ listen 127.0.0.1:{port}; root {folder}; {where} }}
+}}
+"""
+
+
+class Nginx(Listener):
+    """One worker of nginx on the first CPU, which serves its folder: bodies, files by name.
+    how, where and load are lines of its configuration, of http, server and above both."""
+
+    def __init__(self, bodies, how, where="", load=""):
+        self.folder = tempfile.TemporaryDirectory(prefix="tidemill-bench-")
+        for name, body in bodies.items():
+            with open(os.path.join(self.folder.name, name), "wb") as f:
+                f.write(body)
+        self.port, = free_ports(1)
+        path = os.path.join(self.folder.name, "conf")
+        with open(path, "w") as f:
+            f.write(NGINX.format(folder=self.folder.name, port=self.port, how=how.format(folder=self.folder.name),
+                                 where=where, load=load, user="user root;" if os.getuid() == 0 else ""))
+        self.process = subprocess.Popen(pinned(CPUS[:1], ["/usr/sbin/nginx", "-c", path]),
+                                        stderr=subprocess.DEVNULL)
+        await_port(self.port, self.process)
+
+    def cpu(self):
+        return sum(map(cpu, [self.process.pid, *children(self.process.pid)]))
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait()
+        self.folder.cleanup()
+
+
 def rung_url(server, path, rung):
     """The folder of a rung's segments."""
     playlist = Playlist(server, os.path.basename(path))
     return next(folder for name, folder, _ in playlist.renditions() if name == rung)
+
+
+# ---- load
+
+# What a run of wrk tells: unit and factor of each number in it.
+LOAD = {"requests per second": ("", 1), "server's CPU a request": ("us", 1e6),
+        "server's and client's CPU a request": ("us", 1e6), "median latency": ("ms", 1e3),
+        "99th percentile": ("ms", 1e3)}
+
+
+def seconds(text):
+    m = re.match(r"([\d.]+)(us|ms|s)", text)
+    return float(m[1]) * {"us": 1e-6, "ms": 1e-3, "s": 1}[m[2]]
+
+
+def load(server, path, connections, duration, *script):
+    """The numbers of LOAD, by name, with wrk on the second CPU; path is asked for, or what script says."""
+    before = server.cpu()
+    more, args = (["-s", script[0]], ["--", *script[1:]]) if script else ([], [])
+    cmd = pinned(CPUS[1:2], ["wrk", "-t1", f"-c{connections}", f"-d{duration}s", "--timeout", "10s", "--latency", *more,
+                             f"http://127.0.0.1:{server.port}{path}", *args])
+    p = subprocess.Popen(cmd, stdout=subprocess.PIPE, text=True)
+    out = p.stdout.read()
+    _, p.returncode, usage = os.wait4(p.pid, 0)
+    used = server.cpu() - before
+    assert "Non-2xx" not in out and "Socket errors" not in out, out
+    n = int(re.search(r"(\d+) requests in", out)[1])
+    return dict(zip(LOAD, (
+        float(re.search(r"Requests/sec: +([\d.]+)", out)[1]), used / n,
+        (used + usage.ru_utime + usage.ru_stime) / n,
+        *(seconds(re.search(rf"{p}% +(\S+)", out)[1]) for p in (50, 99)))))
 
 
 # ---- the table
@@ -172,6 +258,12 @@ def row(what, ours, theirs, unit="", scale=1):
     ratios = [a / b for a, b in zip(ours, theirs)]
     side = [f"{number(statistics.median(v) * scale)} {unit}".strip() for v in (ours, theirs)]
     print(f"| {what} | **{spread(ratios, number)}** | {side[0]} | {side[1]} |", flush=True)
+
+
+def rows(what, figures, ours, theirs):
+    """Rows of these numbers of load, of each round."""
+    for figure in figures:
+        row(f"{what}: {figure}", [r[figure] for r in ours], [r[figure] for r in theirs], *LOAD[figure])
 
 
 def head(title):

@@ -14,92 +14,30 @@ to the large bodies is not measured here.
 usage: bench/warm.py [ROUNDS]
 """
 import os
-import re
-import subprocess
 import sys
-import tempfile
 
-from measure import CPUS, Server, await_port, children, cpu, free_ports, generated, head, pinned, row, rung_url
+from measure import CPUS, Nginx, Server, generated, head, load, rows, rung_url
 
 SECONDS = 1
 CONNECTIONS = 64
+FIGURES = ("requests per second", "server's CPU a request", "server's and client's CPU a request", "99th percentile")
 # Noise fills whatever rate a rung has: segments of about 100 KB, 1 MB, 4 MB.
 LADDER = [{"short_side": 720, "maxrate": 8000000, "crf": 10}, {"short_side": 540, "maxrate": 2000000, "crf": 10},
           {"short_side": 240, "maxrate": 200000, "crf": 10}]
 SHIPPED = "sendfile on; tcp_nopush on; gzip on; access_log {folder}/access.log;"
 BEST = ("sendfile on; tcp_nopush off; access_log off; open_file_cache max=1000 inactive=1h;"
         "open_file_cache_valid 1h; keepalive_requests 1000000000;")
-CONFIG = """worker_processes 1; daemon off; pid {folder}/pid; error_log {folder}/error.log;
-{user}
-events {{ worker_connections 768; }}
-http {{
-    include /etc/nginx/mime.types; default_type application/octet-stream; types_hash_max_size 2048;
-    client_body_temp_path {folder}/t; proxy_temp_path {folder}/t; fastcgi_temp_path {folder}/t;
-    uwsgi_temp_path {folder}/t; scgi_temp_path {folder}/t;
-    {how}
-    server {{ listen 127.0.0.1:{port}; root {folder}; }}
-}}
-"""
-
-
-class Nginx:
-    def __init__(self, bodies, how):
-        self.folder = tempfile.TemporaryDirectory(prefix="tidemill-bench-")
-        os.chmod(self.folder.name, 0o755)
-        for name, body in bodies.items():
-            with open(os.path.join(self.folder.name, name), "wb") as f:
-                f.write(body)
-        self.port, = free_ports(1)
-        path = os.path.join(self.folder.name, "conf")
-        with open(path, "w") as f:
-            f.write(CONFIG.format(folder=self.folder.name, port=self.port, how=how.format(folder=self.folder.name),
-                                  user="user www-data;" if os.getuid() == 0 else ""))
-        self.process = subprocess.Popen(pinned(CPUS[:1], ["/usr/sbin/nginx", "-c", path]),
-                                        stderr=subprocess.DEVNULL)
-        await_port(self.port, self.process)
-
-    def cpu(self):
-        return sum(map(cpu, [self.process.pid, *children(self.process.pid)]))
-
-    def stop(self):
-        self.process.terminate()
-        self.process.wait()
-        self.folder.cleanup()
-
-
-def seconds(text):
-    m = re.match(r"([\d.]+)(us|ms|s)", text)
-    return float(m[1]) * {"us": 1e-6, "ms": 1e-3, "s": 1}[m[2]]
-
-
-def load(server, path):
-    """Requests per second, server's CPU per request, server's and wrk's, 99th percentile."""
-    before = server.cpu()
-    cmd = pinned(CPUS[1:2], ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{SECONDS}s", "--latency",
-                             f"http://127.0.0.1:{server.port}{path}"])
-    p = subprocess.Popen(cmd, stdout=subprocess.PIPE, text=True)
-    out = p.stdout.read()
-    _, p.returncode, usage = os.wait4(p.pid, 0)
-    used = server.cpu() - before
-    assert "Non-2xx" not in out and "Socket errors" not in out, out
-    n = int(re.search(r"(\d+) requests in", out)[1])
-    return (float(re.search(r"Requests/sec: +([\d.]+)", out)[1]), used / n,
-            (used + usage.ru_utime + usage.ru_stime) / n, seconds(re.search(r"99% +(\S+)", out)[1]))
 
 
 def compare(name, size, theirs_as, pair, paths, rounds):
     """pair: ours and theirs."""
     for server, path in zip(pair, paths):
-        load(server, path)
+        load(server, path, CONNECTIONS, SECONDS)
     ours, theirs = [], []
     for _ in range(rounds):
-        ours.append(load(pair[0], paths[0]))
-        theirs.append(load(pair[1], paths[1]))
-    what = (("requests per second", "", 1), ("server's CPU a request", "us", 1e6),
-            ("server's and client's CPU a request", "us", 1e6), ("99th percentile", "ms", 1e3))
-    for i, (figure, unit, scale) in enumerate(what):
-        row(f"{name} of {size} bytes, nginx {theirs_as}: {figure}", [r[i] for r in ours], [r[i] for r in theirs],
-            unit, scale)
+        ours.append(load(pair[0], paths[0], CONNECTIONS, SECONDS))
+        theirs.append(load(pair[1], paths[1], CONNECTIONS, SECONDS))
+    rows(f"{name} of {size} bytes, nginx {theirs_as}", FIGURES, ours, theirs)
 
 
 def main():

@@ -29,7 +29,8 @@ struct object {
 
     atomic_int refs;
     _Atomic int64_t wanted;
-    _Atomic(void *) attached; // changes once
+    _Atomic(void *) attached;  // changes once
+    _Atomic uint64_t checksum; // 0: not known yet
 
     pthread_mutex_t lock;
     pthread_cond_t changed; // the state, or calling
@@ -38,9 +39,10 @@ struct object {
     enum object_state state;
     uint8_t *data;
     size_t len, cap;
+    size_t seen;     // bytes that readers see: all, but those that are staged
     size_t reserve;  // bytes that are counted at least while it is made
+    bool expected;   // to come: room is made for them at once
     int64_t counted; // in the budget
-    uint64_t checksum;
     int error;
     char *detail;
 
@@ -229,7 +231,7 @@ static int grow(struct object *o, size_t n)
     size_t cap = o->cap > o->max / 2 ? o->max : 2 * o->cap;
     if (cap < FIRST_CAP)
         cap = FIRST_CAP < o->max ? FIRST_CAP : o->max;
-    if (cap > o->reserve && need <= o->reserve)
+    if (need <= o->reserve && (cap > o->reserve || o->expected))
         cap = o->reserve;
     if (cap < need)
         cap = need;
@@ -251,6 +253,7 @@ int object_expect(struct object *o, size_t n)
     const bool counted = count(o, while_made(o, o->cap), true);
     if (!counted)
         o->reserve = before;
+    o->expected = counted;
     unlock_object(o);
     return counted ? 0 : -E_NO_MEMORY;
 }
@@ -268,13 +271,27 @@ static int append(struct object *o, const void *bytes, size_t n)
     return 0;
 }
 
-int object_append(struct object *o, const void *bytes, size_t n)
+int object_stage(struct object *o, const void *bytes, size_t n)
 {
     lock_object(o);
     const int err = append(o, bytes, n);
-    struct list *woken = err || n == 0 ? NULL : take_waiters(o);
+    unlock_object(o);
+    return err;
+}
+
+void object_publish(struct object *o)
+{
+    lock_object(o);
+    struct list *woken = o->seen < o->len ? take_waiters(o) : NULL;
+    o->seen = o->len;
     unlock_object(o);
     wake(woken);
+}
+
+int object_append(struct object *o, const void *bytes, size_t n)
+{
+    const int err = object_stage(o, bytes, n);
+    object_publish(o);
     return err;
 }
 
@@ -283,6 +300,7 @@ static void end(struct object *o, enum object_state state)
 {
     assert(o->state == OBJECT_MAKING);
     o->state = state;
+    o->seen = o->len;
     struct list *woken = take_waiters(o);
     pthread_cond_broadcast(&o->changed);
     while (o->calling && !pthread_equal(o->caller, pthread_self()))
@@ -302,10 +320,7 @@ const uint8_t *object_made(const struct object *o, size_t *n)
 
 void object_commit(struct object *o)
 {
-    // Only we append, so the bytes stand still without the lock.
-    const uint64_t sum = checksum(o->data, o->len);
     lock_object(o);
-    o->checksum = sum;
     uint8_t *p = o->len && o->len < o->cap ? realloc(o->data, o->len) : NULL;
     if (p) {
         o->data = p;
@@ -404,7 +419,7 @@ int64_t object_counted(const struct object *o)
 size_t object_size(const struct object *o)
 {
     lock_object(o);
-    const size_t n = o->len;
+    const size_t n = o->seen;
     unlock_object(o);
     return n;
 }
@@ -412,7 +427,7 @@ size_t object_size(const struct object *o)
 size_t object_read(const struct object *o, size_t offset, void *out, size_t n)
 {
     lock_object(o);
-    const size_t left = offset < o->len ? o->len - offset : 0;
+    const size_t left = offset < o->seen ? o->seen - offset : 0;
     const size_t take = n < left ? n : left;
     if (take)
         memcpy(out, o->data + offset, take);
@@ -430,7 +445,13 @@ const uint8_t *object_bytes(const struct object *o, size_t *n)
 uint64_t object_checksum(const struct object *o)
 {
     assert(object_state(o) == OBJECT_WHOLE);
-    return o->checksum;
+    uint64_t sum = atomic_load(&o->checksum);
+    if (sum == 0) {
+        // Whoever else finds it at the same time finds the same.
+        sum = checksum(o->data, o->len);
+        atomic_store(&((struct object *)o)->checksum, sum);
+    }
+    return sum;
 }
 
 void *object_attached(const struct object *o)
@@ -467,7 +488,7 @@ const char *object_error_detail(const struct object *o)
 bool object_wait(struct object *o, struct object_waiter *w, size_t have)
 {
     lock_object(o);
-    const bool registered = o->state == OBJECT_MAKING && o->len == have;
+    const bool registered = o->state == OBJECT_MAKING && o->seen == have;
     w->link = (struct list){ 0 };
     if (registered)
         list_push_back(&o->waiters, &w->link);

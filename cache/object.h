@@ -68,12 +68,16 @@ void object_on_abandon(struct object *o, void (*call)(void *arg), void *arg);
 // abandoned.
 // The object stays in the making: the maker still has to end it.
 int object_append(struct object *o, const void *bytes, size_t n) MUST_USE;
+// The same, but readers see nothing of it until object_publish or the end: for a maker that
+// goes on at once, and publishes before it waits for anything.
+int object_stage(struct object *o, const void *bytes, size_t n) MUST_USE;
+void object_publish(struct object *o);
 // Says how many bytes will come, about; they count from now on.  0, or -E_NO_MEMORY when
 // the budget does not have them.
 int object_expect(struct object *o, size_t n) MUST_USE;
-// Ends it well.  checksum of the bytes is kept with it.
+// Ends it well.
 void object_commit(struct object *o);
-// The bytes so far (NULL: none), for the maker alone: they stand still until it
+// The bytes so far (NULL: none), staged ones too, for the maker alone: they stand still until it
 // appends again or ends the object.
 const uint8_t *object_made(const struct object *o, size_t *n);
 // Ends it badly: code is an enum err, detail one line for people (copied, may be NULL).
@@ -98,12 +102,12 @@ bool object_want(struct object *o, int64_t wanted);
 int64_t object_counted(const struct object *o); // in the budget; constant when whole
 
 enum object_state object_state(const struct object *o);
-size_t object_size(const struct object *o); // bytes so far
+size_t object_size(const struct object *o); // bytes so far, of those in the making that are seen
 // Copies up to n bytes from offset; returns how many there were.
 size_t object_read(const struct object *o, size_t offset, void *out, size_t n);
 // The whole body, stable while the caller holds a reference.  Only when whole.
 const uint8_t *object_bytes(const struct object *o, size_t *n);
-uint64_t object_checksum(const struct object *o); // only when whole
+uint64_t object_checksum(const struct object *o); // only when whole; found when first asked
 // What a reader keeps with a whole object for those who come after, freed with it by destroy
 // (any thread, no lock held): of about 2 KiB at most, which OBJECT_COST counts.  attach returns
 // what is attached: thing, or what was there before, and then thing is still the caller's.

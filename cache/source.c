@@ -651,6 +651,20 @@ int source_bring(struct source *s, int64_t offset, int64_t n, const struct cance
     return rc < 0 ? (int)rc : 0;
 }
 
+bool source_has(struct source *s, int64_t offset, int64_t n)
+{
+    if (offset < 0 || n <= 0 || offset >= s->version.size)
+        return true; // nothing is read then
+    const int64_t size = s->cache->block_size;
+    const int64_t last = (offset + min64(n, s->version.size - offset) - 1) / size;
+    int64_t at = offset / size;
+    lock(&s->cache->lock);
+    while (at <= last && blocks_find(&s->cache->blocks, &s->file, at))
+        at++;
+    unlock(&s->cache->lock);
+    return at > last;
+}
+
 // Locked.
 static bool any_missing(const struct source *s, struct run run)
 {

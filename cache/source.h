@@ -11,6 +11,7 @@
 #ifndef CACHE_SOURCE_H
 #define CACHE_SOURCE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "cache/origin.h"
@@ -47,6 +48,9 @@ int64_t source_pass(struct source *s, int64_t offset, void *out, int64_t n,
 // Reads them into the cache only, where they stay until others need the room.  0, or
 // as source_read.  Blocks.
 int source_bring(struct source *s, int64_t offset, int64_t n, const struct cancel *cancel);
+
+// Whether these bytes are in the cache, so that reading them now would not wait.  Never blocks.
+bool source_has(struct source *s, int64_t offset, int64_t n);
 
 // Says that [offset, offset + n) will be wanted soon: missing blocks in it are
 // fetched together by the next read that meets one of them (in reads of at most

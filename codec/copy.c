@@ -164,7 +164,7 @@ struct copying {
     int64_t time; // decode time of the fragment
     uint32_t sequence;
     struct payload payload;
-    struct buf raw, data, out;
+    struct buf data, head; // of the fragment
 };
 
 // Decode time of sample i, and of what comes after the last one.
@@ -227,27 +227,24 @@ static int look_ahead(struct copying *c)
     return rc;
 }
 
-// Sample i, read into c->raw.
-static int read_sample(struct copying *c, int i)
+static int look_sample(struct copying *c, int i, const uint8_t **bytes)
 {
-    const uint32_t n = c->m->video.samples[i].size;
-    if (n > COPY_SAMPLE_MAX)
+    if (c->m->video.samples[i].size > COPY_SAMPLE_MAX)
         return -E_LIMITS;
-    buf_clear(&c->raw);
-    uint8_t *const to = buf_extend(&c->raw, n);
-    if (!to)
-        return buf_error(&c->raw);
-    const int rc = payload_read(&c->payload, i, to);
+    const int rc = payload_look(&c->payload, i, bytes);
     return rc == 0 && payload_is_torn(&c->payload) ? -E_CORRUPT : rc;
 }
 
-// Its pictures, into c->data.
+// The pictures of sample i, into c->data.
 static int take_sample(struct copying *c, int i)
 {
     struct fmp4_sample *const made = &c->samples[i - c->span.first];
     const size_t before = c->data.len;
     enum start start = START_NOT;
-    const int rc = coding_copy_sample(&c->data, &c->coding, c->raw.data, c->raw.len, &start);
+    const uint8_t *bytes;
+    int rc = look_sample(c, i, &bytes);
+    if (rc == 0)
+        rc = coding_copy_sample(&c->data, &c->coding, bytes, c->m->video.samples[i].size, &start);
     made->sync = start == START_CLEAN || (start == START_LED && made->sync);
     made->size = (uint32_t)(c->data.len - before);
     return rc == 0 && !c->samples[0].sync ? -E_CORRUPT : rc;
@@ -258,25 +255,23 @@ static int copy_fragment(struct copying *c, int first, int last)
 {
     int rc = 0;
     buf_clear(&c->data);
-    for (int i = first; rc == 0 && i < last; i++) {
-        rc = read_sample(c, i);
-        if (rc == 0)
-            rc = take_sample(c, i);
-    }
+    for (int i = first; rc == 0 && i < last; i++)
+        rc = take_sample(c, i);
     if (rc == 0)
-        rc = fmp4_fragment(&c->out, &c->track, c->sequence++, (uint64_t)c->time,
-                           &c->samples[first - c->span.first], last - first, c->data.data,
-                           c->data.len);
+        rc = fmp4_fragment_head(&c->head, &c->track, c->sequence++, (uint64_t)c->time,
+                                &c->samples[first - c->span.first], last - first, c->data.len);
     if (rc == 0)
-        rc = c->io->append(c->io, c->out.data, c->out.len);
-    buf_clear(&c->out);
+        rc = c->io->append(c->io, c->head.data, c->head.len);
+    if (rc == 0)
+        rc = c->io->append(c->io, c->data.data, c->data.len);
+    buf_clear(&c->head);
     return rc;
 }
 
 static int copy_fragments(struct copying *c)
 {
     const int64_t least = muldiv_ceil(c->track.timescale, 1, FRAGMENTS_A_SECOND);
-    int rc = fmp4_styp(&c->out);
+    int rc = fmp4_styp(&c->head);
     for (int first = c->span.first, i = first; rc == 0 && i < c->span.last; first = i) {
         int64_t ticks = 0;
         do
@@ -312,14 +307,12 @@ int copy_segment(const struct plan *p, const struct rendition *r, const struct m
     c.time = copy_time(m, c.span.first);
     c.sequence = (uint32_t)plan_sequence(k);
     payload_init(&c.payload, io, &m->video.carriage, m->video.samples, c.span.last, &silent);
-    buf_init(&c.raw, COPY_SAMPLE_MAX);
     buf_init(&c.data, FRAGMENT_MAX);
-    buf_init(&c.out, FRAGMENT_MAX + MIB);
+    buf_init(&c.head, MIB);
     const int rc = copy_all(&c, segtab_tick(&p->table, k + 1));
     payload_finish(&c.payload);
-    buf_finish(&c.raw);
     buf_finish(&c.data);
-    buf_finish(&c.out);
+    buf_finish(&c.head);
     free(c.samples);
     return rc;
 }

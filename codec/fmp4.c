@@ -398,9 +398,8 @@ static void put_moof(struct buf *b, const struct fmp4_track *t, uint32_t sequenc
     patch_be32(b, offset_at, (uint32_t)(b->len - moof + 8)); // behind the head of mdat
 }
 
-int fmp4_fragment(struct buf *out, const struct fmp4_track *t, uint32_t sequence,
-                  uint64_t decode_time, const struct fmp4_sample *samples, int count,
-                  const uint8_t *data, size_t n)
+int fmp4_fragment_head(struct buf *out, const struct fmp4_track *t, uint32_t sequence,
+                       uint64_t decode_time, const struct fmp4_sample *samples, int count, size_t n)
 {
     assert(count > 0);
     uint64_t sum = 0;
@@ -410,8 +409,15 @@ int fmp4_fragment(struct buf *out, const struct fmp4_track *t, uint32_t sequence
     if (n > UINT32_MAX - 8)
         return -E_LIMITS;
     put_moof(out, t, sequence, decode_time, samples, count);
-    const size_t mdat = box_open(out, "mdat");
-    buf_append(out, data, n);
-    box_close(out, mdat);
+    put_be32(out, (uint32_t)n + 8);
+    buf_puts(out, "mdat");
     return buf_error(out);
+}
+
+int fmp4_fragment(struct buf *out, const struct fmp4_track *t, uint32_t sequence,
+                  uint64_t decode_time, const struct fmp4_sample *samples, int count,
+                  const uint8_t *data, size_t n)
+{
+    const int rc = fmp4_fragment_head(out, t, sequence, decode_time, samples, count, n);
+    return rc < 0 ? rc : buf_append(out, data, n);
 }

@@ -55,8 +55,14 @@ int fmp4_init(struct buf *out, const struct fmp4_track *t);
 // styp, once at the start of a segment.
 int fmp4_styp(struct buf *out);
 
-// moof + mdat of samples whose bytes stand one after another in data.
+// moof, and the head of the mdat of samples whose bytes, n in all, come behind it.
 // decode_time: tfdt of the first.  sequence: from 1, rising in the track.
+int fmp4_fragment_head(struct buf *out, const struct fmp4_track *t, uint32_t sequence,
+                       uint64_t decode_time, const struct fmp4_sample *samples, int count,
+                       size_t n);
+
+// The same and the bytes themselves: moof + mdat of samples whose bytes stand one after another in
+// data.
 int fmp4_fragment(struct buf *out, const struct fmp4_track *t, uint32_t sequence,
                   uint64_t decode_time, const struct fmp4_sample *samples, int count,
                   const uint8_t *data, size_t n);

@@ -76,14 +76,23 @@ static int fill_run(struct payload *p, int i)
     return got < n ? ends_too_early(p) : 0;
 }
 
-static int read_whole(struct payload *p, int i, uint8_t *out)
+static int look_whole(struct payload *p, int i, const uint8_t **out)
 {
     const struct sample *s = &p->samples[i];
     if (s->offset < 0 || s->offset > p->io->size || s->size > p->io->size - s->offset)
         return fail_with(p->why, -E_CORRUPT, "a sample lies outside the source");
     const int rc = in_run(p, s) ? 0 : fill_run(p, i);
     if (rc == 0)
-        memcpy(out, p->run.data + (s->offset - p->run_at), s->size);
+        *out = p->run.data + (s->offset - p->run_at);
+    return rc;
+}
+
+static int read_whole(struct payload *p, int i, uint8_t *out)
+{
+    const uint8_t *bytes;
+    const int rc = look_whole(p, i, &bytes);
+    if (rc == 0)
+        memcpy(out, bytes, p->samples[i].size);
     return rc;
 }
 
@@ -149,6 +158,16 @@ static int read_transport(struct payload *p, const struct sample *s, uint8_t *ou
         t->left -= n;
     }
     return 0;
+}
+
+int payload_look(struct payload *p, int i, const uint8_t **out)
+{
+    if (p->carriage->kind == CARRIAGE_WHOLE)
+        return look_whole(p, i, out);
+    buf_clear(&p->run);
+    uint8_t *const to = buf_extend(&p->run, p->samples[i].size);
+    *out = to;
+    return to ? payload_read(p, i, to) : buf_error(&p->run);
 }
 
 int payload_read(struct payload *p, int i, uint8_t *out)

@@ -27,7 +27,7 @@ struct payload {
     const struct sample *samples;
     int count;
 
-    struct buf run; // whole samples: bytes of the source from run_at
+    struct buf run; // whole samples: bytes of the source from run_at; of others the last looked at
     int64_t run_at;
     struct window *window; // others
     struct transport transport;
@@ -41,6 +41,9 @@ void payload_finish(struct payload *p);
 // them.  Faster in order.  0, or a negative enum err: -E_CORRUPT when the source has no
 // such bytes, what io returned.  Blocks.
 int payload_read(struct payload *p, int i, uint8_t *out);
+
+// The same without a copy where the samples are whole: *out is valid until the next call.
+int payload_look(struct payload *p, int i, const uint8_t **out);
 
 // Whether bytes are missing in the samples read so far, which were read in order, or between one
 // and another that leans on it.  Only a transport stream tells.

@@ -11,20 +11,38 @@
 #include "server/making.h"
 
 #define FIRST_WANT (256 * KIB) // fetched before the rest, so that the first bytes leave early
+#define QUICK_US 20000         // so long readers may wait for all of it instead
 
 struct run {
     struct io io;
     const struct copier *c;
     int64_t offset, n; // of the source, that the segment needs
     int64_t started_us, origin_us;
+    int64_t asked, asked_us; // bytes that were not here, and how long they took
 };
 
+bool copier_is_quick(int64_t asked, int64_t asked_us, int64_t left)
+{
+    return asked > 0 && muldiv_ceil(left, asked_us, asked) <= QUICK_US;
+}
+
+// Readers hear of what there is when the rest will take a while.  Of a segment whose bytes are
+// here, or soon, they hear once it is whole: that is sooner than what it would cost to send it
+// in pieces, and they get its length.
 static int64_t read_source(struct io *io, int64_t offset, void *out, int64_t n)
 {
     struct run *const r = container_of(io, struct run, io);
+    const bool here = source_has(r->c->source, offset, n);
+    if (!here && !copier_is_quick(r->asked, r->asked_us, r->offset + r->n - offset))
+        object_publish(r->c->object);
     const int64_t before = clock_us();
     const int64_t got = source_read(r->c->source, offset, out, n, r->c->cancel);
-    r->origin_us += clock_us() - before;
+    const int64_t took = clock_us() - before;
+    r->origin_us += took;
+    if (!here && got > 0) {
+        r->asked += got;
+        r->asked_us += took;
+    }
     return got;
 }
 
@@ -41,9 +59,11 @@ static void begin(const struct run *r)
 static int append(struct io *io, const void *bytes, size_t n)
 {
     const struct run *const r = container_of(io, struct run, io);
-    if (object_size(r->c->object) == 0)
+    size_t made;
+    object_made(r->c->object, &made);
+    if (made == 0)
         begin(r);
-    return object_append(r->c->object, bytes, n);
+    return object_stage(r->c->object, bytes, n);
 }
 
 static bool cancelled(struct io *io)

@@ -7,6 +7,7 @@
 #ifndef SERVER_COPIER_H
 #define SERVER_COPIER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "cache/origin.h"
@@ -25,6 +26,10 @@ struct copier {
     struct cancel *cancel;
     int64_t *marks; // of the object's maker (server/making.h): what it took until the first byte
 };
+
+// Whether the `left` bytes of a source will not be long, when so many took so many microseconds.
+// Pure.
+bool copier_is_quick(int64_t asked, int64_t asked_us, int64_t left);
 
 // 0; -E_CORRUPT when the source's samples are not what its index says; -E_BUSY when there is
 // no memory for the object; or as source_read and object_append say.  The object stays in

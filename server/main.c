@@ -31,6 +31,7 @@
 // Of malloc, which else has several for each core: what is freed in one is of no use to the
 // threads of another, and a server that makes the same all day grows (docs/checks.md).
 #define ARENAS 2
+#define KEPT_MOST (64 * MIB) // of what is free at the end of an arena
 
 static int fail(int code, const char *why)
 {
@@ -127,16 +128,23 @@ done:
     return code;
 }
 
-// Before there are threads.  Who runs us may know better.
-static void bound_arenas(void)
+// Before there are threads.  Who runs us may know better.  What one segment lay in, the next will:
+// it is not given back, as pages that come anew cost more than what is written to them.  The
+// arenas have the memory to spare for that.
+static void settle_malloc(const struct conf *conf)
 {
+    const int64_t kept = min64(memory_spare(conf) / ARENAS, KEPT_MOST);
     if (!getenv("MALLOC_ARENA_MAX"))
         mallopt(M_ARENA_MAX, ARENAS);
+    if (getenv("MALLOC_TRIM_THRESHOLD_") || getenv("MALLOC_MMAP_THRESHOLD_"))
+        return;
+    mallopt(M_TRIM_THRESHOLD, (int)kept);
+    mallopt(M_MMAP_THRESHOLD, (int)(kept / 2));
 }
 
 static int serve(const struct conf *conf)
 {
-    bound_arenas();
+    settle_malloc(conf);
     // Threads are born with these blocked; the main thread waits for them.
     sigset_t set;
     sigemptyset(&set);

@@ -55,6 +55,14 @@ static void count_down(void)
     unlock(&count_lock);
 }
 
+// Planning waits for nothing.  Threads of its own are for what takes long, the unpacking of an
+// index above all; with that at hand it goes on where it is.
+static bool stays(const struct making *m, enum where here)
+{
+    const enum where next = m->steps[m->at].where;
+    return next == here || (next == ON_PLAN && here == ON_OPEN && m->asset);
+}
+
 static struct tasks *threads_for(const struct making *m, enum where where)
 {
     if (cancel_is_set(&m->cancel)) // it only has to end, and waits for nobody there
@@ -69,6 +77,8 @@ static struct tasks *threads_for(const struct making *m, enum where where)
 void making_enqueue(struct making *m)
 {
     lock(&m->lock);
+    if (m->steps[m->at].where == ON_LOOKUP && !making_asks_tiers(m))
+        m->at++; // nobody has to look where nothing of it is
     m->parked = PARKED_QUEUE;
     m->queue = threads_for(m, m->steps[m->at].where);
     tasks_add(m->queue, &m->task);
@@ -128,9 +138,11 @@ void making_drop_deadline(struct making *m)
 // Only of what lies by itself in all tiers: what is made of that adds a little that is known.
 static void measure(const struct making *m)
 {
+    size_t n;
+    object_made(m->object, &n);
     if (m->route.kind == ROUTE_SEGMENT && m->want == WANT_BODY && m->route.format != FORMAT_TS &&
         m->encrypted.method == ENCRYPTION_NONE)
-        measured_add(m->edge->measured, &m->route.recipe, m->route.n, object_size(m->object));
+        measured_add(m->edge->measured, &m->route.recipe, m->route.n, n);
 }
 
 static void fail_object(struct making *m, int code, const char *detail)
@@ -283,8 +295,8 @@ static void run(struct task *t)
     lock(&m->lock);
     m->parked = PARKED_NOT;
     unlock(&m->lock);
+    const enum where here = m->steps[m->at].where;
     for (;;) {
-        const enum where where = m->steps[m->at].where;
         if (cancel_is_set(&m->cancel)) {
             end(m, -E_CANCELLED, NULL);
             return;
@@ -292,7 +304,7 @@ static void run(struct task *t)
         if (m->steps[m->at].run(m) != STEP_NEXT)
             return;
         m->at++;
-        if (m->steps[m->at].where != where) {
+        if (!stays(m, here)) {
             making_enqueue(m);
             return;
         }

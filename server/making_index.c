@@ -33,6 +33,28 @@ static struct key view_key(const struct making *m)
                        m->route.clip.from, m->route.clip.to);
 }
 
+static struct key beginning_key(const struct making *m)
+{
+    char hex[KEY_HEX];
+    return key_of_text("beginning 1\n%s\n", key_hex(&m->version, hex));
+}
+
+// What depends on where the source ends.
+static bool needs_all(const struct route *r)
+{
+    return r->clip.to > 0 || r->kind == ROUTE_MANIFEST || r->kind == ROUTE_STORYBOARD ||
+           r->kind == ROUTE_POSTER;
+}
+
+static void find_asset(struct making *m)
+{
+    m->asset = assets_find(m->edge->assets, &m->view);
+    if (m->asset || needs_all(&m->route))
+        return;
+    const struct key beginning = beginning_key(m);
+    m->asset = assets_find(m->edge->assets, &beginning);
+}
+
 enum step_end making_step_locate(struct making *m)
 {
     if (m->origin < 0)
@@ -46,6 +68,7 @@ enum step_end making_step_locate(struct making *m)
         return making_done(m, err, NULL);
     m->version = version_key(m);
     m->view = view_key(m);
+    find_asset(m);
     return STEP_NEXT;
 }
 
@@ -55,12 +78,6 @@ static struct key index_key(const struct making *m, bool all)
     char hex[KEY_HEX];
     return key_of_text("index 2\n%s\n%" PRId64 "\n", key_hex(&m->version, hex),
                        all ? 0 : m->edge->conf->workers_first);
-}
-
-static struct key beginning_key(const struct making *m)
-{
-    char hex[KEY_HEX];
-    return key_of_text("beginning 1\n%s\n", key_hex(&m->version, hex));
 }
 
 // ---- waiting
@@ -170,22 +187,6 @@ enum step_end making_await_all(struct making *m)
     return end == STEP_NEXT ? taken(m, take_rest(m)) : end;
 }
 
-// What depends on where the source ends.
-static bool needs_all(const struct route *r)
-{
-    return r->clip.to > 0 || r->kind == ROUTE_MANIFEST || r->kind == ROUTE_STORYBOARD ||
-           r->kind == ROUTE_POSTER;
-}
-
-static void find_asset(struct making *m)
-{
-    m->asset = assets_find(m->edge->assets, &m->view);
-    if (m->asset || needs_all(&m->route))
-        return;
-    const struct key beginning = beginning_key(m);
-    m->asset = assets_find(m->edge->assets, &beginning);
-}
-
 // Of a beginning: the scan of the rest begins where somebody enters, or asks for a playlist,
 // which wants its end.  Nobody waits for it, but what is there is taken.
 static enum step_end go_on(struct making *m)
@@ -203,8 +204,6 @@ static enum step_end go_on(struct making *m)
 
 enum step_end making_step_index(struct making *m)
 {
-    if (!m->asset && !m->beginning && !m->index)
-        find_asset(m);
     if (!m->asset && !m->beginning) {
         if (!m->index)
             open_index(m, false);

@@ -54,10 +54,15 @@ static void take_body(struct making *m, const struct buf *body, enum reply_sourc
         making_done(m, err, NULL);
 }
 
+bool making_asks_tiers(const struct making *m)
+{
+    return m->edge->tier_count > 0 && (making_is_for_tiers(m) || m->want == WANT_CHECK);
+}
+
 enum step_end making_step_lower(struct making *m)
 {
     const bool check = m->want == WANT_CHECK;
-    if (m->edge->tier_count == 0 || (!making_is_for_tiers(m) && !check))
+    if (!making_asks_tiers(m))
         return STEP_NEXT;
     struct buf body;
     buf_init(&body, (size_t)m->edge->conf->cache_object);

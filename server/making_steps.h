@@ -136,8 +136,9 @@ enum step_end making_other_failed(struct making *m, const struct object *o);
 // Tells the readers where the body comes from.
 void making_mark(struct making *m, enum reply_source source);
 
-// Whether its body belongs into the lower tiers.
+// Whether its body belongs into the lower tiers, and whether they are asked for it.
 bool making_is_for_tiers(const struct making *m);
+bool making_asks_tiers(const struct making *m);
 
 // Puts it on the queue of its step.  The caller has it no more.
 void making_enqueue(struct making *m);

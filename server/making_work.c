@@ -33,7 +33,9 @@ bool making_is_right(const struct making *m)
 void making_check_bandwidth(const struct making *m, int64_t bandwidth)
 {
     const int64_t us = hls_segment_us(m->plan, m->rendition, m->route.n);
-    if (verify_bandwidth(bandwidth, us, object_size(m->object)))
+    size_t n;
+    object_made(m->object, &n);
+    if (verify_bandwidth(bandwidth, us, n))
         return;
     stat_add(STAT_bandwidth_exceeded_total, 1);
     log_warn("plan", "%s %s segment %d: above its BANDWIDTH of %" PRId64, m->route.asset,

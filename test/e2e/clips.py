@@ -130,6 +130,8 @@ RECIPES = {r["name"]: r for r in [
     recipe("four.mp4", seconds=4),
     recipe("fourplus.mp4", seconds=4.04),
     recipe("hd.mp4", w=1920, h=1080, seconds=12, fps="30", gop=60),
+    recipe("camera.mp4", w=1920, h=1080, seconds=16, fps="30", gop=60, video=X264 + " -b:v 8M -maxrate 8M -bufsize 8M",
+           source=PICTURE + ",noise=alls=12:allf=t"),
     recipe("noise.mp4", w=1280, h=720, seconds=8, video=X264.replace("-preset veryfast", "-preset ultrafast"),
            source=PICTURE + ",noise=alls=40:allf=t"),
 ]}

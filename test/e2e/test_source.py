@@ -18,7 +18,7 @@ import browser
 import exact
 import mutants
 from edge import BUILD, Playlist
-from peers import until
+from peers import Origin, Raw, Shelf, until
 
 # What every test here may take: a constant rate, in both containers; rates that vary, of pictures out of order; each codec.
 CLIPS = ["base.mp4", "2997.mkv", "uneven.mp4", "hevc.mp4", "av1.mkv"]
@@ -410,6 +410,57 @@ def test_mutants(seed, start, clip, media_dir, tmp_path):
     seen = [whatever(first, name) for name in names]
     assert [whatever(second, name) for name in names] == seen
     assert any(seen) and first.get("/").status and second.get("/").status
+
+
+@pytest.mark.parametrize("slow", [False, True])
+def test_sent_while_its_source_comes(slow, start, clip, media_dir):
+    """In pieces while the origin keeps us waiting, or has shown to be slow; with its length where all of the source's
+    bytes are here."""
+    origin = Origin(media_dir)
+    try:
+        edge = start(origin.url, env={"TIDEMILL_ORIGIN_FIRST_READ": "512KiB", "TIDEMILL_CACHE_MEMORY": "64KiB",
+                                      "TIDEMILL_CACHE_DISK_ENABLED": "false"})
+        folder = source_of(edge, clip("hd.mp4"))[1]
+        path = folder + f"{int(slow)}.m4s"
+        if slow:  # the third read for it is held
+            origin.fault("hold", n=len(edge.ok(folder + "0.m4s")) + 500 * 1024, count=0)
+            origin.fault("delay", ms=50, count=0)
+        else:  # the first one
+            origin.fault("hold", n=1, count=0)
+        with Raw(edge) as client:
+            client.get(path)
+            status, head = client.head()
+            assert status == 200 and head["transfer-encoding"] == "chunked"
+            body = client.chunk()
+            assert body[4:8] == b"styp" and edge.metrics()["copies_video_total"] == slow
+            origin.clear()
+            body += b"".join(iter(client.chunk, b""))
+        again = edge.get(path)
+        assert again.header("cache-status") == "tidemill; fwd=miss"
+        assert int(again.header("content-length")) == len(body) > 512 * 1024 and again.body == body
+        assert edge.metrics()["copies_video_total"] == 2 + slow
+    finally:
+        origin.stop()
+
+
+def page_faults(pid):
+    with open(f"/proc/{pid}/stat") as f:
+        return int(f.read().rsplit(")", 1)[1].split()[7])
+
+
+@pytest.mark.skipif("SANITIZED" in os.environ, reason="sanitizers have a malloc of their own")
+def test_what_a_copy_lay_in_is_used_again(start, clip, media_dir, tmp_path):
+    """Pages that come anew cost more than what is written to them.  Not at once: there are two arenas, and each fills up."""
+    shelf = Shelf(tmp_path, os.path.join(media_dir, clip("hd.mp4")))
+    edge = start(shelf.folder, env={"TIDEMILL_CACHE_MEMORY": "64KiB", "TIDEMILL_CACHE_DISK_ENABLED": "false"})
+    paths = [source_of(edge, shelf.take())[1] + "0.m4s" for _ in range(8)]
+    seen = [page_faults(edge.process.pid)]
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        for _ in range(8):
+            pages = sum(len(body) for body in pool.map(edge.ok, paths)) / 4096
+            seen.append(page_faults(edge.process.pid))
+    assert edge.metrics()["copies_video_total"] == 8 * len(paths)
+    assert min(b - a for a, b in zip(seen, seen[1:])) < pages / 8, (seen, pages)
 
 
 def test_many_readers_one_copy(start, clip, media_dir):

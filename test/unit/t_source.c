@@ -256,6 +256,25 @@ static void fetches_what_is_missing(void **state)
     source_cache_destroy(c);
 }
 
+static void says_what_is_here(void **state)
+{
+    (void)state;
+    struct fake f;
+    fake_init(&f);
+    struct source_cache *c = source_cache_create(&settings);
+    struct source *s = must_open(c, &f, "a", 0);
+    assert_true(source_has(s, 0, 2 * BLOCK)); // by the first read
+    assert_false(source_has(s, 0, 2 * BLOCK + 1));
+    check_read(s, 0, SIZE - 1, 1);
+    assert_true(source_has(s, SIZE - 1, INT64_MAX));
+    assert_false(source_has(s, SIZE - BLOCK - 1, BLOCK));
+    assert_true(source_has(s, SIZE, 1)); // what cannot be read is not waited for
+    assert_true(source_has(s, -1, 1));
+    expect(&f, 2, 0); // nothing was asked for
+    source_close(&s);
+    source_cache_destroy(c);
+}
+
 static void fetches_what_is_wanted(void **state)
 {
     (void)state;
@@ -900,6 +919,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_any_range),
         cmocka_unit_test(fetches_what_is_missing),
+        cmocka_unit_test(says_what_is_here),
         cmocka_unit_test(fetches_what_is_wanted),
         cmocka_unit_test(forgets_what_was_wanted),
         cmocka_unit_test(what_is_here_is_not_wanted),
