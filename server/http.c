@@ -51,8 +51,13 @@
 // is and the socket takes; then it hears that there is nothing yet, or, at the end, that
 // there is no more, and adds the last chunk.
 //
-// MHD_quiesce_daemon is not used: with a pool it races with its own workers for
-// the removal of the listening socket, and the loser aborts the process.
+// It takes events in lots of 128, and after a full lot it waits for the next before it
+// looks at any: where exactly 128 clients asked and then wait for their answers, it
+// waits for a timeout.  So it has no threads of its own: ours run one daemon each, and
+// where that has connections for a full lot, they let it wait for LOT_WAIT_MS at most.
+// To resume a connection does not wake them; an eventfd of ours in the daemon's epoll
+// set does, one write for all that are resumed before it runs.  The set is edge-triggered
+// there, so that nobody has to read it, and libmicrohttpd passes over events without data.
 //
 // Lock order: watch's, then libmicrohttpd's own.  Ours is taken alone.
 
@@ -60,12 +65,14 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <microhttpd.h>
 #include <netinet/in.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -89,19 +96,33 @@ _Static_assert(CONNECTION_MEMORY + HTTP_BODY_MAX + KIB <= MEMORY_CONNECTION,
 #define CHAIN_BLOCK (64 * KIB) // where the length is known, this is what a chunk is built in
 #define CHUNK_MAX (64 * KIB)   // of a body that is still being made
 #define STOP_GRACE_MS 2000
+#define LOT 128 // of events, of which one each may be of the listening socket and of a wake-up
+#define LOT_WAIT_MS 20
+
+// An HTTP thread.
+struct loop {
+    struct http *http;
+    struct MHD_Daemon *daemon;
+    pthread_t thread;
+    int wakes;         // an eventfd
+    atomic_bool awake; // it will see what has been resumed until now
+};
 
 struct http {
     // constant after start
     struct http_handler handler;
     int64_t header_timeout_ms, idle_timeout_ms;
     struct watch *watch;
-    struct MHD_Daemon *daemon;
+    int listen_fd;
+    struct loop *loops;
+    int loop_count;
     char address[LISTEN_ADDRESS_MAX];
 
     atomic_int open; // exchanges that were stepped and are not done
     // set under lock
     atomic_bool stopping; // nobody begins to wait for an object
     atomic_bool ending;   // nor for a socket
+    atomic_bool over;     // the loops end; without lock
 
     pthread_mutex_t lock;
     pthread_cond_t quiet; // fewer waiters, or fewer open while stopping
@@ -119,6 +140,7 @@ struct chunk {
 struct client {
     struct watched watched;
     struct http *http;
+    struct loop *loop;
     struct MHD_Connection *connection;
     char address[64];
 
@@ -150,10 +172,19 @@ static void client_unref(struct client *c)
         free(c);
 }
 
+static void loop_wake(struct loop *l)
+{
+    if (!atomic_exchange(&l->awake, true))
+        eventfd_write(l->wakes, 1);
+}
+
 static void client_resume(struct client *c)
 {
-    if (atomic_exchange(&c->asleep, false))
-        MHD_resume_connection(c->connection);
+    struct loop *const l = c->loop; // c may be gone once it is resumed
+    if (!atomic_exchange(&c->asleep, false))
+        return;
+    MHD_resume_connection(c->connection);
+    loop_wake(l);
 }
 
 // The waiter is registered no more and nobody is waking it.
@@ -317,9 +348,8 @@ static bool begin_chunk(struct client *c, enum object_state state)
     const size_t size = object_size(c->exchange.object);
     if (size <= c->at)
         return false;
-    k->n = size - c->at;
-    if (state != OBJECT_WHOLE && k->n > CHUNK_MAX)
-        k->n = CHUNK_MAX;
+    const size_t most = state == OBJECT_WHOLE ? SIZE_MAX : CHUNK_MAX;
+    k->n = size - c->at < most ? size - c->at : most;
     k->line_n = (size_t)snprintf(k->line, sizeof k->line, "%zx\r\n", k->n);
     k->sent = 0;
     return true;
@@ -677,10 +707,12 @@ static void print_address(const struct sockaddr *a, char *out, socklen_t cap)
         inet_ntop(AF_INET6, &in6->sin6_addr, out, cap);
 }
 
-static void on_connect(struct http *h, struct MHD_Connection *connection, void **context)
+static void on_connect(struct loop *l, struct MHD_Connection *connection, void **context)
 {
+    struct http *const h = l->http;
     struct client *const c = xcalloc(1, sizeof *c);
     c->http = h;
+    c->loop = l;
     c->connection = connection;
     atomic_init(&c->refs, 1);
     c->waiter.wake = wake;
@@ -783,36 +815,79 @@ static void on_completed(void *arg, struct MHD_Connection *connection, void **co
 
 // ---- start and stop
 
-static struct MHD_Daemon *start_daemon(struct http *h, const struct conf *conf, int fd, int threads)
+// fd is the daemon's from here on, also when it fails.
+static struct MHD_Daemon *create_daemon(struct loop *l, int fd, int connections)
 {
-    // Each thread gets its share of the connections.
-    const int pool = threads < conf->http_connections ? threads : conf->http_connections;
+    struct http *const h = l->http;
     const struct MHD_OptionItem options[] = {
         { MHD_OPTION_LISTEN_SOCKET, fd, NULL },
-        { MHD_OPTION_THREAD_POOL_SIZE, pool > 1 ? pool : 0, NULL },
-        { MHD_OPTION_CONNECTION_LIMIT, conf->http_connections, NULL },
+        { MHD_OPTION_CONNECTION_LIMIT, connections, NULL },
         { MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY, NULL },
         { MHD_OPTION_CONNECTION_TIMEOUT, (h->idle_timeout_ms + 999) / 1000, NULL },
         { MHD_OPTION_UNESCAPE_CALLBACK, (intptr_t)on_unescape, NULL },
         { MHD_OPTION_URI_LOG_CALLBACK, (intptr_t)on_target, NULL },
-        { MHD_OPTION_NOTIFY_CONNECTION, (intptr_t)on_connection, h },
+        { MHD_OPTION_NOTIFY_CONNECTION, (intptr_t)on_connection, l },
         { MHD_OPTION_NOTIFY_COMPLETED, (intptr_t)on_completed, h },
         { MHD_OPTION_END, 0, NULL },
     };
-    // The daemon's threads inherit the mask: signals are for the main thread.
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    struct MHD_Daemon *const d =
-        MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL,
-                         on_request, NULL, MHD_OPTION_ARRAY, options, MHD_OPTION_END);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return d;
+    return MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_request,
+                            NULL, MHD_OPTION_ARRAY, options, MHD_OPTION_END);
+}
+
+static bool loop_init(struct loop *l, struct http *h, int connections)
+{
+    const int fd = fcntl(h->listen_fd, F_DUPFD_CLOEXEC, 0);
+    l->http = h;
+    l->wakes = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    l->daemon = fd < 0 ? NULL : create_daemon(l, fd, connections);
+    if (!l->daemon || l->wakes < 0)
+        return false;
+    struct epoll_event event = { .events = EPOLLIN | EPOLLET };
+    return epoll_ctl(MHD_get_daemon_info(l->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd,
+                     EPOLL_CTL_ADD, l->wakes, &event) == 0;
+}
+
+static void loop_finish(struct loop *l)
+{
+    if (l->daemon)
+        MHD_stop_daemon(l->daemon);
+    if (l->wakes > 0)
+        close(l->wakes);
+}
+
+// Each has its share of the connections.
+static bool init_loops(struct http *h, int connections)
+{
+    bool good = true;
+    for (int i = 0; i < h->loop_count && good; i++)
+        good = loop_init(&h->loops[i], h,
+                         connections / h->loop_count + (i < connections % h->loop_count));
+    return good;
+}
+
+static int wait_ms(struct MHD_Daemon *d)
+{
+    const unsigned n = MHD_get_daemon_info(d, MHD_DAEMON_INFO_CURRENT_CONNECTIONS)->num_connections;
+    return n + 2 < LOT ? -1 : LOT_WAIT_MS;
+}
+
+static void *run_loop(void *arg)
+{
+    struct loop *const l = arg;
+    while (!atomic_load(&l->http->over)) {
+        atomic_store(&l->awake, false);
+        MHD_run_wait(l->daemon, wait_ms(l->daemon));
+    }
+    return NULL;
 }
 
 static void http_destroy(struct http *h)
 {
+    for (struct loop *l = h->loops; l < h->loops + h->loop_count; l++)
+        loop_finish(l);
     watch_destroy(h->watch);
+    close(h->listen_fd);
+    free(h->loops);
     pthread_cond_destroy(&h->quiet);
     pthread_mutex_destroy(&h->lock);
     free(h);
@@ -829,19 +904,20 @@ struct http *http_start(const struct conf *conf, const char *address, int thread
     h->handler = *handler;
     h->header_timeout_ms = conf->http_header_timeout;
     h->idle_timeout_ms = conf->http_idle_timeout;
+    h->listen_fd = fd;
+    h->loop_count = threads < conf->http_connections ? threads : conf->http_connections;
+    h->loops = xcalloc((size_t)h->loop_count, sizeof *h->loops);
     memcpy(h->address, bound, sizeof bound);
     pthread_mutex_init(&h->lock, NULL);
     cond_init(&h->quiet);
     const int64_t period_ms =
         h->header_timeout_ms < h->idle_timeout_ms ? h->header_timeout_ms : h->idle_timeout_ms;
     h->watch = watch_create(period_ms, conf->http_send_rate, h->idle_timeout_ms);
-    // From here on the descriptor is the daemon's, also when it fails.
-    if (h->watch)
-        h->daemon = start_daemon(h, conf, fd, threads);
-    else
-        close(fd);
-    if (h->daemon)
+    if (h->watch && init_loops(h, conf->http_connections)) {
+        for (struct loop *l = h->loops; l < h->loops + h->loop_count; l++)
+            l->thread = thread_start("http", run_loop, l);
         return h;
+    }
     snprintf(why, cap, "cannot start the HTTP threads for %s", address);
     listen_clean(bound);
     http_destroy(h);
@@ -881,7 +957,11 @@ void http_stop(struct http *h)
     while (h->waiters > 0)
         pthread_cond_wait(&h->quiet, &h->lock);
     unlock(&h->lock);
-    MHD_stop_daemon(h->daemon);
+    atomic_store(&h->over, true);
+    for (struct loop *l = h->loops; l < h->loops + h->loop_count; l++) {
+        eventfd_write(l->wakes, 1);
+        pthread_join(l->thread, NULL);
+    }
     listen_clean(h->address);
     http_destroy(h);
 }

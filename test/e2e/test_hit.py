@@ -17,10 +17,10 @@ CONFIG = {"http": {"threads": 1}, "cache": {"disk_enabled": False}, "admin": ""}
 
 
 def http_thread(pid):
-    """Its id; libmicrohttpd gives it that name."""
+    """Its id."""
     for thread in os.listdir(f"/proc/{pid}/task"):
         with open(f"/proc/{pid}/task/{thread}/comm") as f:
-            if f.read().startswith("MHD-"):
+            if f.read() == "http\n":
                 return thread
     raise AssertionError("no HTTP thread")
 

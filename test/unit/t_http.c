@@ -1434,6 +1434,37 @@ static bool read_pattern(struct conn *c, size_t *at)
     }
 }
 
+// As many at once as libmicrohttpd takes events, while nothing else comes to it.
+static void full_lots(void **state)
+{
+    (void)state;
+    enum { N = 128 };
+    struct http *const h = start(1);
+    struct object *const o = make();
+    static struct conn *c[N];
+    for (int i = 0; i < N; i++) {
+        c[i] = dial(h);
+        ask(c[i], "GET /text", "");
+        assert_int_equal(get(c[i], false)->status, 200);
+    }
+    struct conn *const first = dial(h);
+    ask(first, "GET /made?hold", "Range: bytes=0-\r\n");
+    wait_for(&seen.begun, N + 1);
+    append(o, 0, 10);
+    wait_for(&seen.held, 1);
+    for (int i = 0; i < N; i++)
+        ask(c[i], "GET /text", "");
+    release();
+    for (int i = 0; i < N; i++) {
+        assert_int_equal(get(c[i], false)->status, 200);
+        hang_up(c[i]);
+    }
+    object_commit(o);
+    assert_int_equal(get(first, false)->status, 206);
+    hang_up(first);
+    stop(h);
+}
+
 // Clients who read nothing of a body that is being made: it goes on when one reads; and
 // it ends when one leaves, or the server stops.
 static void full_sockets(void **state)
@@ -1685,6 +1716,7 @@ int main(void)
         cmocka_unit_test_teardown(leaves_in_the_header, reset),
         cmocka_unit_test_teardown(idle_connections, reset),
         cmocka_unit_test_teardown(slow_readers, reset),
+        cmocka_unit_test_teardown(full_lots, reset),
         cmocka_unit_test_teardown(full_sockets, reset),
         cmocka_unit_test_teardown(stopping, reset),
         cmocka_unit_test_teardown(stopping_cuts_streams, reset),
