@@ -49,7 +49,8 @@
 // memory, of a few KB each, and a copy and a system call for each of them.  When its
 // header has left and it asks for a chunk, we send chunks of our own, as much as there
 // is and the socket takes; then it hears that there is nothing yet, or, at the end, that
-// there is no more, and adds the last chunk.
+// there is no more, and adds the last chunk.  The first chunk is a small one, for all
+// who wait for it to see it soon.
 //
 // It takes events in lots of 128, and after a full lot it waits for the next before it
 // looks at any: where exactly 128 clients asked and then wait for their answers, it
@@ -95,6 +96,7 @@ _Static_assert(CONNECTION_MEMORY + HTTP_BODY_MAX + KIB <= MEMORY_CONNECTION,
 #define BLOCK 1024             // of a body that is none, or goes past libmicrohttpd
 #define CHAIN_BLOCK (64 * KIB) // where the length is known, this is what a chunk is built in
 #define CHUNK_MAX (64 * KIB)   // of a body that is still being made
+#define FIRST_CHUNK (16 * KIB) // then it is the turn of others, who wait for theirs
 #define STOP_GRACE_MS 2000
 #define LOT 128 // of events, of which one each may be of the listening socket and of a wake-up
 #define LOT_WAIT_MS 20
@@ -348,7 +350,7 @@ static bool begin_chunk(struct client *c, enum object_state state)
     const size_t size = object_size(c->exchange.object);
     if (size <= c->at)
         return false;
-    const size_t most = state == OBJECT_WHOLE ? SIZE_MAX : CHUNK_MAX;
+    const size_t most = c->at == 0 ? FIRST_CHUNK : state == OBJECT_WHOLE ? SIZE_MAX : CHUNK_MAX;
     k->n = size - c->at < most ? size - c->at : most;
     k->line_n = (size_t)snprintf(k->line, sizeof k->line, "%zx\r\n", k->n);
     k->sent = 0;
@@ -371,7 +373,7 @@ static size_t rest_of(const struct chunk *k, const uint8_t *bytes, struct iovec 
     return n;
 }
 
-enum pushed { PUSHED_ALL, PUSHED_FULL, PUSHED_NONE };
+enum pushed { PUSHED_ALL, PUSHED_FIRST, PUSHED_FULL, PUSHED_NONE };
 
 static enum pushed push_chunk(struct client *c, enum object_state state)
 {
@@ -391,10 +393,11 @@ static enum pushed push_chunk(struct client *c, enum object_state state)
     k->sent += sent > 0 ? (size_t)sent : 0;
     if (k->sent < k->line_n + k->n + 2)
         return PUSHED_FULL;
+    const bool first = c->at == 0;
     c->at += k->n;
     c->outcome.body_bytes += (int64_t)k->n;
     k->n = 0;
-    return PUSHED_ALL;
+    return first ? PUSHED_FIRST : PUSHED_ALL;
 }
 
 static enum pushed push(struct client *c, enum object_state state)
@@ -403,6 +406,14 @@ static enum pushed push(struct client *c, enum object_state state)
     while (pushed == PUSHED_ALL && (c->chunk.n > 0 || begin_chunk(c, state)))
         pushed = push_chunk(c, state);
     return pushed;
+}
+
+// To the end of the line of those who can be served.
+static ssize_t let_others(struct client *c)
+{
+    MHD_suspend_connection(c->connection);
+    MHD_resume_connection(c->connection);
+    return 0;
 }
 
 static ssize_t read_stream(void *arg, uint64_t offset, char *out, size_t max)
@@ -415,6 +426,8 @@ static ssize_t read_stream(void *arg, uint64_t offset, char *out, size_t max)
         const enum pushed pushed = push(c, state);
         if (atomic_load(&c->gone))
             return MHD_CONTENT_READER_END_WITH_ERROR;
+        if (pushed == PUSHED_FIRST)
+            return let_others(c);
         if (pushed == PUSHED_FULL && park_full(c))
             return 0;
         if (pushed != PUSHED_ALL)
