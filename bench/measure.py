@@ -156,6 +156,32 @@ def rung_url(server, path, rung):
     return next(folder for name, folder, _ in playlist.renditions() if name == rung)
 
 
+# ---- load
+
+def seconds(text):
+    m = re.match(r"([\d.]+)(us|ms|s)", text)
+    return float(m[1]) * {"us": 1e-6, "ms": 1e-3, "s": 1}[m[2]]
+
+
+WRK_FIGURES = (("requests per second", "", 1), ("server's CPU a request", "us", 1e6),
+               ("server's and client's CPU a request", "us", 1e6), ("99th percentile", "ms", 1e3))
+
+
+def wrk(server, path):
+    """WRK_FIGURES of a second of hits, on 64 connections that are kept."""
+    before = server.cpu()
+    cmd = pinned(CPUS[1:2], ["wrk", "-t1", "-c64", "-d1s", "--latency",
+                             f"http://127.0.0.1:{server.port}{path}"])
+    p = subprocess.Popen(cmd, stdout=subprocess.PIPE, text=True)
+    out = p.stdout.read()
+    _, p.returncode, usage = os.wait4(p.pid, 0)
+    used = server.cpu() - before
+    assert "Non-2xx" not in out and "Socket errors" not in out, out
+    n = int(re.search(r"(\d+) requests in", out)[1])
+    return (float(re.search(r"Requests/sec: +([\d.]+)", out)[1]), used / n,
+            (used + usage.ru_utime + usage.ru_stime) / n, seconds(re.search(r"99% +(\S+)", out)[1]))
+
+
 # ---- the table
 
 def spread(values, form):
@@ -174,5 +200,5 @@ def row(what, ours, theirs, unit="", scale=1):
     print(f"| {what} | **{spread(ratios, number)}** | {side[0]} | {side[1]} |", flush=True)
 
 
-def head(title):
-    print(f"\n| {title} | ours / theirs | ours | theirs |\n|---|---|---|---|", flush=True)
+def head(title, ours="ours", theirs="theirs"):
+    print(f"\n| {title} | {ours} / {theirs} | {ours} | {theirs} |\n|---|---|---|---|", flush=True)

@@ -13,6 +13,8 @@ python=${PYTHON:-/usr/bin/python3}
 status=0
 $python cold.py "${ROUNDS:-5}" || status=1
 $python warm.py "${ROUNDS:-5}" || status=1
+$python waiters.py "${ROUNDS:-5}" || status=1
+$python idle.py "${ROUNDS:-5}" || status=1
 $python cancel.py "${CANCEL_ROUNDS:-40}" || status=1
 $python crowd.py "${CROWD_SECONDS:-120}" || status=1
 echo

@@ -19,10 +19,8 @@ import subprocess
 import sys
 import tempfile
 
-from measure import CPUS, Server, await_port, children, cpu, free_ports, generated, head, pinned, row, rung_url
+from measure import CPUS, WRK_FIGURES, Server, await_port, children, cpu, free_ports, generated, head, pinned, row, rung_url, wrk
 
-SECONDS = 1
-CONNECTIONS = 64
 # Noise fills whatever rate a rung has: segments of about 100 KB, 1 MB, 4 MB.
 LADDER = [{"short_side": 720, "maxrate": 8000000, "crf": 10}, {"short_side": 540, "maxrate": 2000000, "crf": 10},
           {"short_side": 240, "maxrate": 200000, "crf": 10}]
@@ -67,37 +65,15 @@ class Nginx:
         self.folder.cleanup()
 
 
-def seconds(text):
-    m = re.match(r"([\d.]+)(us|ms|s)", text)
-    return float(m[1]) * {"us": 1e-6, "ms": 1e-3, "s": 1}[m[2]]
-
-
-def load(server, path):
-    """Requests per second, server's CPU per request, server's and wrk's, 99th percentile."""
-    before = server.cpu()
-    cmd = pinned(CPUS[1:2], ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{SECONDS}s", "--latency",
-                             f"http://127.0.0.1:{server.port}{path}"])
-    p = subprocess.Popen(cmd, stdout=subprocess.PIPE, text=True)
-    out = p.stdout.read()
-    _, p.returncode, usage = os.wait4(p.pid, 0)
-    used = server.cpu() - before
-    assert "Non-2xx" not in out and "Socket errors" not in out, out
-    n = int(re.search(r"(\d+) requests in", out)[1])
-    return (float(re.search(r"Requests/sec: +([\d.]+)", out)[1]), used / n,
-            (used + usage.ru_utime + usage.ru_stime) / n, seconds(re.search(r"99% +(\S+)", out)[1]))
-
-
 def compare(name, size, theirs_as, pair, paths, rounds):
     """pair: ours and theirs."""
     for server, path in zip(pair, paths):
-        load(server, path)
+        wrk(server, path)
     ours, theirs = [], []
     for _ in range(rounds):
-        ours.append(load(pair[0], paths[0]))
-        theirs.append(load(pair[1], paths[1]))
-    what = (("requests per second", "", 1), ("server's CPU a request", "us", 1e6),
-            ("server's and client's CPU a request", "us", 1e6), ("99th percentile", "ms", 1e3))
-    for i, (figure, unit, scale) in enumerate(what):
+        ours.append(wrk(pair[0], paths[0]))
+        theirs.append(wrk(pair[1], paths[1]))
+    for i, (figure, unit, scale) in enumerate(WRK_FIGURES):
         row(f"{name} of {size} bytes, nginx {theirs_as}: {figure}", [r[i] for r in ours], [r[i] for r in theirs],
             unit, scale)
 
