@@ -10,8 +10,8 @@
 // Suspended connections.  A connection is suspended while its exchange waits for
 // an object, or for its socket to take more.  Four may end that: the object (wake, on
 // any thread), the client's hang-up or the socket (hung_up and writable, on the watch's
-// thread), http_stop, and we ourselves when the object has moved meanwhile.  Exactly one of them
-// resumes it:
+// thread), http_stop, and we ourselves when the object has moved meanwhile.  Exactly one
+// of them resumes it:
 //
 // - asleep is set after the connection was suspended; whoever sets it back does
 //   the resuming, and nobody else.  So it is never resumed twice, nor when it is
@@ -23,7 +23,8 @@
 //   or by taking the waiter back.  So a wake that comes late (somebody else has
 //   resumed, the client has left) finds memory, and asleep false.
 // - The waiter is registered again only after wake was called for it: the other
-//   three lead to an exchange that ends without waiting.
+//   three lead to an exchange that ends without waiting.  (The socket is waited for
+//   only while no waiter is registered.)
 // - http_stop waits until no waiter is registered nor being woken, and nobody waits for
 //   a socket, before it stops the daemon, so no thread is inside MHD_resume_connection
 //   then; and nobody begins to wait after it has announced that (both under the lock).
