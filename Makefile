@@ -113,7 +113,7 @@ deps:
 PLAYERS  = chromium firefox-esr mpv vlc-bin vlc-plugin-base gstreamer1.0-tools gstreamer1.0-plugins-base \
 	gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-libav
 deps-test: deps
-	.ci/install libcmocka-dev python3 python3-pytest python3-numpy redis-server nginx ffmpeg \
+	.ci/install libcmocka-dev python3 python3-pytest python3-numpy redis-server nginx varnish strace ffmpeg \
 		fonts-dejavu-core clang clang-format cppcheck $(NPM) $(PLAYERS)
 	+$(MAKE) player test/browser/node_modules/.package-lock.json
 

@@ -242,6 +242,15 @@ def load(server, path, connections, duration, *script):
         *(seconds(re.search(rf"{p}% +(\S+)", out)[1]) for p in (50, 99)))))
 
 
+# What is told of hits.
+HIT = ("requests per second", "server's CPU a request", "server's and client's CPU a request", "99th percentile")
+
+
+def hits(server, path):
+    """A second of them, on 64 connections that are kept."""
+    return load(server, path, 64, 1)
+
+
 # ---- the table
 
 def spread(values, form):
@@ -266,5 +275,5 @@ def rows(what, figures, ours, theirs):
         row(f"{what}: {figure}", [r[figure] for r in ours], [r[figure] for r in theirs], *LOAD[figure])
 
 
-def head(title):
-    print(f"\n| {title} | ours / theirs | ours | theirs |\n|---|---|---|---|", flush=True)
+def head(title, ours="ours", theirs="theirs"):
+    print(f"\n| {title} | {ours} / {theirs} | {ours} | {theirs} |\n|---|---|---|---|", flush=True)

@@ -16,11 +16,8 @@ usage: bench/warm.py [ROUNDS]
 import os
 import sys
 
-from measure import CPUS, Nginx, Server, generated, head, load, rows, rung_url
+from measure import CPUS, HIT, Nginx, Server, generated, head, hits, rows, rung_url
 
-SECONDS = 1
-CONNECTIONS = 64
-FIGURES = ("requests per second", "server's CPU a request", "server's and client's CPU a request", "99th percentile")
 # Noise fills whatever rate a rung has: segments of about 100 KB, 1 MB, 4 MB.
 LADDER = [{"short_side": 720, "maxrate": 8000000, "crf": 10}, {"short_side": 540, "maxrate": 2000000, "crf": 10},
           {"short_side": 240, "maxrate": 200000, "crf": 10}]
@@ -32,12 +29,12 @@ BEST = ("sendfile on; tcp_nopush off; access_log off; open_file_cache max=1000 i
 def compare(name, size, theirs_as, pair, paths, rounds):
     """pair: ours and theirs."""
     for server, path in zip(pair, paths):
-        load(server, path, CONNECTIONS, SECONDS)
+        hits(server, path)
     ours, theirs = [], []
     for _ in range(rounds):
-        ours.append(load(pair[0], paths[0], CONNECTIONS, SECONDS))
-        theirs.append(load(pair[1], paths[1], CONNECTIONS, SECONDS))
-    rows(f"{name} of {size} bytes, nginx {theirs_as}", FIGURES, ours, theirs)
+        ours.append(hits(pair[0], paths[0]))
+        theirs.append(hits(pair[1], paths[1]))
+    rows(f"{name} of {size} bytes, nginx {theirs_as}", HIT, ours, theirs)
 
 
 def main():

@@ -8,9 +8,10 @@
 // answered in the second call, or keep-alive would die.
 //
 // Suspended connections.  A connection is suspended while its exchange waits for
-// an object.  Four may end that: the object (wake, on any thread), the client's
-// hang-up (hung_up, on the watch's thread), http_stop, and we ourselves when the
-// object has moved meanwhile.  Exactly one of them resumes it:
+// an object, or for its socket to take more.  Four may end that: the object (wake, on
+// any thread), the client's hang-up or the socket (hung_up and writable, on the watch's
+// thread), http_stop, and we ourselves when the object has moved meanwhile.  Exactly one
+// of them resumes it:
 //
 // - asleep is set after the connection was suspended; whoever sets it back does
 //   the resuming, and nobody else.  So it is never resumed twice, nor when it is
@@ -22,10 +23,11 @@
 //   or by taking the waiter back.  So a wake that comes late (somebody else has
 //   resumed, the client has left) finds memory, and asleep false.
 // - The waiter is registered again only after wake was called for it: the other
-//   three lead to an exchange that ends without waiting.
-// - http_stop waits until no waiter is registered nor being woken before it stops
-//   the daemon, so no thread is inside MHD_resume_connection then; and none is
-//   registered after it has announced itself (both under the lock).
+//   three lead to an exchange that ends without waiting.  (The socket is waited for
+//   only while no waiter is registered.)
+// - http_stop waits until no waiter is registered nor being woken, and nobody waits for
+//   a socket, before it stops the daemon, so no thread is inside MHD_resume_connection
+//   then; and nobody begins to wait after it has announced that (both under the lock).
 //
 // On resuming, libmicrohttpd looks at the socket first and drops a connection
 // whose client has closed its sending side.  So half-closing is leaving, there
@@ -44,21 +46,37 @@
 //     HTTP/1.1 304 Not Modified
 //     X-Sent-As: HTTP/1.1 204 No Content
 //
-// MHD_quiesce_daemon is not used: with a pool it races with its own workers for
-// the removal of the listening socket, and the loser aborts the process.
+// Bodies that are streamed go past it: it would build chunks in the connection's
+// memory, of a few KB each, and a copy and a system call for each of them.  When its
+// header has left and it asks for a chunk, we send chunks of our own, as much as there
+// is and the socket takes; then it hears that there is nothing yet, or, at the end, that
+// there is no more, and adds the last chunk.  The first chunk is a small one, for all
+// who wait for it to see it soon.
+//
+// It takes events in lots of 128, and after a full lot it waits for the next before it
+// looks at any: where exactly 128 clients asked and then wait for their answers, it
+// waits for a timeout.  So it has no threads of its own: ours run one daemon each, and
+// where that has connections for a full lot, they let it wait for LOT_WAIT_MS at most.
+// To resume a connection does not wake them; an eventfd of ours in the daemon's epoll
+// set does, one write for all that are resumed before it runs.  The set is edge-triggered
+// there, so that nobody has to read it, and libmicrohttpd passes over events without data.
 //
 // Lock order: watch's, then libmicrohttpd's own.  Ours is taken alone.
 
 #include "server/http.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <microhttpd.h>
 #include <netinet/in.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "base/base.h"
@@ -76,32 +94,56 @@
 #define CONNECTION_MEMORY ((size_t)(14 * KIB))
 _Static_assert(CONNECTION_MEMORY + HTTP_BODY_MAX + KIB <= MEMORY_CONNECTION,
                "what is counted of one");
-// A streamed chunk is built in the connection's memory; this buffer is for
-// HTTP/1.0 only, which never streams.
-#define BLOCK 1024
+#define BLOCK 1024             // of a body that is none, or goes past libmicrohttpd
 #define CHAIN_BLOCK (64 * KIB) // where the length is known, this is what a chunk is built in
+#define CHUNK_MAX (64 * KIB)   // of a body that is still being made
+#define FIRST_CHUNK (16 * KIB) // then it is the turn of others, who wait for theirs
 #define STOP_GRACE_MS 2000
+#define LOT 128 // of events, of which one each may be of the listening socket and of a wake-up
+#define LOT_WAIT_MS 20
+
+// An HTTP thread.
+struct loop {
+    struct http *http;
+    struct MHD_Daemon *daemon;
+    pthread_t thread;
+    int wakes;         // an eventfd
+    atomic_bool awake; // it will see what has been resumed until now
+};
 
 struct http {
     // constant after start
     struct http_handler handler;
     int64_t header_timeout_ms, idle_timeout_ms;
     struct watch *watch;
-    struct MHD_Daemon *daemon;
+    int listen_fd;
+    struct loop *loops;
+    int loop_count;
     char address[LISTEN_ADDRESS_MAX];
 
-    atomic_int open;      // exchanges that were stepped and are not done
-    atomic_bool stopping; // set under lock
+    atomic_int open; // exchanges that were stepped and are not done
+    // set under lock
+    atomic_bool stopping; // nobody begins to wait for an object
+    atomic_bool ending;   // nor for a socket
+    atomic_bool over;     // the loops end; without lock
 
     pthread_mutex_t lock;
     pthread_cond_t quiet; // fewer waiters, or fewer open while stopping
-    int waiters;          // registered with an object, or being woken
+    int waiters;          // registered with an object, or being woken, or for a socket
+};
+
+// A chunk on its way: its line, n bytes of the object, and a line end.
+struct chunk {
+    size_t n; // 0: there is none
+    size_t line_n, sent;
+    char line[20];
 };
 
 // A connection and the exchange on it; there is one at a time.
 struct client {
     struct watched watched;
     struct http *http;
+    struct loop *loop;
     struct MHD_Connection *connection;
     char address[64];
 
@@ -119,7 +161,9 @@ struct client {
     const char *target_end;   // in the header as it came
     struct buf body;          // of POST
     int64_t promised;         // body bytes of an answer from memory
-    int64_t base;             // where in the body x->object begins; < 0: it is skipped in part
+    size_t at;                // in x->object: what is before has been sent
+    struct chunk chunk;       // begins there
+    bool full;                // waits for the socket
     bool header_seen, stepped;
 };
 
@@ -131,10 +175,19 @@ static void client_unref(struct client *c)
         free(c);
 }
 
+static void loop_wake(struct loop *l)
+{
+    if (!atomic_exchange(&l->awake, true))
+        eventfd_write(l->wakes, 1);
+}
+
 static void client_resume(struct client *c)
 {
-    if (atomic_exchange(&c->asleep, false))
-        MHD_resume_connection(c->connection);
+    struct loop *const l = c->loop; // c may be gone once it is resumed
+    if (!atomic_exchange(&c->asleep, false))
+        return;
+    MHD_resume_connection(c->connection);
+    loop_wake(l);
 }
 
 // The waiter is registered no more and nobody is waking it.
@@ -162,26 +215,36 @@ static void hung_up(struct watched *w)
     client_resume(c);
 }
 
-static bool may_wait(struct http *h)
+static void writable(struct watched *w)
+{
+    client_resume(container_of(w, struct client, watched));
+}
+
+static bool may_wait(struct http *h, const atomic_bool *no_more)
 {
     lock(&h->lock);
-    const bool may = !h->stopping;
+    const bool may = !*no_more;
     if (may)
         h->waiters++;
     unlock(&h->lock);
     return may;
 }
 
+static void suspend(struct client *c)
+{
+    atomic_fetch_add(&c->refs, 1);
+    MHD_suspend_connection(c->connection);
+    atomic_store(&c->asleep, true);
+}
+
 // Suspends the connection until o has other than have bytes or has ended, or the
 // client has left.  False when the server is stopping.
 static bool park(struct client *c, struct object *o, size_t have)
 {
-    if (!may_wait(c->http))
+    if (!may_wait(c->http, &c->http->stopping))
         return false;
     c->waits_for = object_ref(o);
-    atomic_fetch_add(&c->refs, 1);
-    MHD_suspend_connection(c->connection);
-    atomic_store(&c->asleep, true);
+    suspend(c);
     if (!object_wait(o, &c->waiter, have)) {
         object_unref(&c->waits_for);
         end_wait(c);
@@ -194,13 +257,26 @@ static bool park(struct client *c, struct object *o, size_t have)
     return true;
 }
 
+// The same until the socket takes bytes.  False when the server has stopped for long enough.
+static bool park_full(struct client *c)
+{
+    if (!may_wait(c->http, &c->http->ending))
+        return false;
+    c->full = true;
+    suspend(c);
+    const bool watched = watch_writable(c->http->watch, &c->watched);
+    if (!watched || atomic_load(&c->gone) || atomic_load(&c->http->ending))
+        client_resume(c);
+    return true;
+}
+
 static void stop_waiting(struct client *c)
 {
-    if (!c->waits_for)
-        return;
-    if (object_unwait(c->waits_for, &c->waiter))
+    if (c->full || (c->waits_for && object_unwait(c->waits_for, &c->waiter)))
         end_wait(c);
-    object_unref(&c->waits_for);
+    c->full = false;
+    if (c->waits_for)
+        object_unref(&c->waits_for);
 }
 
 // ---- sending
@@ -211,38 +287,154 @@ static void drop_object(void *object)
     object_unref(&o);
 }
 
-static bool go_on(struct client *c, uint64_t offset)
+// Of a body of several objects.
+static bool go_on(struct client *c)
 {
     const struct http_handler *const handler = &c->http->handler;
     if (!c->exchange.chained || !handler->next(handler->arg, &c->exchange))
         return false;
-    c->base = (int64_t)offset;
+    c->at = 0;
     return true;
 }
 
+static ssize_t cut(struct client *c)
+{
+    c->outcome.cut = true;
+    return MHD_CONTENT_READER_END_WITH_ERROR;
+}
+
+// All that there was of the object in that state has been taken.
+static ssize_t at_end(struct client *c, enum object_state state)
+{
+    if (state == OBJECT_WHOLE)
+        return MHD_CONTENT_READER_END_OF_STREAM;
+    if (atomic_load(&c->gone))
+        return MHD_CONTENT_READER_END_WITH_ERROR;
+    return state == OBJECT_MAKING && park(c, c->exchange.object, c->at) ? 0 : cut(c);
+}
+
 // The state is read before the bytes: what is there when an object has ended is all.
-static ssize_t read_stream(void *arg, uint64_t offset, char *out, size_t max)
+static ssize_t read_chain(void *arg, uint64_t offset, char *out, size_t max)
 {
     struct client *const c = arg;
+    (void)offset;
     stop_waiting(c);
     for (;;) {
         struct object *const o = c->exchange.object;
-        const size_t at = (size_t)((int64_t)offset - c->base);
         const enum object_state state = object_state(o);
-        const size_t n = object_read(o, at, out, max);
+        const size_t n = object_read(o, c->at, out, max);
+        c->at += n;
         c->outcome.body_bytes += (int64_t)n;
         if (n > 0)
             return (ssize_t)n;
-        if (state == OBJECT_WHOLE && go_on(c, offset))
-            continue;
-        if (state == OBJECT_WHOLE)
-            return MHD_CONTENT_READER_END_OF_STREAM;
+        if (state != OBJECT_WHOLE || !go_on(c))
+            return at_end(c, state);
+    }
+}
+
+// n bytes of c's object, or NULL when it has failed meanwhile.  While it is made they may
+// move: then it is a copy, good until this thread asks again.
+static const uint8_t *bytes_of(const struct client *c, enum object_state state, size_t n)
+{
+    static _Thread_local uint8_t copy[CHUNK_MAX];
+    const struct object *const o = c->exchange.object;
+    size_t size;
+    if (state == OBJECT_WHOLE)
+        return object_bytes(o, &size) + c->at;
+    return object_read(o, c->at, copy, n) == n ? copy : NULL;
+}
+
+// False when there is nothing more.
+static bool begin_chunk(struct client *c, enum object_state state)
+{
+    struct chunk *const k = &c->chunk;
+    const size_t size = object_size(c->exchange.object);
+    if (size <= c->at)
+        return false;
+    const size_t most = c->at == 0 ? FIRST_CHUNK : state == OBJECT_WHOLE ? SIZE_MAX : CHUNK_MAX;
+    k->n = size - c->at < most ? size - c->at : most;
+    k->line_n = (size_t)snprintf(k->line, sizeof k->line, "%zx\r\n", k->n);
+    k->sent = 0;
+    return true;
+}
+
+// What of the chunk is not sent; returns how many pieces.
+static size_t rest_of(const struct chunk *k, const uint8_t *bytes, struct iovec out[3])
+{
+    const struct iovec all[] = { { (void *)k->line, k->line_n },
+                                 { (void *)bytes, k->n },
+                                 { (void *)"\r\n", 2 } };
+    size_t skip = k->sent, n = 0;
+    for (size_t i = 0; i < countof(all); i++) {
+        const size_t skipped = skip < all[i].iov_len ? skip : all[i].iov_len;
+        skip -= skipped;
+        out[n] = (struct iovec){ (char *)all[i].iov_base + skipped, all[i].iov_len - skipped };
+        n += out[n].iov_len > 0;
+    }
+    return n;
+}
+
+enum pushed { PUSHED_ALL, PUSHED_FIRST, PUSHED_FULL, PUSHED_NONE };
+
+static enum pushed push_chunk(struct client *c, enum object_state state)
+{
+    struct chunk *const k = &c->chunk;
+    struct iovec rest[3];
+    const uint8_t *const bytes = bytes_of(c, state, k->n);
+    if (!bytes)
+        return PUSHED_NONE;
+    const struct msghdr m = { .msg_iov = rest, .msg_iovlen = rest_of(k, bytes, rest) };
+    // The last chunk is about to follow what is whole.
+    const int more = state == OBJECT_WHOLE && !c->exchange.chained ? MSG_MORE : 0;
+    const ssize_t sent = sendmsg(c->watched.fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL | more);
+    if (sent < 0 && errno != EAGAIN) {
+        atomic_store(&c->gone, true);
+        return PUSHED_NONE;
+    }
+    k->sent += sent > 0 ? (size_t)sent : 0;
+    if (k->sent < k->line_n + k->n + 2)
+        return PUSHED_FULL;
+    const bool first = c->at == 0;
+    c->at += k->n;
+    c->outcome.body_bytes += (int64_t)k->n;
+    k->n = 0;
+    return first ? PUSHED_FIRST : PUSHED_ALL;
+}
+
+static enum pushed push(struct client *c, enum object_state state)
+{
+    enum pushed pushed = PUSHED_ALL;
+    while (pushed == PUSHED_ALL && (c->chunk.n > 0 || begin_chunk(c, state)))
+        pushed = push_chunk(c, state);
+    return pushed;
+}
+
+// To the end of the line of those who can be served.
+static ssize_t let_others(struct client *c)
+{
+    MHD_suspend_connection(c->connection);
+    MHD_resume_connection(c->connection);
+    return 0;
+}
+
+static ssize_t read_stream(void *arg, uint64_t offset, char *out, size_t max)
+{
+    struct client *const c = arg;
+    (void)offset, (void)out, (void)max;
+    stop_waiting(c);
+    for (;;) {
+        const enum object_state state = object_state(c->exchange.object);
+        const enum pushed pushed = push(c, state);
         if (atomic_load(&c->gone))
             return MHD_CONTENT_READER_END_WITH_ERROR;
-        if (state == OBJECT_MAKING && park(c, o, at))
+        if (pushed == PUSHED_FIRST)
+            return let_others(c);
+        if (pushed == PUSHED_FULL && park_full(c))
             return 0;
-        c->outcome.cut = true;
-        return MHD_CONTENT_READER_END_WITH_ERROR;
+        if (pushed != PUSHED_ALL)
+            return cut(c);
+        if (state != OBJECT_WHOLE || !go_on(c))
+            return at_end(c, state);
     }
 }
 
@@ -321,15 +513,16 @@ static struct MHD_Response *respond_range(struct object *o, size_t offset, size_
 // A range of several objects, whose length is known.
 static struct MHD_Response *respond_chain(struct client *c, size_t length)
 {
-    c->base = -(int64_t)c->exchange.skip;
-    return MHD_create_response_from_callback(length, CHAIN_BLOCK, read_stream, c, NULL);
+    c->at = c->exchange.skip;
+    return MHD_create_response_from_callback(length, CHAIN_BLOCK, read_chain, c, NULL);
 }
 
 static struct MHD_Response *respond_stream(struct client *c)
 {
     // A cut body would look whole to HTTP/1.0: reply_needs_whole.
     assert(c->exchange.object && !c->exchange.request.http10);
-    c->base = 0;
+    c->at = 0;
+    c->chunk.n = 0;
     return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, BLOCK, read_stream, c, NULL);
 }
 
@@ -581,14 +774,17 @@ static void print_address(const struct sockaddr *a, char *out, socklen_t cap)
         inet_ntop(AF_INET6, &in6->sin6_addr, out, cap);
 }
 
-static void on_connect(struct http *h, struct MHD_Connection *connection, void **context)
+static void on_connect(struct loop *l, struct MHD_Connection *connection, void **context)
 {
+    struct http *const h = l->http;
     struct client *const c = xcalloc(1, sizeof *c);
     c->http = h;
+    c->loop = l;
     c->connection = connection;
     atomic_init(&c->refs, 1);
     c->waiter.wake = wake;
     c->watched.hung_up = hung_up;
+    c->watched.writable = writable;
     c->watched.fd =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
     c->watched.deadline_ms = clock_ms() + h->header_timeout_ms;
@@ -686,36 +882,79 @@ static void on_completed(void *arg, struct MHD_Connection *connection, void **co
 
 // ---- start and stop
 
-static struct MHD_Daemon *start_daemon(struct http *h, const struct conf *conf, int fd, int threads)
+// fd is the daemon's from here on, also when it fails.
+static struct MHD_Daemon *create_daemon(struct loop *l, int fd, int connections)
 {
-    // Each thread gets its share of the connections.
-    const int pool = threads < conf->http_connections ? threads : conf->http_connections;
+    struct http *const h = l->http;
     const struct MHD_OptionItem options[] = {
         { MHD_OPTION_LISTEN_SOCKET, fd, NULL },
-        { MHD_OPTION_THREAD_POOL_SIZE, pool > 1 ? pool : 0, NULL },
-        { MHD_OPTION_CONNECTION_LIMIT, conf->http_connections, NULL },
+        { MHD_OPTION_CONNECTION_LIMIT, connections, NULL },
         { MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY, NULL },
         { MHD_OPTION_CONNECTION_TIMEOUT, (h->idle_timeout_ms + 999) / 1000, NULL },
         { MHD_OPTION_UNESCAPE_CALLBACK, (intptr_t)on_unescape, NULL },
         { MHD_OPTION_URI_LOG_CALLBACK, (intptr_t)on_target, NULL },
-        { MHD_OPTION_NOTIFY_CONNECTION, (intptr_t)on_connection, h },
+        { MHD_OPTION_NOTIFY_CONNECTION, (intptr_t)on_connection, l },
         { MHD_OPTION_NOTIFY_COMPLETED, (intptr_t)on_completed, h },
         { MHD_OPTION_END, 0, NULL },
     };
-    // The daemon's threads inherit the mask: signals are for the main thread.
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    struct MHD_Daemon *const d =
-        MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL,
-                         on_request, NULL, MHD_OPTION_ARRAY, options, MHD_OPTION_END);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return d;
+    return MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_request,
+                            NULL, MHD_OPTION_ARRAY, options, MHD_OPTION_END);
+}
+
+static bool loop_init(struct loop *l, struct http *h, int connections)
+{
+    const int fd = fcntl(h->listen_fd, F_DUPFD_CLOEXEC, 0);
+    l->http = h;
+    l->wakes = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    l->daemon = fd < 0 ? NULL : create_daemon(l, fd, connections);
+    if (!l->daemon || l->wakes < 0)
+        return false;
+    struct epoll_event event = { .events = EPOLLIN | EPOLLET };
+    return epoll_ctl(MHD_get_daemon_info(l->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd,
+                     EPOLL_CTL_ADD, l->wakes, &event) == 0;
+}
+
+static void loop_finish(struct loop *l)
+{
+    if (l->daemon)
+        MHD_stop_daemon(l->daemon);
+    if (l->wakes > 0)
+        close(l->wakes);
+}
+
+// Each has its share of the connections.
+static bool init_loops(struct http *h, int connections)
+{
+    bool good = true;
+    for (int i = 0; i < h->loop_count && good; i++)
+        good = loop_init(&h->loops[i], h,
+                         connections / h->loop_count + (i < connections % h->loop_count));
+    return good;
+}
+
+static int wait_ms(struct MHD_Daemon *d)
+{
+    const unsigned n = MHD_get_daemon_info(d, MHD_DAEMON_INFO_CURRENT_CONNECTIONS)->num_connections;
+    return n + 2 < LOT ? -1 : LOT_WAIT_MS;
+}
+
+static void *run_loop(void *arg)
+{
+    struct loop *const l = arg;
+    while (!atomic_load(&l->http->over)) {
+        atomic_store(&l->awake, false);
+        MHD_run_wait(l->daemon, wait_ms(l->daemon));
+    }
+    return NULL;
 }
 
 static void http_destroy(struct http *h)
 {
+    for (struct loop *l = h->loops; l < h->loops + h->loop_count; l++)
+        loop_finish(l);
     watch_destroy(h->watch);
+    close(h->listen_fd);
+    free(h->loops);
     pthread_cond_destroy(&h->quiet);
     pthread_mutex_destroy(&h->lock);
     free(h);
@@ -732,19 +971,20 @@ struct http *http_start(const struct conf *conf, const char *address, int thread
     h->handler = *handler;
     h->header_timeout_ms = conf->http_header_timeout;
     h->idle_timeout_ms = conf->http_idle_timeout;
+    h->listen_fd = fd;
+    h->loop_count = threads < conf->http_connections ? threads : conf->http_connections;
+    h->loops = xcalloc((size_t)h->loop_count, sizeof *h->loops);
     memcpy(h->address, bound, sizeof bound);
     pthread_mutex_init(&h->lock, NULL);
     cond_init(&h->quiet);
     const int64_t period_ms =
         h->header_timeout_ms < h->idle_timeout_ms ? h->header_timeout_ms : h->idle_timeout_ms;
     h->watch = watch_create(period_ms, conf->http_send_rate, h->idle_timeout_ms);
-    // From here on the descriptor is the daemon's, also when it fails.
-    if (h->watch)
-        h->daemon = start_daemon(h, conf, fd, threads);
-    else
-        close(fd);
-    if (h->daemon)
+    if (h->watch && init_loops(h, conf->http_connections)) {
+        for (struct loop *l = h->loops; l < h->loops + h->loop_count; l++)
+            l->thread = thread_start("http", run_loop, l);
         return h;
+    }
     snprintf(why, cap, "cannot start the HTTP threads for %s", address);
     listen_clean(bound);
     http_destroy(h);
@@ -761,22 +1001,34 @@ static void rouse(struct watched *w)
     client_resume(container_of(w, struct client, watched));
 }
 
+static void announce(struct http *h, atomic_bool *what)
+{
+    lock(&h->lock);
+    atomic_store(what, true);
+    unlock(&h->lock);
+    watch_each(h->watch, rouse);
+}
+
 void http_stop(struct http *h)
 {
     if (!h)
         return;
-    lock(&h->lock);
-    atomic_store(&h->stopping, true);
-    unlock(&h->lock);
-    watch_each(h->watch, rouse);
+    announce(h, &h->stopping);
     const int64_t deadline_ms = clock_ms() + STOP_GRACE_MS;
     lock(&h->lock);
-    while (h->waiters > 0)
-        pthread_cond_wait(&h->quiet, &h->lock);
     while (atomic_load(&h->open) > 0 && cond_wait_until(&h->quiet, &h->lock, deadline_ms))
         ;
     unlock(&h->lock);
-    MHD_stop_daemon(h->daemon);
+    announce(h, &h->ending);
+    lock(&h->lock);
+    while (h->waiters > 0)
+        pthread_cond_wait(&h->quiet, &h->lock);
+    unlock(&h->lock);
+    atomic_store(&h->over, true);
+    for (struct loop *l = h->loops; l < h->loops + h->loop_count; l++) {
+        eventfd_write(l->wakes, 1);
+        pthread_join(l->thread, NULL);
+    }
     listen_clean(h->address);
     http_destroy(h);
 }

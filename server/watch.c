@@ -54,6 +54,16 @@ static int sleep_ms(struct watch *t)
     return ms < 1 ? 1 : ms > LOOK_MS ? LOOK_MS : (int)ms;
 }
 
+// An event that was told is armed no more.
+static void tell(struct watched *w, uint32_t events)
+{
+    w->armed = 0;
+    if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+        w->hung_up(w);
+    else
+        w->writable(w);
+}
+
 // False when the watch is to end.
 static bool take_events(struct watch *t)
 {
@@ -64,7 +74,7 @@ static bool take_events(struct watch *t)
     for (int i = 0; i < n; i++) {
         struct watched *const w = events[i].data.ptr;
         if (w)
-            w->hung_up(w);
+            tell(w, events[i].events);
         else
             go_on = false;
     }
@@ -202,7 +212,8 @@ void watch_destroy(struct watch *t)
 
 void watch_add(struct watch *t, struct watched *w)
 {
-    w->armed = false;
+    w->member = false;
+    w->armed = 0;
     w->pace = (struct pace){ 0 };
     lock(&t->lock);
     list_push_back(&t->watched, &w->link);
@@ -215,20 +226,35 @@ void watch_remove(struct watch *t, struct watched *w)
     lock(&t->lock);
     list_remove(&w->link);
     t->count--;
-    if (w->armed)
+    if (w->member)
         epoll_ctl(t->epoll, EPOLL_CTL_DEL, w->fd, NULL);
     unlock(&t->lock);
 }
 
+// One shot: a closed socket stays ready for ever, and once is enough.
+static bool arm(struct watch *t, struct watched *w, uint32_t events)
+{
+    struct epoll_event event = { .events = events | EPOLLONESHOT, .data.ptr = w };
+    lock(&t->lock);
+    bool armed = (w->armed & events) == events;
+    if (!armed) {
+        armed = epoll_ctl(t->epoll, w->member ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, w->fd, &event) == 0;
+        w->member |= armed;
+        w->armed = armed ? events : w->armed;
+    }
+    unlock(&t->lock);
+    return armed;
+}
+
+// When the system has no room for it, the client is noticed at the next write.
 void watch_arm(struct watch *t, struct watched *w)
 {
-    // One shot: a closed socket stays ready for ever, and once is enough.  When
-    // the system has no room for it, the client is noticed at the next write.
-    struct epoll_event event = { .events = EPOLLRDHUP | EPOLLONESHOT, .data.ptr = w };
-    lock(&t->lock);
-    if (!w->armed)
-        w->armed = epoll_ctl(t->epoll, EPOLL_CTL_ADD, w->fd, &event) == 0;
-    unlock(&t->lock);
+    arm(t, w, EPOLLRDHUP);
+}
+
+bool watch_writable(struct watch *t, struct watched *w)
+{
+    return arm(t, w, EPOLLRDHUP | EPOLLOUT);
 }
 
 void watch_each(struct watch *t, void (*call)(struct watched *w))

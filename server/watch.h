@@ -4,6 +4,7 @@
 // shuts down those past their deadline and those whose client takes its answer too
 // slowly, and says when a client hangs up: to the owner while the connection is
 // suspended, to libmicrohttpd, if that has missed it, while it waits for a header.
+// It also says when a socket that was full takes bytes again.
 //
 // How slowly is asked of the system (TCP_INFO), which knows what the client has
 // taken and whether it is the client that keeps us from sending more.  Of a unix
@@ -27,16 +28,19 @@ struct watch;
 // Embedded in whatever a connection is to its owner.
 struct watched {
     struct list link; // private
-    bool armed;       // private
+    bool member;      // private
+    uint32_t armed;   // private
     struct pace pace; // private
     int fd;           // open from watch_add to watch_remove
     // Monotonic; past it the socket is shut down, once.  0 for none: then the
     // client's pace is looked at.  May be set at any time, by any thread, to no
     // less than period_ms from then.
     _Atomic int64_t deadline_ms;
-    // The client has hung up: called at most once after watch_arm, on the
-    // watch's thread and under its lock.  Must not block, nor call watch_*.
+    // The client has hung up, or the socket takes bytes again: one of them is called, at
+    // most once after watch_arm or watch_writable, on the watch's thread and under its
+    // lock.  Must not block, nor call watch_*.
     void (*hung_up)(struct watched *w);
+    void (*writable)(struct watched *w);
 };
 
 // period_ms is the shortest time to a deadline that anybody will set; one is
@@ -49,9 +53,12 @@ void watch_add(struct watch *t, struct watched *w);
 // When this returns, nothing of w is used any more.
 void watch_remove(struct watch *t, struct watched *w);
 
-// From now until its removal, a hang-up of w is noticed; also one that has
+// From now until w is called or removed, a hang-up of it is noticed; also one that has
 // happened before.  Safe to repeat.
 void watch_arm(struct watch *t, struct watched *w);
+
+// The same, and that its socket takes bytes.  False when the system has no room for that.
+bool watch_writable(struct watch *t, struct watched *w);
 
 // Calls call for all that are watched, under the lock.
 void watch_each(struct watch *t, void (*call)(struct watched *w));

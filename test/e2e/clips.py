@@ -160,6 +160,7 @@ PLAIN = {r["name"]: r for r in [
            video="-c:v libx264 -preset ultrafast -pix_fmt yuv420p -qp 10", sound="anoisesrc=sample_rate=48000"),
     recipe("tiny-last.mp4", w=320, h=180, mux=""),
     recipe("tiny.mkv", w=320, h=180, mux=""),
+    recipe("blink.mp4", w=320, h=180, seconds=1, source=PICTURE + ",noise=alls=40:allf=t"),
     recipe("tiny-noise.mp4", w=320, h=180, seconds=4, source=PICTURE + ",noise=alls=40:allf=t"),
 ]}
 

@@ -94,7 +94,7 @@ class Edge:
             c.request(method, path, body, headers or {})
             r = c.getresponse()
             body = r.read()
-            return Answer(r.status, {k.lower(): v for k, v in r.getheaders()}, body)
+            return Answer(r.status, {k.lower(): ", ".join(r.headers.get_all(k)) for k in r.headers}, body)
         finally:
             c.close()
 

@@ -135,6 +135,14 @@ static void hold(void)
     unlock(&seen.lock);
 }
 
+static void release(void)
+{
+    lock(&seen.lock);
+    seen.released = true;
+    pthread_cond_broadcast(&seen.changed);
+    unlock(&seen.lock);
+}
+
 static enum http_verdict serve(struct http_exchange *x, bool first, struct reply *r,
                                struct object **wait_for, size_t *have)
 {
@@ -224,17 +232,30 @@ static void wait_for(const int *counter, int n)
     assert_true(in_time);
 }
 
+static struct http_outcome last_outcome(void)
+{
+    lock(&seen.lock);
+    const struct http_outcome last = seen.last;
+    unlock(&seen.lock);
+    return last;
+}
+
 // What "/made" is from now on.
-static struct object *make(void)
+static struct object *make_most(size_t most)
 {
     const struct key k = key_of("made", 4);
-    struct object *const o = object_create(&k, BODY, NULL);
+    struct object *const o = object_create(&k, most, NULL);
     lock(&seen.lock);
     struct object *old = seen.made;
     seen.made = o;
     unlock(&seen.lock);
     object_unref(&old);
     return o;
+}
+
+static struct object *make(void)
+{
+    return make_most(BODY);
 }
 
 static void append(struct object *o, size_t from, size_t n)
@@ -930,10 +951,7 @@ static void leaves_between_waits(void **state)
     hang_up(c);
     hang_up(other);
     wait_for(&seen.done, 1);
-    lock(&seen.lock);
-    seen.released = true;
-    pthread_cond_broadcast(&seen.changed);
-    unlock(&seen.lock);
+    release();
     wait_for(&seen.done, 2);
     assert_int_equal(seen.gone, 2);
     assert_true(object_abandoned(o));
@@ -1401,6 +1419,106 @@ static void slow_readers(void **state)
     stop(h);
 }
 
+// Reads the rest of a chunked body that is the pattern again and again, of which *at bytes
+// are known; true when it came to its end.
+static bool read_pattern(struct conn *c, size_t *at)
+{
+    static struct answer line; // and some of a chunk
+    for (;;) {
+        char *end;
+        while (c->len == 0 || !(end = strstr(c->in, "\r\n")))
+            if (!more(c))
+                return false;
+        size_t left = strtoul(c->in, NULL, 16);
+        const bool last = left == 0;
+        use(c, (size_t)(end - c->in) + 2);
+        while (left > 0) {
+            const size_t to_wrap = BODY - *at % BODY, n = left < to_wrap ? left : to_wrap;
+            line.n = 0;
+            if (!take(c, &line, n))
+                return false;
+            assert_memory_equal(line.body, pattern + *at % BODY, n);
+            *at += n;
+            left -= n;
+        }
+        line.n = 0;
+        if (!take(c, &line, 2) || last)
+            return last;
+    }
+}
+
+// As many at once as libmicrohttpd takes events, while nothing else comes to it.
+static void full_lots(void **state)
+{
+    (void)state;
+    enum { N = 128 };
+    struct http *const h = start(1);
+    struct object *const o = make();
+    static struct conn *c[N];
+    for (int i = 0; i < N; i++) {
+        c[i] = dial(h);
+        ask(c[i], "GET /text", "");
+        assert_int_equal(get(c[i], false)->status, 200);
+    }
+    struct conn *const first = dial(h);
+    ask(first, "GET /made?hold", "Range: bytes=0-\r\n");
+    wait_for(&seen.begun, N + 1);
+    append(o, 0, 10);
+    wait_for(&seen.held, 1);
+    for (int i = 0; i < N; i++)
+        ask(c[i], "GET /text", "");
+    release();
+    for (int i = 0; i < N; i++) {
+        assert_int_equal(get(c[i], false)->status, 200);
+        hang_up(c[i]);
+    }
+    object_commit(o);
+    assert_int_equal(get(first, false)->status, 206);
+    hang_up(first);
+    stop(h);
+}
+
+// Clients who read nothing of a body that is being made: it goes on when one reads; and
+// it ends when one leaves, or the server stops.
+static void full_sockets(void **state)
+{
+    (void)state;
+    enum { TIMES = 20 };
+    struct http *const h = start(1);
+    struct object *const o = make_most(TIMES * BODY);
+    struct conn *c[3];
+    static struct answer a[3];
+    append(o, 0, 1000);
+    for (int i = 0; i < 3; i++) {
+        c[i] = dial_with(h, 4096, 536);
+        ask(c[i], "GET /made", "");
+        read_head(c[i], &a[i]);
+        assert_int_equal(a[i].status, 200);
+    }
+    append(o, 1000, BODY - 1000);
+    for (int i = 1; i < TIMES; i++)
+        append(o, 0, BODY);
+    object_commit(o);
+
+    size_t n = 0;
+    assert_true(read_pattern(c[0], &n));
+    assert_int_equal(n, TIMES * BODY);
+    wait_for(&seen.done, 1);
+    assert_int_equal(last_outcome().body_bytes, TIMES * BODY);
+    hang_up(c[0]);
+
+    hang_up(c[1]);
+    wait_for(&seen.done, 2);
+    assert_true(last_outcome().client_gone);
+    assert_true(last_outcome().body_bytes < TIMES * BODY);
+
+    stop(h);
+    assert_int_equal(seen.cut, 1);
+    n = 0;
+    assert_false(read_pattern(c[2], &n));
+    hang_up(c[2]);
+}
+
 static void stopping(void **state)
 {
     (void)state;
@@ -1675,6 +1793,8 @@ int main(void)
         cmocka_unit_test_teardown(leaves_in_the_header, reset),
         cmocka_unit_test_teardown(idle_connections, reset),
         cmocka_unit_test_teardown(slow_readers, reset),
+        cmocka_unit_test_teardown(full_lots, reset),
+        cmocka_unit_test_teardown(full_sockets, reset),
         cmocka_unit_test_teardown(stopping, reset),
         cmocka_unit_test_teardown(stopping_cuts_streams, reset),
         cmocka_unit_test_teardown(counts, reset),
