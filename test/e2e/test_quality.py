@@ -117,7 +117,7 @@ def test_no_pumping_at_a_binding_rate(name, maxrate, folder, start, tmp_path):
     # Most of a still scene is its first picture, which gets what the initial buffer holds (docs/quality.md).
     ours, whole = compare(edge, os.path.join(folder, name), tmp_path, may_lose=0.04 if name == BBB else 0.01)
     if name == "noise.mp4":  # whose pictures differ more from one another than at any border
-        assert ours.step <= 1.5 * whole.step
+        assert ours.step <= 3 * whole.step
     else:
         assert ours.jump <= 1.5 * whole.jump
     assert ours.bytes <= 1.06 * whole.bytes
