@@ -7,9 +7,12 @@ same x264 with the same settings (rate, buffer, keyframes where our parts begin)
 audio, fragments of half a second.  That the settings are the same is checked: the
 first picture must come out bit for bit alike.
 
-Theirs is run twice a round: as it comes (it takes several encoder threads), and
+With the same settings theirs is run twice a round: as it comes (it takes several encoder threads), and
 with one encoder thread, as each of our parts has.  It gets the priority that our
-workers give themselves.  Its start-up and its reading of the file's header count,
+workers give themselves.
+
+At equal quality: ours with the settings that it has by itself, and the CRF at which it is
+as like the source as theirs is with veryfast, as it comes, and 23; of natural clips.  Its start-up and its reading of the file's header count,
 as they do for whoever runs one ffmpeg per segment; of ours, the index is made
 already and the segment is not.
 
@@ -23,47 +26,15 @@ import http.client
 import os
 import subprocess
 import sys
+import tempfile
 import time
 
-from measure import Playlist, Server, generated, head, real, remuxed, row, rung_url
-from rung import Rung
+from measure import NATURAL, Playlist, Server, generated, head, natural, row, rung_url
+from rung import Rung, first_pictures
+from similar import Pictures, first_frame
 
+MAXRATES = {1080: 5000000, 720: 2800000, 540: 1600000, 360: 800000, 240: 400000}  # the default's
 PRIORITY = ["nice", "-n", "10", "chrt", "-b", "0"]
-
-
-def first_frame(path):
-    """When the video begins, as ffmpeg's -ss counts."""
-    text = subprocess.run(["ffprobe", "-v", "error", "-select_streams", "v:0", "-show_entries",
-                           "stream=start_time:format=start_time", "-of", "default=nw=1:nk=1", path],
-                          capture_output=True, text=True, check=True).stdout
-    video, file = map(float, text.split()[:2])
-    return video - file
-
-
-def command(path, begin, rung, k, threads):
-    """ffmpeg making segment k of a file whose video begins at begin."""
-    start = max(begin + (k * rung.frames - 0.5) / rung.fps, 0)
-    keys = "+".join(f"eq(n,{n})" for n in range(0, rung.frames, rung.part))
-    return [*PRIORITY, "ffmpeg", "-v", "error", "-nostdin", "-ss", f"{start:.6f}", "-i", path,
-            "-frames:v", str(rung.frames), "-an", "-sn", "-vf", rung.scaler(), *rung.encoder(threads),
-            "-g", "20001", "-keyint_min", "20001", "-forced-idr", "1", "-force_key_frames", f"expr:{keys}",
-            "-movflags", "empty_moov+default_base_moof", "-frag_duration", "500000", "-f", "mp4", "pipe:1"]
-
-
-def first_picture(body):
-    """The first sample's slices: the first fragment's mdat up to the second sample."""
-    trun = body.index(b"trun")
-    flags = int.from_bytes(body[trun + 5:trun + 8], "big")
-    at = trun + 12 + 4 * bool(flags & 1) + 4 * bool(flags & 4) + 4 * bool(flags & 0x100)
-    size = int.from_bytes(body[at:at + 4], "big")
-    sample = body[(mdat := body.index(b"mdat") + 4):mdat + size]
-    out, at = [], 0
-    while at < len(sample):
-        n = int.from_bytes(sample[at:at + 4], "big")
-        if sample[at + 4] & 31 in (1, 5):
-            out.append(sample[at + 4:at + 4 + n])
-        at += 4 + n
-    return out
 
 
 def ours(server, url):
@@ -85,7 +56,7 @@ def ours(server, url):
 
 def theirs(cmd):
     start = time.monotonic()
-    p = subprocess.Popen(cmd, stdout=subprocess.PIPE)
+    p = subprocess.Popen([*PRIORITY, *cmd], stdout=subprocess.PIPE)
     first, body = None, bytearray()
     while piece := os.read(p.stdout.fileno(), 1 << 18):
         body += piece
@@ -98,29 +69,71 @@ def theirs(cmd):
     return wall, usage.ru_utime + usage.ru_stime, first, bytes(body)
 
 
-def one_round(path, name, k, commands):
-    """Ours, and theirs by each command."""
-    server = Server(os.path.dirname(path))  # with an empty cache
+def one_round(path, name, k, commands, config=None, **settings):
+    """Our init segment; ours, and theirs by each command."""
+    server = Server(os.path.dirname(path), config=config, **settings)  # with an empty cache
     try:
         url = rung_url(server, path, name)
-        server.get(url + "init.mp4")
-        return (ours(server, f"{url}{k}.m4s"), *map(theirs, commands))
+        return server.get(url + "init.mp4"), ours(server, f"{url}{k}.m4s"), *map(theirs, commands)
     finally:
         server.stop()
 
 
-def compare(path, name, k, rounds):
+def times(title, ours, theirs):
+    for i, what in enumerate(("wall", "CPU", "first fragment")):
+        row(f"{title}: {what}", [r[i] for r in ours], [r[i] for r in theirs], "s")
+
+
+def same_settings(path, name, k, rounds):
     rung, begin = Rung(path, name), first_frame(path)
-    commands = [command(path, begin, rung, k, threads) for threads in (None, 1)]
+    commands = [rung.segment(path, k, begin, threads=threads) for threads in (None, 1)]
     one_round(path, name, k, commands)  # what is on disk is in memory now
-    a, b, c = zip(*(one_round(path, name, k, commands) for _ in range(rounds)))
-    if first_picture(a[0][3]) != first_picture(c[0][3]):
+    _, a, b, c = zip(*(one_round(path, name, k, commands, MEDIA_PRESET="veryfast") for _ in range(rounds)))
+    if first_pictures(a[0][3]) != first_pictures(c[0][3]):
         print(f"the first pictures of {path} differ: the settings are not the same", file=sys.stderr)
     title = f"{os.path.basename(path)} {name} {rung.width}x{rung.height}"
-    for theirs_as, other in (("as it comes", b), ("one encoder thread", c)):
-        for i, what in enumerate(("wall", "CPU", "first fragment")):
-            row(f"{title}: {what}, ffmpeg {theirs_as}", [r[i] for r in a], [r[i] for r in other], "s")
+    times(f"{title}, ffmpeg as it comes", a, b)
+    times(f"{title}, ffmpeg with one encoder thread", a, c)
     row(f"{title}: bytes", [len(a[0][3])], [len(c[0][3])], "kB", 1e-3)
+
+
+def ladder(crf):
+    """That of docs/configuration.md at this CRF."""
+    return {"ladder": [{"short_side": side, "maxrate": rate, "crf": crf} for side, rate in MAXRATES.items()]}
+
+
+class Judge:
+    """How like the source's pictures what was made of segment k is: SSIM of the luma, and of all planes."""
+
+    def __init__(self, path, rung, k, folder):
+        self.pictures = Pictures(path, rung, k, os.path.join(folder, "pictures"))
+        self.coded = os.path.join(folder, "coded.mp4")
+
+    def __call__(self, body):
+        with open(self.coded, "wb") as f:
+            f.write(body)
+        return self.pictures.similarity(self.coded)
+
+
+def fitting(path, name, k, like, judge):
+    """The coarsest CRF at which ours is as like the source, within 0.001 of SSIM."""
+    for crf in range(26, 18, -1):
+        init, made = one_round(path, name, k, [], config=ladder(crf))
+        if judge(init + made[3])[1] >= like[1] - 0.001:
+            return crf
+    return crf
+
+
+def equal_quality(path, name, k, rounds, judge, rung):
+    commands = [rung.segment(path, k, first_frame(path), threads=None)]
+    like = judge(theirs(commands[0])[3])
+    crf = fitting(path, name, k, like, judge)
+    init, a, b = zip(*(one_round(path, name, k, commands, config=ladder(crf)) for _ in range(rounds)))
+    title = f"{os.path.basename(path)} {name} {rung.width}x{rung.height}, CRF {crf}"
+    times(title, a, b)
+    row(f"{title}: bytes", [len(a[0][3])], [len(b[0][3])], "kB", 1e-3)
+    for what, mine, other in zip(("luma", "all planes"), judge(init[0] + a[0][3]), like):
+        print(f"| {title}: SSIM, {what} | **{mine - other:+.4f}** | {mine:.4f} | {other:.4f} |", flush=True)
 
 
 def copied(path, k, rounds):
@@ -137,19 +150,23 @@ def copied(path, k, rounds):
                 seen.append(ours(server, f"{url}{k}.m4s"))
             finally:
                 server.stop()
-    for i, what in enumerate(("wall", "CPU", "first fragment")):
-        row(f"{os.path.basename(path)} source and {rung}: {what}", [r[i] for r in rows["source"]],
-            [r[i] for r in rows["rung"]], "s")
+    times(f"{os.path.basename(path)} source and {rung}", rows["source"], rows["rung"])
 
 
 def main():
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 5
-    head("cold video segment")
-    compare(generated("hd.mp4"), "720p", 1, rounds)
-    if big := remuxed("bbb-1080p25-h264-aac-40s.ts", "bbb-1080p25-40s.mp4"):
-        compare(big, "720p", 5, rounds)
-    if small := real("sintel-480p25-26s.mp4"):
-        compare(small, "360p", 3, rounds)
+    head("cold video segment, the same settings")
+    same_settings(generated("hd.mp4"), "720p", 1, rounds)
+    if big := natural("bbb-1080p25-40s.mp4"):
+        same_settings(big, "720p", 5, rounds)
+    if small := natural("sintel-480p25-26s.mp4"):
+        same_settings(small, "360p", 3, rounds)
+    head("cold video segment, equal quality")
+    with tempfile.TemporaryDirectory(prefix="tidemill-bench-") as folder:
+        for name, rung, k in NATURAL:
+            if clip := natural(name):
+                equal_quality(clip, rung, k, rounds, Judge(clip, Rung(clip, rung), k, folder), Rung(clip, rung))
+    head("cold video segment, copied")
     copied(generated("hd.mp4"), 1, rounds)
     if big:
         copied(big, 5, rounds)

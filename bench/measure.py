@@ -67,6 +67,19 @@ def looped(path, times, out):
     return to
 
 
+# A rung of each clip that shows something of the world, and its segment at about a third.
+NATURAL = [("bbb-1080p25-40s.mp4", "720p", 3), ("bbb-1080p25-40s.mp4", "240p", 3), ("sintel-480p25-26s.mp4", "360p", 2),
+           ("snowboard-400p30-29s.mp4", "360p", 2), ("cctv-cars-432p12.5-30s.mp4", "360p", 2),
+           ("city-240p60-fragmented-15s.mp4", "240p", 1), ("screenrec-1070x700-vfr.mov", "540p", 0),
+           ("android-2160p60-portrait-rot90.mp4", "720p", 0)]
+
+
+def natural(name):
+    if name == "bbb-1080p25-40s.mp4":
+        return remuxed("bbb-1080p25-h264-aac-40s.ts", name)
+    return real(name)
+
+
 # ---- processes
 
 def cpu(pid):

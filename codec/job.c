@@ -21,8 +21,8 @@
 #define STAT_MAX ((int64_t)1 << 48)
 
 static const char *const presets[] = {
-    "ultrafast", "superfast", "veryfast", "faster",   "fast",
-    "medium",    "slow",      "slower",   "veryslow", "placebo",
+    "ultrafast", "superfast", "veryfast", "faster",  "fast", "medium",
+    "slow",      "slower",    "veryslow", "placebo", "jit",
 };
 
 static const int sample_rates[] = { 32000, 44100, 48000 };

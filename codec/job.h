@@ -79,7 +79,7 @@ struct video_settings {
     int64_t bufsize;            // bits
     int vbv_init_permille;      // initial buffer occupancy
     int level;                  // level_idc (H.264: 31 = 3.1, HEVC: 93), seq_level_idx (AV1: 5)
-    char preset[20];            // of x264 and x265; for SVT-AV1 the number next to it
+    char preset[20];            // of x264 and x265; for SVT-AV1 the number next to it; "jit": ours
     struct colour colour;       // of the output; full_range is for JPEG alone
     struct mastering mastering; // of 10 bits
 };

@@ -159,8 +159,9 @@ static bool is_level(const char *s)
 
 static bool is_preset(const char *s)
 {
-    static const char *const names[] = { "ultrafast", "superfast", "veryfast", "faster",   "fast",
-                                         "medium",    "slow",      "slower",   "veryslow", NULL };
+    static const char *const names[] = { "jit",    "ultrafast", "superfast", "veryfast",
+                                         "faster", "fast",      "medium",    "slow",
+                                         "slower", "veryslow",  NULL };
     return text_is_one_of(s, names);
 }
 
@@ -197,7 +198,7 @@ static const struct form {
       "ADDR:PORT, [ADDR6]:PORT, unix:PATH or nothing" },
     { offsetof(struct conf, log_level), is_level, "error, warn, info or debug" },
     { offsetof(struct conf, media_preset), is_preset,
-      "ultrafast, superfast, veryfast, faster, fast, medium, slow, slower or veryslow" },
+      "jit, ultrafast, superfast, veryfast, faster, fast, medium, slow, slower or veryslow" },
     { offsetof(struct conf, redis_url), is_redis, "redis://HOST:PORT/DB or nothing" },
     { offsetof(struct conf, encryption_method), is_method, "none, aes-128 or cbcs" },
     { offsetof(struct conf, encryption_key_url), is_key_url,

@@ -39,6 +39,10 @@
 #include "codec/sound.h"
 
 #define GOP (JOB_FRAMES_MAX + 1)
+#define PINNED "stitchable=1:cpu-independent=1"
+// Of our own preset, beside x264's veryfast; docs/quality.md has the front that it lies on.
+// Another string here takes another OWN_VERSION (setup.c).
+#define JIT "partitions=p8x8,i8x8:me=dia:aq-mode=2:bframes=1"
 #define AAC_NOMINAL 64000 // bits per second and channel: sets the AAC encoder's bandwidth
 #define OPUS_COMPLEXITY 6 // of 10: the highest without analysis
 #define OPUS_RATE_MIN 500 // bits per second and channel
@@ -93,15 +97,26 @@ static void configure_rate(AVCodecContext *ctx, const struct video_settings *v)
     ctx->rc_buffer_size = (int)v->bufsize;
 }
 
+static bool is_jit(const struct video_settings *v)
+{
+    return strcmp(v->preset, "jit") == 0;
+}
+
+// The preset of x264 and x265 that this one is, or is made of.
+static const char *base_preset(const struct video_settings *v)
+{
+    return is_jit(v) ? "veryfast" : v->preset;
+}
+
 static void configure_x264(AVCodecContext *ctx, const struct video_settings *v)
 {
     set_number(ctx, "crf", v->crf);
-    set_option(ctx, "preset", v->preset);
+    set_option(ctx, "preset", base_preset(v));
     set_option(ctx, "profile", "high");
     set_number(ctx, "level", v->level);
     set_option(ctx, "forced-idr", "1");
     set_option(ctx, "a53cc", "0");
-    set_option(ctx, "x264-params", "stitchable=1:cpu-independent=1");
+    set_option(ctx, "x264-params", is_jit(v) ? PINNED ":" JIT : PINNED);
     configure_rate(ctx, v);
     ctx->rc_initial_buffer_occupancy = (int)(v->bufsize * v->vbv_init_permille / 1000);
 }
@@ -115,7 +130,7 @@ static void configure_x265(AVCodecContext *ctx, const struct video_settings *v)
              "high-tier=0:level-idc=%d:vbv-init=%d.%03d",
              v->level / 3, v->vbv_init_permille / 1000, v->vbv_init_permille % 1000);
     set_number(ctx, "crf", v->crf);
-    set_option(ctx, "preset", v->preset);
+    set_option(ctx, "preset", base_preset(v));
     set_option(ctx, "profile", is_ten_bit(v) ? "main10" : "main");
     set_option(ctx, "forced-idr", "1");
     set_option(ctx, "x265-params", params);
@@ -138,7 +153,7 @@ static int svt_preset(const char *x264)
 static void configure_svt(AVCodecContext *ctx, const struct video_settings *v)
 {
     set_number(ctx, "crf", v->crf);
-    set_number(ctx, "preset", svt_preset(v->preset));
+    set_number(ctx, "preset", svt_preset(base_preset(v)));
     set_option(ctx, "svtav1-params", "lp=1:scd=0");
 }
 

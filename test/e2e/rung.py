@@ -6,6 +6,9 @@ import subprocess
 
 from edge import BUILD
 
+# What our own preset, jit, tells x264 beside veryfast (codec/av/encode.c).
+JIT = "partitions=p8x8,i8x8:me=dia:aq-mode=2:bframes=1"
+
 
 class Rung:
     """name: of those of a file; config: a configuration file, if that counts."""
@@ -26,10 +29,36 @@ class Rung:
         return (f"scale={self.width}:{self.height}:flags=bicubic+accurate_rnd+full_chroma_int+bitexact,"
                 "format=yuv420p")
 
-    def encoder(self, threads=1):
-        """The encoder's settings but for where its IDR pictures are.  threads: None for as many as it likes."""
-        return ["-c:v", "libx264", *([] if threads is None else ["-threads", str(threads)]), "-preset", "veryfast",
-                "-profile:v", "high", "-level:v", str(self.level), "-crf", str(self.crf),
+    def encoder(self, threads=1, preset="veryfast", crf=None, params=""):
+        """The encoder's settings but for where its IDR pictures are.  threads: None for as many as it likes; preset: of
+        x264, or our own; params: what x264 is told beside it."""
+        if preset == "jit":
+            preset, params = "veryfast", JIT
+        return ["-c:v", "libx264", *([] if threads is None else ["-threads", str(threads)]), "-preset", preset,
+                "-profile:v", "high", "-level:v", str(self.level), "-crf", str(self.crf if crf is None else crf),
                 "-maxrate", str(self.rate), "-bufsize", str(self.rate),
                 "-rc_init_occupancy", str(self.rate * 68 // 100),
-                "-x264-params", "stitchable=1:cpu-independent=1", "-flags", "+cgop", "-fps_mode", "passthrough"]
+                "-x264-params", ":".join(filter(None, ["stitchable=1:cpu-independent=1", params])),
+                "-flags", "+cgop", "-fps_mode", "passthrough"]
+
+    def segment(self, path, k, begin=0, **encoder):
+        """ffmpeg making segment k of a file whose video begins at begin, in fragments of half a second."""
+        start = max(begin + (k * self.frames - 0.5) / self.fps, 0)
+        keys = "+".join(f"eq(n,{n})" for n in range(0, self.frames, self.part))
+        return ["ffmpeg", "-v", "error", "-nostdin", "-ss", f"{start:.6f}", "-i", path,
+                "-frames:v", str(self.frames), "-an", "-sn", "-vf", self.scaler(), *self.encoder(**encoder),
+                "-g", "20001", "-keyint_min", "20001", "-forced-idr", "1", "-force_key_frames", f"expr:{keys}",
+                "-movflags", "empty_moov+default_base_moof", "-frag_duration", "500000", "-f", "mp4", "pipe:1"]
+
+
+def first_pictures(body, n=8):
+    """The first n slices, each a picture: of the first fragment's mdat."""
+    at = body.index(b"mdat") + 4
+    end = at - 8 + int.from_bytes(body[at - 8:at - 4], "big")
+    out = []
+    while at < end and len(out) < n:
+        size = int.from_bytes(body[at:at + 4], "big")
+        if body[at + 4] & 31 in (1, 5):
+            out.append(body[at + 4:at + 4 + size])
+        at += 4 + size
+    return out

@@ -13,7 +13,7 @@ import pytest
 
 import exact
 from edge import Playlist
-from rung import Rung
+from rung import Rung, first_pictures
 
 pytestmark = pytest.mark.usefixtures("encoded_only")
 
@@ -21,7 +21,7 @@ BBB, SINTEL, SNOW = "bbb-480p24-30s-aac51.mp4", "sintel-480p25-26s.mp4", "snowbo
 
 
 def encode_whole(path, rung, out):
-    subprocess.run(["ffmpeg", "-v", "error", "-y", "-i", path, "-an", "-sn", "-vf", rung.scaler(), *rung.encoder(),
+    subprocess.run(["ffmpeg", "-v", "error", "-y", "-i", path, "-an", "-sn", "-vf", rung.scaler(), *rung.encoder(preset="jit"),
                     "-g", str(rung.part), "-keyint_min", str(rung.part), "-sc_threshold", "0", out], check=True)
     return out
 
@@ -86,6 +86,20 @@ def rarely(*case):
     return pytest.param(*case, marks=pytest.mark.long)
 
 
+def test_settings_are_those_told(clip, media_dir, start):
+    """By default, and of a preset of x264's: the first pictures are ffmpeg's, bit for bit."""
+    clip("base.mp4")
+    source = os.path.join(media_dir, "base.mp4")
+    first = {}
+    for preset in ("jit", "veryfast"):
+        edge = start(media_dir, env={} if preset == "jit" else {"TIDEMILL_MEDIA_PRESET": preset})
+        name, folder, _ = Playlist(edge, "base.mp4").renditions()[0]
+        theirs = subprocess.run(Rung(source, name).segment(source, 1, preset=preset), capture_output=True, check=True)
+        first[preset] = first_pictures(edge.ok(f"{folder}1.m4s"))
+        assert first[preset] == first_pictures(theirs.stdout), preset
+    assert first["jit"] != first["veryfast"]
+
+
 @pytest.mark.parametrize("name", ["base.mp4", rarely("2997.mp4"), rarely("60.mp4"), rarely("opengop.mkv"),
                                   rarely("hd.mp4"), rarely(BBB)])
 def test_top_rung(name, folder, start, tmp_path):
@@ -103,7 +117,7 @@ def test_no_pumping_at_a_binding_rate(name, maxrate, folder, start, tmp_path):
     # Most of a still scene is its first picture, which gets what the initial buffer holds (docs/quality.md).
     ours, whole = compare(edge, os.path.join(folder, name), tmp_path, may_lose=0.04 if name == BBB else 0.01)
     if name == "noise.mp4":  # whose pictures differ more from one another than at any border
-        assert ours.step <= 1.5 * whole.step
+        assert ours.step <= 3 * whole.step
     else:
         assert ours.jump <= 1.5 * whole.jump
     assert ours.bytes <= 1.06 * whole.bytes

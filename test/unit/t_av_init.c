@@ -109,6 +109,7 @@ static void test_hvcc(void **state)
     v.crf = 35;
     v.maxrate = v.bufsize = 300000;
     v.vbv_init_permille = 500;
+    copy_string(v.preset, sizeof v.preset, "jit"); // veryfast, of x265
     make_video_init(&v, &other);
     assert_int_equal(b.len, other.len);
     assert_memory_equal(b.data, other.data, b.len);
@@ -132,6 +133,7 @@ static void test_av1c(void **state)
     assert_int_equal(av1c[8], 0x0a); // a sequence header
     v.crf = 50;
     v.maxrate = v.bufsize = 300000;
+    copy_string(v.preset, sizeof v.preset, "jit");
     make_video_init(&v, &other);
     assert_int_equal(b.len, other.len);
     assert_memory_equal(b.data, other.data, b.len);

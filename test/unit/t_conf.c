@@ -101,8 +101,8 @@ static const struct {
     { "{\"redis\": {\"url\": \"localhost:6379\"}}",
       "1:12: redis.url: \"localhost:6379\" is wrong; write redis://HOST:PORT/DB or nothing" },
     { "{\"media\": {\"preset\": \"placebo\"}}", "1:12: media.preset: \"placebo\" is wrong; write "
-                                                "ultrafast, superfast, veryfast, faster, fast, "
-                                                "medium, slow, slower or veryslow" },
+                                                "jit, ultrafast, superfast, veryfast, faster, "
+                                                "fast, medium, slow, slower or veryslow" },
     { "{\"redis\": {\"key\": \"hunter2\"}}",
       "1:12: redis.key: too short; it has 16 to 1024 bytes" },
     { "{\"encryption\": {\"method\": \"aes128\"}}",

@@ -429,7 +429,7 @@ static void test_interlaced(void **state)
 static void test_presets(void **state)
 {
     (void)state;
-    static const char *const names[] = { "ultrafast", "veryfast", "medium", "placebo" };
+    static const char *const names[] = { "ultrafast", "veryfast", "medium", "placebo", "jit" };
     for (size_t i = 0; i < countof(names); i++) {
         struct job j, k;
         make_job(&j, JOB_VIDEO);
