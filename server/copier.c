@@ -10,8 +10,11 @@
 #include "codec/sound_copy.h"
 #include "server/making.h"
 
-#define FIRST_WANT (256 * KIB) // fetched before the rest, so that the first bytes leave early
-#define QUICK_US 20000         // so long readers may wait for all of it instead
+// Fetched before the rest, so that the first fragment leaves early: a share of the segment, whose
+// first picture is larger than others, and this at least.
+#define FIRST_SHARE 5
+#define FIRST_WANT (256 * KIB)
+#define QUICK_US 20000 // so long readers may wait for all of it instead
 
 struct run {
     struct io io;
@@ -32,6 +35,8 @@ bool copier_is_quick(int64_t asked, int64_t asked_us, int64_t left)
 static int64_t read_source(struct io *io, int64_t offset, void *out, int64_t n)
 {
     struct run *const r = container_of(io, struct run, io);
+    if (offset > r->offset) // behind the first bytes: all the rest by one request
+        source_want(r->c->source, r->offset, r->n);
     const bool here = source_has(r->c->source, offset, n);
     if (!here && !copier_is_quick(r->asked, r->asked_us, r->offset + r->n - offset))
         object_publish(r->c->object);
@@ -53,7 +58,6 @@ static void begin(const struct run *r)
     marks[MARK_ORIGIN_US] += r->origin_us;
     marks[MARK_WORK_US] = clock_us() - r->started_us - r->origin_us;
     object_set_marks(r->c->object, marks);
-    source_want(r->c->source, r->offset, r->n);
 }
 
 static int append(struct io *io, const void *bytes, size_t n)
@@ -92,7 +96,7 @@ static int run_video(struct run *r)
     if (object_expect(c->object, (size_t)copy_bytes(c->plan, c->media, c->k, &span)) < 0)
         return -E_BUSY;
     copy_range(c->media, &span, &r->offset, &r->n);
-    source_want(c->source, r->offset, r->n < FIRST_WANT ? r->n : FIRST_WANT);
+    source_want(c->source, r->offset, min64(r->n, max64(r->n / FIRST_SHARE, FIRST_WANT)));
     return copy_segment(c->plan, c->rendition, c->media, c->k, &r->io);
 }
 
