@@ -25,7 +25,7 @@
 #include "codec/av/sniff.h"
 
 #define APPEND_MAX (256 * 1024)
-#define PRIMING_MS 100 // before what is heard or shown first
+#define PRIMING_MS 100 // of sound, before what is heard first
 
 // ---- the tables and headers of the source
 
@@ -163,7 +163,7 @@ static int append_packed(const struct probe *p)
 static void add_beginning(const struct index_track *t, int64_t ms, int64_t *from, int64_t *to)
 {
     const struct sample *const s = t->samples;
-    const int64_t ticks = muldiv_ceil(ms + PRIMING_MS, t->timescale, 1000);
+    const int64_t ticks = muldiv_ceil(t->audio ? ms + PRIMING_MS : ms, t->timescale, 1000);
     for (int i = 0; i < t->sample_count; i++) {
         const int64_t at = s[i].pts - s[0].pts;
         if ((at >= ticks && s[i].sync) || at >= ticks + ticks / 2)
