@@ -16,6 +16,7 @@ $python warm.py "${ROUNDS:-5}" || status=1
 $python passthrough.py "${ROUNDS:-5}" || status=1
 $python waiters.py "${ROUNDS:-5}" || status=1
 $python idle.py "${ROUNDS:-5}" || status=1
+$python origin.py "${ROUNDS:-5}" || status=1
 $python cancel.py "${CANCEL_ROUNDS:-40}" || status=1
 $python crowd.py "${CROWD_SECONDS:-120}" || status=1
 echo

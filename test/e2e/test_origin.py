@@ -201,6 +201,22 @@ def test_cost_of_a_first_segment(start, origin, shelf, long_clip, times):
     assert m["origin_connections_total"] == 1
 
 
+def test_cost_of_a_later_segment(start, origin, shelf, media_dir, clip):
+    """Copied: what it begins with, so that it leaves early, and the rest.  Encoded: at most one more, mostly none."""
+    path = os.path.join(media_dir, clip("hd.mp4"))
+    name = Shelf(shelf.folder, path).take("later.mp4")
+    edge = start(origin.url, env={"TIDEMILL_MEDIA_PASSTHROUGH": "true"})
+    folders = paths_of(edge, name)
+    origin.log()
+    size = len(edge.ok(folders["source"] + "1.m4s"))
+    log = origin.log()
+    assert len(log) <= 2 and size > 1 << 20, [(e["range"], e["bytes"]) for e in log]
+    edge.ok(folders["240p"] + "1.m4s")
+    assert len(origin.log()) <= 1
+    edge.ok(folders["240p"] + "2.m4s")
+    assert len(origin.log()) <= 1
+
+
 def view(edge, name):
     """What a player does first."""
     folder = paths_of(edge, name)["180p"]
