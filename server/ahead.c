@@ -33,7 +33,7 @@ struct ahead {
     bool runs; // it was started
 
     pthread_mutex_t lock;
-    pthread_cond_t stop;
+    pthread_cond_t changed; // stopped, or the first is held
     // protected by lock
     struct watcher watchers[SETS][WAYS];
     int held; // objects
@@ -206,7 +206,8 @@ static bool keep(struct ahead *a, uint32_t client, const struct route *r, struct
         return false;
     w->n = w->n == NONE_YET ? r->n - 1 : w->n; // as if it had been asked for what comes before
     w->holds[w->count++] = (struct hold){ r->n, o };
-    a->held++;
+    if (a->held++ == 0)
+        pthread_cond_signal(&a->changed);
     return true;
 }
 
@@ -292,8 +293,10 @@ void ahead_sweep(struct ahead *a, int64_t now_us)
 static bool wait_for_next(struct ahead *a)
 {
     lock(&a->lock);
+    while (!a->stopped && a->held == 0)
+        pthread_cond_wait(&a->changed, &a->lock);
     if (!a->stopped)
-        cond_wait_until(&a->stop, &a->lock, clock_ms() + AHEAD_SWEEP_US / 1000);
+        cond_wait_until(&a->changed, &a->lock, clock_ms() + AHEAD_SWEEP_US / 1000);
     const bool more = !a->stopped;
     unlock(&a->lock);
     return more;
@@ -316,7 +319,7 @@ struct ahead *ahead_create(const struct ahead_calls *calls, int depth, int most)
     a->depth = depth < AHEAD_MAX ? depth : AHEAD_MAX;
     a->most = most;
     pthread_mutex_init(&a->lock, NULL);
-    cond_init(&a->stop);
+    cond_init(&a->changed);
     a->runs = depth > 0;
     if (a->runs)
         a->thread = thread_start("ahead", look, a);
@@ -327,7 +330,7 @@ void ahead_stop(struct ahead *a)
 {
     lock(&a->lock);
     a->stopped = true;
-    pthread_cond_signal(&a->stop);
+    pthread_cond_signal(&a->changed);
     unlock(&a->lock);
     ahead_sweep(a, 0);
 }
@@ -339,7 +342,7 @@ void ahead_destroy(struct ahead *a)
     ahead_stop(a);
     if (a->runs)
         pthread_join(a->thread, NULL);
-    pthread_cond_destroy(&a->stop);
+    pthread_cond_destroy(&a->changed);
     pthread_mutex_destroy(&a->lock);
     free(a);
 }

@@ -22,7 +22,7 @@
 
 #define AHEAD_MAX 4            // segments of one rendition for one client
 #define AHEAD_IDLE_US 20000000 // longer than any player waits to fill its buffer again
-#define AHEAD_SWEEP_US 1000000 // so often its thread looks
+#define AHEAD_SWEEP_US 1000000 // so often its thread looks while anything is held
 
 struct ahead;
 struct object;
