@@ -494,13 +494,18 @@ static int64_t read_source(struct run *r, int64_t offset, int64_t n)
     return got;
 }
 
+static bool lies_within(const struct run *r, uint64_t offset, uint64_t n)
+{
+    const uint64_t size = (uint64_t)r->job->source_size;
+    return n >= 1 && n <= size && offset <= size - n;
+}
+
 static int take_read(struct run *r, struct reader *body)
 {
     const uint32_t id = get_be32(body);
     const uint64_t offset = get_be64(body);
     const int64_t n = get_be32(body);
-    const int64_t size = r->job->source_size;
-    if (n < 1 || n > WIRE_READ_MAX || n > size || offset > (uint64_t)(size - n))
+    if (n > WIRE_READ_MAX || !lies_within(r, offset, (uint64_t)n))
         return breach(r, "the worker asked for bytes outside the source");
     const int64_t got = read_source(r, (int64_t)offset, n);
     uint8_t head[8];
@@ -516,8 +521,7 @@ static int take_read(struct run *r, struct reader *body)
 static int take_want(struct run *r, struct reader *body)
 {
     const uint64_t offset = get_be64(body), n = get_be64(body);
-    const uint64_t size = (uint64_t)r->job->source_size;
-    if (n < 1 || n > size || offset > size - n)
+    if (!lies_within(r, offset, n))
         return breach(r, "the worker wants bytes outside the source");
     if (r->calls->want && !r->err)
         r->calls->want(r->calls->arg, (int64_t)offset, (int64_t)n);
