@@ -35,9 +35,9 @@ bool copier_is_quick(int64_t asked, int64_t asked_us, int64_t left)
 static int64_t read_source(struct io *io, int64_t offset, void *out, int64_t n)
 {
     struct run *const r = container_of(io, struct run, io);
-    if (offset > r->offset) // behind the first bytes: all the rest by one request
-        source_want(r->c->source, r->offset, r->n);
     const bool here = source_has(r->c->source, offset, n);
+    if (!here && offset > r->offset) // behind the first bytes: all the rest by one request
+        source_want(r->c->source, r->offset, r->n);
     if (!here && !copier_is_quick(r->asked, r->asked_us, r->offset + r->n - offset))
         object_publish(r->c->object);
     const int64_t before = clock_us();
