@@ -8,6 +8,7 @@ import pytest
 
 import clips
 from edge import Edge
+from peers import Origin
 
 
 @pytest.fixture(scope="session")
@@ -40,6 +41,14 @@ def encoded_only():
     with pytest.MonkeyPatch.context() as m:
         m.setenv("TIDEMILL_MEDIA_PASSTHROUGH", "false")
         yield
+
+
+@pytest.fixture(scope="module")
+def origin(shelf):
+    """An HTTP origin of the shelf that the module has."""
+    o = Origin(shelf.folder)
+    yield o
+    o.stop()
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 
 from edge import Edge, Playlist
 from fronts import SLICE, Nginx, Slices, Varnish
-from peers import Origin, Raw, Shelf, until
+from peers import Raw, Shelf, until
 
 pytestmark = pytest.mark.usefixtures("encoded_only")
 
@@ -25,13 +25,6 @@ AGED = {**CONFIG, "http": {"threads": 1, "entry_age": "1s"}}  # what Cache-Contr
 @pytest.fixture(scope="module")
 def shelf(media_dir, clip, tmp_path_factory):
     return Shelf(tmp_path_factory.mktemp("front"), os.path.join(media_dir, clip("blink.mp4")))
-
-
-@pytest.fixture(scope="module")
-def origin(shelf):
-    o = Origin(shelf.folder)
-    yield o
-    o.stop()
 
 
 @pytest.fixture(scope="module")

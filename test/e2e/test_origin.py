@@ -57,13 +57,6 @@ def shelf(media_dir, clip, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def origin(shelf):
-    o = Origin(shelf.folder)
-    yield o
-    o.stop()
-
-
-@pytest.fixture(scope="module")
 def edge(origin, tmp_path_factory):
     e = Edge(origin.url, tmp_path_factory.mktemp("edge") / "cache", env=EAGER)
     e.made = []  # (asset, number) of segments that came after a fault
