@@ -155,13 +155,13 @@ class Ours:
 
 
 def needed(path):
-    """Bytes up to the end of the first segment's samples, and the time of each cut."""
+    """Bytes up to the end of the first segment's samples."""
     out = subprocess.run(["ffprobe", "-v", "error", "-select_streams", "v", "-show_entries", "packet=pos,size,pts_time,flags",
                           "-of", "csv=p=0", path], capture_output=True, text=True, check=True).stdout
     end = 0
     for line in out.split():
-        time_, size, pos, flags = line.split(",")[:4]
-        if float(time_) >= SECONDS - 0.001 and "K" in flags:
+        at, size, pos, flags = line.split(",")[:4]
+        if float(at) >= SECONDS - 0.001 and "K" in flags:
             break
         end = max(end, int(pos) + int(size))
     return end
