@@ -15,7 +15,7 @@ pytestmark = pytest.mark.usefixtures("encoded_only")
 
 WAITERS = 1000
 CONFIG = {"ladder": [{"short_side": 180, "maxrate": 800000, "crf": 25}], "http": {"connections": 2 * WAITERS},
-          "origin": {"timeout": "60s"}}
+          "media": {"segment": "1s"}, "origin": {"timeout": "60s"}}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -72,13 +72,16 @@ def read_all(sockets):
 
 
 def test_a_thousand_waiters(start, clip, media_dir, tmp_path):
-    """They are all there before the origin gives what it is made of; it is made once, and all get the same."""
-    shelf = Shelf(tmp_path / "shelf", os.path.join(media_dir, clip("blink.mp4")))
+    """They are all there before the origin gives what it is made of; it is made once, and all get the same.
+
+    It is the last segment: the source's beginning comes along when it is probed.
+    """
+    shelf = Shelf(tmp_path / "shelf", os.path.join(media_dir, clip("tiny-noise.mp4")))
     origin = Origin(shelf.folder)
     try:
         edge = start(origin.url, config=CONFIG)
         asset = shelf.take()
-        path = next(f for n, f, _ in Playlist(edge, asset).renditions() if n == "180p") + "0.m4s"
+        path = next(f for n, f, _ in Playlist(edge, asset).renditions() if n == "180p") + "3.m4s"
         origin.fault("hold", n=0, count=0, path="/" + asset, method="GET")
         joins = edge.metrics()["cache_joins_total"]
         sockets = []
