@@ -121,12 +121,21 @@ function labelOf(level) {
   return level.uri.endsWith('/source/index.m3u8') ? 'source' : Math.min(level.width, level.height) + 'p';
 }
 
+// The next segment has it; what is buffered plays on until then.  hls.js 1.7.4 stands still
+// when it is told so while an init segment is on its way: it aborts that when it loads the
+// next, and then, late, takes that for an error of the next.  So nothing is on its way.
+function chooseLevel(hls, i) {
+  hls.stopLoad();
+  hls.startLevel = i;
+  hls.nextLevel = i;
+  setTimeout(() => hls.startLoad());
+}
+
 function levelButton(hls, i, mark) {
   const level = hls.levels[i];
   const label = labelOf(level);
-  // The next segment has it; what is buffered plays on until then.
   return rungButton(label, `about ${(level.averageBitrate / 1e6).toFixed(1)} Mb/s`,
-    () => { hls.nextLevel = i; mark(); });
+    () => { chooseLevel(hls, i); mark(); });
 }
 
 function showRungs(hls) {

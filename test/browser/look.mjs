@@ -5,10 +5,12 @@
 // Each of them is another visitor, who has nothing in the browser's cache.
 // no_autoplay: as a browser that starts nothing by itself.
 // no_hls: as a browser that has no HLS of its own.
+// hold: a pattern of requests that are not answered.
 // do: what the visitor does, in order; after "NAME.png" there is a picture of it.
 //   play      wait until the video plays, or the page says why not
 //   ended     wait until it has played to its end
 //   seek:T    go to T seconds and wait for the picture there
+//   held      wait until a request is held
 //   rung:TEXT click the rung of that name and wait until it is the one that plays
 //   hover:P   point at P per cent of the bar below the video and wait for the picture there
 //   press:P   the same, and click
@@ -37,6 +39,8 @@ const acts = {
       return !v.seeking && v.readyState > 2 && v.currentTime > t;
     }, Number(to), patience);
   },
+
+  held: (page) => page.held,
 
   async rung(page, label) {
     const button = page.locator('#rungs button', { hasText: label });
@@ -102,6 +106,7 @@ async function visit(browser, order) {
     await page.addInitScript(() => {
       HTMLMediaElement.prototype.play = () => Promise.reject(new DOMException('', 'NotAllowedError'));
     });
+  if (order.hold) page.held = new Promise((resolve) => { page.route(order.hold, resolve); });
   page.on('console', (m) => { if (['error', 'warning'].includes(m.type())) result.console.push(m.text()); });
   page.on('pageerror', (e) => result.console.push(String(e)));
   try {

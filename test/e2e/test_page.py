@@ -68,6 +68,14 @@ def test_the_source_has_its_name(start, clip, media_dir):
     assert seen["video"]["height"] == 1080
 
 
+def test_a_rung_chosen_before_another_has_begun(start, clip, media_dir):
+    """hls.js would wait for ever."""
+    edge = start(media_dir)
+    do = "held", "rung:source", "play"
+    [seen] = look(edge, visit(edge, f"/{clip('hd.mp4')}/play", *do, hold="**/*p/init.mp4"))
+    assert [label for label, state in seen["rungs"] if state == "chosen playing"] == ["source"]
+
+
 def test_player(start, shelf):
     """It plays, a click on a rung switches, and the table says what the cache did."""
     edge, name = start(shelf), NAMES[2]
