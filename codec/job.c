@@ -42,6 +42,12 @@ void job_finish(struct job *j)
     job_init(j);
 }
 
+bool job_goes_on(const struct job *next, const struct job_stats *last)
+{
+    return next->kind == JOB_VIDEO && last->left && next->samples[0].offset == last->left_from &&
+           next->picks[0].pts > last->left_pts;
+}
+
 // ---- settings
 
 static int preset_index(const char *name)
@@ -189,6 +195,8 @@ static void pack_video(struct buf *out, const struct job *j)
 {
     pack_video_settings(out, &j->v);
     pack_samples(out, j);
+    put_v(out, (uint64_t)j->beyond);
+    buf_append(out, j->source.b, sizeof j->source.b);
     put_v(out, (uint64_t)j->first);
     put_v(out, j->continues);
     pack_picks(out, j);
@@ -440,6 +448,10 @@ static void get_video(struct reader *r, struct job *j)
 {
     get_video_settings(r, &j->v);
     get_samples(r, j, 1);
+    j->beyond = (int)get_in(r, 0, j->sample_count > 0 ? j->sample_count - 1 : 0);
+    const uint8_t *const source = get_bytes(r, sizeof j->source.b);
+    if (source)
+        memcpy(j->source.b, source, sizeof j->source.b);
     j->first = get_in(r, 0, TIME_MAX);
     j->continues = get_in(r, 0, 1);
     const int64_t pictures = get_picks(r, j, j->v.deinterlace != DEINTERLACE_NOT);
@@ -578,6 +590,10 @@ int job_stats_pack(const struct job_stats *s, struct buf *out)
     put_v(out, (uint64_t)s->bytes);
     put_v(out, (uint64_t)s->decode_us);
     put_v(out, (uint64_t)s->encode_us);
+    put_u8(out, s->resumed);
+    put_u8(out, s->left);
+    put_v(out, (uint64_t)s->left_pts);
+    put_v(out, (uint64_t)s->left_from);
     return buf_error(out);
 }
 
@@ -591,5 +607,9 @@ int job_stats_unpack(struct job_stats *s, const uint8_t *bytes, size_t n)
     s->bytes = get_in(&r, 0, STAT_MAX);
     s->decode_us = get_in(&r, 0, STAT_MAX);
     s->encode_us = get_in(&r, 0, STAT_MAX);
+    s->resumed = get_in(&r, 0, 1);
+    s->left = get_in(&r, 0, 1);
+    s->left_pts = get_in(&r, 0, TIME_MAX);
+    s->left_from = get_in(&r, 0, SOURCE_MAX);
     return !r.bad && reader_left(&r) == 0 ? 0 : -E_PROTOCOL;
 }

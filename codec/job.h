@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "base/hash.h"
 #include "base/rational.h"
 #include "codec/media.h"
 
@@ -149,6 +150,12 @@ struct job {
     int sample_count;
     struct carriage carriage; // how they lie in the source (owned)
 
+    // VIDEO: the version of the source, for who finds what a job before has left; zeros: nobody
+    // looks.  The last so many samples are not needed: they are decoded instead of an end, where
+    // the next segment goes on in the same GOP.
+    struct key source;
+    int beyond;
+
     // VIDEO: pictures [first, first + sum of repeat) of the rendition.  With a deinterlacer
     // the picks are neighbours in the source, all of them; then, of two pictures for a
     // frame, the first shows its first field and all repeats the second.
@@ -190,6 +197,12 @@ struct job_stats {
     int64_t concealed;    // output frames whose source frame could not be decoded
     int64_t bytes;        // appended
     int64_t decode_us, encode_us;
+    bool resumed; // it went on with the decoder of a job before
+
+    // Whether it left a decoder that a job may go on with: behind the picture of this pts, whose
+    // decoding began with the sample at this offset.
+    bool left;
+    int64_t left_pts, left_from;
 };
 
 // Whether an encoder may be told this.  The numbers may come from anywhere.
@@ -197,6 +210,9 @@ bool video_settings_ok(const struct video_settings *v);
 bool audio_settings_ok(const struct audio_settings *a);
 bool text_settings_ok(const struct text_settings *t);
 bool sheet_settings_ok(const struct sheet_settings *s);
+
+// Whether next may go on with the decoder that a job of the same source version has left.
+bool job_goes_on(const struct job *next, const struct job_stats *last);
 
 void job_init(struct job *j);   // zeroes it
 void job_finish(struct job *j); // frees what it owns; may be repeated

@@ -20,6 +20,9 @@
 #define WARM_UP_MS 700
 #define WARM_UP_PACKETS 12
 #define PACKETS_BACK 32
+// Pictures that a decoder holds back: for its threads and its output, and for their order.
+#define DECODER_DELAY 2
+#define REORDER_MAX 16
 // Of the resampler, in source samples to either side: more than its filter reaches,
 // which is 64 of the slower side.
 #define RESAMPLER_MARGIN 512
@@ -121,15 +124,32 @@ static int earlier_sync(const struct video_track *v, int at, int back)
     return at;
 }
 
-// Shows frames [from, to) of the grid.
-static int show(struct job *job, const struct media *m, int64_t from, int64_t to, int back)
+// How many samples behind the last one needed are decoded where the decoder is kept for the
+// frames from `to` on: those that push out the last picture.  None where the next segment
+// decodes nothing of this GOP.  (In pieces, or finer, each would have to be looked for.)
+static int samples_beyond(const struct media *m, int64_t to, int last)
+{
+    const struct video_track *const v = &m->video;
+    if (to >= m->frames || v->carriage.kind != CARRIAGE_WHOLE)
+        return 0;
+    const int next = v->shown[grid_shown(m, to)];
+    if (last_sync(v, next, v->samples[next].pts) > last)
+        return 0;
+    const int held = v->reorder < REORDER_MAX ? v->reorder : REORDER_MAX;
+    return (int)min64(held + DECODER_DELAY, v->sample_count - 1 - last);
+}
+
+// Shows frames [from, to) of the grid.  goes_on: so do jobs that show what follows.
+static int show(struct job *job, const struct media *m, int64_t from, int64_t to, int back,
+                bool goes_on)
 {
     const struct video_track *const v = &m->video;
     const struct span span = make_picks(job, m, from, to);
     if (job->pick_count > JOB_FRAMES_MAX)
         return -E_LIMITS;
     const int start = earlier_sync(v, last_sync(v, span.first, job->picks[0].pts), back);
-    return take_samples(job, &v->carriage, v->samples + start, span.last - start + 1);
+    job->beyond = goes_on && back == 0 ? samples_beyond(m, to, span.last) : 0;
+    return take_samples(job, &v->carriage, v->samples + start, span.last + job->beyond - start + 1);
 }
 
 static int fill_video(struct job *job, const struct plan *p, const struct media *m, int k, int back)
@@ -148,7 +168,7 @@ static int fill_video(struct job *job, const struct plan *p, const struct media 
     job->first = from * pictures_per_frame(&job->v);
     job->continues = from > 0 && grid_shown(m, from - 1) == grid_shown(m, from);
     job->last_ticks = job->v.fps.den;
-    return show(job, m, from, to, back);
+    return show(job, m, from, to, back, job->v.deinterlace == DEINTERLACE_NOT);
 }
 
 // One picture, which lasts until the next.
@@ -160,7 +180,7 @@ static int fill_trick(struct job *job, const struct plan *p, const struct rendit
     job->part_frames[0] = 1;
     job->first = k;
     job->last_ticks = plan_segment_start(p, r, k + 1) - plan_segment_start(p, r, k);
-    return show(job, m, frame, frame + 1, back);
+    return show(job, m, frame, frame + 1, back, false);
 }
 
 // ---- sheets

@@ -52,6 +52,7 @@ static void count_work(const struct making *m)
     stat_add(counters[m->job.kind], 1);
     stat_add(STAT_frames_decoded_total, m->work.stats.frames_decoded);
     stat_add(STAT_frames_encoded_total, m->work.stats.frames_encoded);
+    stat_add(STAT_decoders_resumed_total, m->work.stats.resumed);
 }
 
 // What the work took so far; all but its bytes was queueing if it never ran.
@@ -268,6 +269,7 @@ enum step_end making_order_media(struct making *m)
     m->job.limits = limits_of(m->edge->conf);
     m->job.source_size = a->media->size;
     m->job.parts_at_once = parts_at_once(m);
+    m->job.source = m->version;
     if (m->want != WANT_CHECK)
         return submit(m);
     return making_done_checked(m);

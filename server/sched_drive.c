@@ -43,6 +43,7 @@ static int ensure_worker(struct slot *slot, char *detail, size_t cap)
         worker_start(slot->sched->zygote, sched_worker_memory(slot), detail, cap);
     lock(&slot->sched->lock);
     slot->worker = fresh;
+    slot->left.left = false;
     copy_string(slot->sched->trouble, sizeof slot->sched->trouble, fresh ? "" : detail);
     unlock(&slot->sched->lock);
     worker_stop(&old);
@@ -86,7 +87,7 @@ static bool may_probe(const void *arg, const struct work *w)
 static struct work *next_for(const struct slot *slot)
 {
     const struct sched *const s = slot->sched;
-    return slot->probes ? sched_first_turn(&s->probes, may_probe, s) : sched_next_media(s);
+    return slot->probes ? sched_first_turn(&s->probes, may_probe, s) : sched_next_media(s, slot);
 }
 
 // What has a worker, for how many of its kind there are.
@@ -113,6 +114,8 @@ static struct work *take(struct slot *slot)
         slot->work = w;
         slot->since_us = clock_us();
         count_running(s, w, 1);
+        if (slot->left.left && s->media.ready > 0)
+            pthread_cond_broadcast(&s->more); // for what was left to this one
     }
     unlock(&s->lock);
     return w;
@@ -181,6 +184,15 @@ static int64_t worker_us(const struct work *w)
     return (clock_us() - w->started_us - w->origin_us) * workers_of(w->job);
 }
 
+// What decodes pictures makes an end of what was left before.
+static void note_left(struct slot *slot, const struct work *w)
+{
+    if (w->job->kind != JOB_VIDEO && w->job->kind != JOB_SHEET)
+        return;
+    slot->left = w->stats;
+    slot->left_of = w->version;
+}
+
 static void drive_one(struct slot *slot, struct work *w)
 {
     struct sched *const s = slot->sched;
@@ -206,6 +218,7 @@ static void drive_one(struct slot *slot, struct work *w)
     if (err == 0)
         forecast_learn(&s->forecast, w->job, us);
     count_running(s, w, -1);
+    note_left(slot, w);
     w->slot = NULL;
     slot->work = NULL;
     if (slot->probes)

@@ -43,6 +43,8 @@ struct slot {
     struct worker *worker;
     const struct work *work; // that it runs; NULL while it has none
     int64_t since_us;        // of that
+    struct key left_of;      // the source version of the decoder that its worker has left
+    struct job_stats left;   // where
 };
 
 struct queue {
@@ -94,8 +96,9 @@ typedef bool filter(const void *arg, const struct work *w);
 // (Who is due first has the first turn.)
 struct work *sched_first_turn(const struct queue *q, filter *may, const void *arg);
 
-// The one of the media queue that a worker takes now; NULL: there is none.
-struct work *sched_next_media(const struct sched *s);
+// The one of the media queue that this worker takes now; NULL: there is none, or but what an idle
+// one takes, which can go on where it ended.
+struct work *sched_next_media(const struct sched *s, const struct slot *slot);
 
 // Of those that are not being brought, and of equal turns, the one that came last.
 struct work *sched_last_turn(const struct queue *q);

@@ -26,17 +26,38 @@ struct work *sched_first_turn(const struct queue *q, filter *may, const void *ar
     return best;
 }
 
+static bool goes_on_at(const struct slot *slot, const struct work *w)
+{
+    return slot->worker && key_equal(&slot->left_of, &w->version) &&
+           job_goes_on(w->job, &slot->left);
+}
+
+static bool is_for_another(const struct sched *s, const struct slot *slot, const struct work *w)
+{
+    bool found = false;
+    for (int i = 0; i < s->slot_count && !found; i++)
+        found = !s->slots[i].work && goes_on_at(&s->slots[i], w);
+    return found && !goes_on_at(slot, w);
+}
+
+struct taker {
+    const struct sched *sched;
+    const struct slot *slot;
+};
+
 // What nobody waits for leaves a worker to those who come.
 static bool may_run(const void *arg, const struct work *w)
 {
-    const struct sched *const s = arg;
+    const struct taker *const t = arg;
+    const struct sched *const s = t->sched;
     const int most = s->conf->workers_count > 1 ? s->conf->workers_count - 1 : 1;
-    return w->state == WORK_READY && (wanted_by_viewer(w->turn) || s->running < most);
+    return w->state == WORK_READY && (wanted_by_viewer(w->turn) || s->running < most) &&
+           !is_for_another(s, t->slot, w);
 }
 
-struct work *sched_next_media(const struct sched *s)
+struct work *sched_next_media(const struct sched *s, const struct slot *slot)
 {
-    return sched_first_turn(&s->media, may_run, s);
+    return sched_first_turn(&s->media, may_run, &(struct taker){ s, slot });
 }
 
 // Of those that are not being brought, and of equal turns, the one that came last.

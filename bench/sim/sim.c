@@ -201,9 +201,11 @@ static void run(struct slot *slot, struct work *work)
 static void dispatch(void)
 {
     struct work *work;
-    for (int i = 0; i < w.sched.slot_count && (work = sched_next_media(&w.sched)); i++)
-        if (!w.sched.slots[i].work)
-            run(&w.sched.slots[i], work);
+    for (int i = 0; i < w.sched.slot_count; i++) {
+        struct slot *const slot = &w.sched.slots[i];
+        if (!slot->work && (work = sched_next_media(&w.sched, slot)))
+            run(slot, work);
+    }
 }
 
 static void asks_again(void *what, uint64_t epoch)

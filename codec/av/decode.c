@@ -18,16 +18,14 @@
 
 #include <string.h>
 
-#include <libavutil/mem.h>
-
 #include "base/err.h"
 #include "codec/av/amr.h"
 #include "codec/av/real.h"
 
-#define DECODE_THREADS 2
 #define DRAIN_ERRORS_MAX 64
 
-static bool is_shown(const struct job *job, int64_t pts)
+// The first pick at or behind pts.
+static int pick_from(const struct job *job, int64_t pts)
 {
     int lo = 0, hi = job->pick_count;
     while (lo < hi) {
@@ -37,46 +35,73 @@ static bool is_shown(const struct job *job, int64_t pts)
         else
             hi = mid;
     }
-    return lo < job->pick_count && job->picks[lo].pts == pts;
+    return lo;
 }
 
-// Makes the next sample d->packet.
+// By the job, or perhaps by one that goes on with the decoder.
+static bool is_shown(const struct job *job, int64_t pts)
+{
+    const int i = pick_from(job, pts);
+    return i < job->pick_count ? job->picks[i].pts == pts : job->beyond > 0;
+}
+
+// Makes the next sample d->coder->packet.
 static int read_packet(struct decoder *d)
 {
     const struct sample *s = &d->job->samples[d->next];
     if (s->size > PAYLOAD_SAMPLE_MAX)
         return fail_with(d->why, -E_LIMITS, "a sample of %u bytes", s->size);
     const int before = d->sliced ? real_table(&d->job->carriage, s, NULL) : d->strip->n;
-    if (av_new_packet(d->packet, before + (int)s->size) < 0)
+    if (av_new_packet(d->coder->packet, before + (int)s->size) < 0)
         return fail_with(d->why, -E_NO_MEMORY, "no memory for a packet");
     if (d->sliced)
-        real_table(&d->job->carriage, s, d->packet->data);
+        real_table(&d->job->carriage, s, d->coder->packet->data);
     else
-        memcpy(d->packet->data, d->strip->bytes, (size_t)before);
-    const int rc = payload_read(&d->payload, d->next, d->packet->data + before);
+        memcpy(d->coder->packet->data, d->strip->bytes, (size_t)before);
+    const int rc = payload_read(&d->payload, d->next, d->coder->packet->data + before);
     if (rc < 0) {
-        av_packet_unref(d->packet);
+        av_packet_unref(d->coder->packet);
         return rc;
     }
-    d->packet->pts = s->pts;
-    d->packet->duration = s->duration;
-    d->packet->flags = s->sync ? AV_PKT_FLAG_KEY : 0;
+    d->coder->packet->pts = s->pts;
+    d->coder->packet->duration = s->duration;
+    d->coder->packet->flags = s->sync ? AV_PKT_FLAG_KEY : 0;
+    if (d->video)
+        coder_note(d->coder, d->job, s, d->coder->packet);
     d->next++;
     d->samples++;
     return 0;
 }
 
-// How much of d->packet the decoder takes at once.
-static int unit_size(const struct decoder *d)
+static int needed(const struct job *job)
 {
-    const int frame = d->video ? 0 : amr_frame(d->job->media->audio.codec, d->packet->data[0]);
-    return frame && frame < d->packet->size ? frame : d->packet->size;
+    return job->sample_count - job->beyond;
 }
 
-// What a frame of AMR left of d->packet: nothing behind the end that the sample table tells.
+// Makes the next sample d->coder->packet, if there is one.  What is not needed may be missing.
+static int read_next(struct decoder *d)
+{
+    if (d->coder->packet->data || d->next >= d->end)
+        return 0;
+    const int rc = read_packet(d);
+    if (rc != -E_CORRUPT || d->next < needed(d->job))
+        return rc;
+    d->end = d->next;
+    return 0;
+}
+
+// How much of d->coder->packet the decoder takes at once.
+static int unit_size(const struct decoder *d)
+{
+    const int frame =
+        d->video ? 0 : amr_frame(d->job->media->audio.codec, d->coder->packet->data[0]);
+    return frame && frame < d->coder->packet->size ? frame : d->coder->packet->size;
+}
+
+// What a frame of AMR left of d->coder->packet: nothing behind the end that the sample table tells.
 static void advance(struct decoder *d, int n)
 {
-    AVPacket *const p = d->packet;
+    AVPacket *const p = d->coder->packet;
     const int64_t frame = d->job->media->audio.sample_rate / AMR_FRAMES_A_SECOND;
     const bool last = n == p->size || (p->duration > 0 && p->duration <= frame);
     if (last) {
@@ -89,13 +114,13 @@ static void advance(struct decoder *d, int n)
     p->duration -= p->duration > 0 ? frame : 0;
 }
 
-// d->packet, or a part of it that is then gone.  As avcodec_send_packet.
+// d->coder->packet, or a part of it that is then gone.  As avcodec_send_packet.
 static int send(struct decoder *d)
 {
-    const int all = d->packet->size, n = unit_size(d);
-    d->packet->size = n;
-    const int rc = avcodec_send_packet(d->ctx, d->packet);
-    d->packet->size = all;
+    const int all = d->coder->packet->size, n = unit_size(d);
+    d->coder->packet->size = n;
+    const int rc = avcodec_send_packet(d->coder->ctx, d->coder->packet);
+    d->coder->packet->size = all;
     if (rc != AVERROR(EAGAIN))
         advance(d, n);
     return rc;
@@ -104,21 +129,19 @@ static int send(struct decoder *d)
 // Gives the decoder one packet more, or the news that there is none.
 static int feed(struct decoder *d)
 {
-    if (!d->packet->data && d->next < d->job->sample_count) {
-        const int rc = read_packet(d);
-        if (rc < 0)
-            return rc;
-    }
-    if (!d->packet->data) {
+    int rc = read_next(d);
+    if (rc < 0)
+        return rc;
+    if (!d->coder->packet->data) {
         d->drained = true;
-        d->damaged |= avcodec_send_packet(d->ctx, NULL) < 0; // decodes what it still has
+        d->damaged |= avcodec_send_packet(d->coder->ctx, NULL) < 0; // decodes what it still has
         return 0;
     }
     // What is unseen goes with the packet before it, whose second field it may be.
-    if (d->video && d->packet->pts != SAMPLE_UNSEEN)
-        d->ctx->skip_frame =
-            is_shown(d->job, d->packet->pts) ? AVDISCARD_DEFAULT : AVDISCARD_NONREF;
-    const int rc = send(d);
+    if (d->video && d->coder->packet->pts != SAMPLE_UNSEEN)
+        d->coder->ctx->skip_frame =
+            is_shown(d->job, d->coder->packet->pts) ? AVDISCARD_DEFAULT : AVDISCARD_NONREF;
+    rc = send(d);
     d->damaged |= rc < 0 && rc != AVERROR(EAGAIN);
     return rc == AVERROR(ENOMEM) ? fail_with(d->why, -E_NO_MEMORY, "no memory to decode") : 0;
 }
@@ -128,7 +151,7 @@ static int next_frame(struct decoder *d, AVFrame *frame)
     for (;;) {
         if (d->io->cancelled(d->io))
             return fail_with(d->why, -E_CANCELLED, "cancelled");
-        int rc = avcodec_receive_frame(d->ctx, frame);
+        int rc = avcodec_receive_frame(d->coder->ctx, frame);
         if (rc == 0)
             return 1;
         if (rc == AVERROR_EOF)
@@ -156,21 +179,9 @@ void decoder_overhear(void *context, const char *fmt)
     if (!context || *(const AVClass *const *)context != avcodec_get_class() ||
         strncmp(fmt, made_up, sizeof made_up - 1) != 0)
         return;
-    struct decoder *const d = ((const AVCodecContext *)context)->opaque;
-    if (d)
-        atomic_store(&d->made_up, true);
-}
-
-static int set_extradata(AVCodecContext *ctx, const uint8_t *bytes, int n)
-{
-    if (!n)
-        return 0;
-    ctx->extradata = av_mallocz((size_t)n + AV_INPUT_BUFFER_PADDING_SIZE);
-    if (!ctx->extradata)
-        return AVERROR(ENOMEM);
-    memcpy(ctx->extradata, bytes, (size_t)n);
-    ctx->extradata_size = n;
-    return 0;
+    struct coder *const c = ((const AVCodecContext *)context)->opaque;
+    if (c)
+        atomic_store(&c->made_up, true);
 }
 
 // Whether it gives up at damage in good order while it decodes with threads.  (That of
@@ -180,98 +191,7 @@ static bool gives_up_well(enum codec_id c)
     return c == CODEC_H264 || c == CODEC_HEVC || c == CODEC_VP8 || c == CODEC_VP9;
 }
 
-// Whether threads change nothing even for damage: no picture leans on another, or (dav1d)
-// what is damaged is not given.
-static bool is_steady_with_threads(enum codec_id c)
-{
-    return c == CODEC_AV1 || c == CODEC_MJPEG || c == CODEC_PRORES || c == CODEC_DNXHD;
-}
-
-// ThreadSanitizer does not see libavcodec's locks: it would find, and pass over, a race in every
-// eighth byte, and take a minute for a segment.
-#ifdef __SANITIZE_THREAD__
-__attribute__((no_sanitize_thread, optimize("no-tree-loop-distribute-patterns")))
-#endif
-static void
-make_grey(uint8_t *p, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        p[i] = 0x80;
-}
-
-// What a damaged picture leaves out would show what was in that memory before, and that is
-// another picture each time.
-static int get_blank_buffer(AVCodecContext *ctx, AVFrame *frame, int flags)
-{
-    const int rc = avcodec_default_get_buffer2(ctx, frame, flags);
-    for (int i = 0; rc >= 0 && i < AV_NUM_DATA_POINTERS && frame->buf[i]; i++)
-        make_grey(frame->buf[i]->data, frame->buf[i]->size);
-    return rc;
-}
-
-// Before FFmpeg 6 it has to be told that threads may call get_buffer2.
-static void let_threads_ask(AVCodecContext *ctx)
-{
-    (void)ctx;
-#if FF_API_THREAD_SAFE_CALLBACKS
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
-    ctx->thread_safe_callbacks = 1;
-#pragma GCC diagnostic pop
-#endif
-}
-
-static int configure_video(AVCodecContext *ctx, const struct job *job, bool steady)
-{
-    const struct video_track *t = &job->media->video;
-    ctx->width = t->coded_width;
-    ctx->height = t->coded_height;
-    ctx->max_pixels = job->limits.pixels;
-    ctx->has_b_frames = t->reorder < 16 ? t->reorder : 16;
-    ctx->pkt_timebase = (AVRational){ 1, (int)t->timescale };
-    ctx->codec_tag = t->tag;
-    ctx->flags |= AV_CODEC_FLAG_UNALIGNED; // what is cropped on the left is cropped to the pixel
-    ctx->thread_count = steady && !is_steady_with_threads(t->codec) ? 1 : DECODE_THREADS;
-    ctx->err_recognition |= steady ? 0 : AV_EF_EXPLODE;
-    ctx->thread_type = FF_THREAD_FRAME;
-    ctx->get_buffer2 = get_blank_buffer;
-    let_threads_ask(ctx);
-    return set_extradata(ctx, t->extradata, t->extradata_size);
-}
-
-static int configure_audio(AVCodecContext *ctx, const struct job *job)
-{
-    const struct audio_track *t = &job->media->audio;
-    ctx->sample_rate = t->sample_rate;
-    av_channel_layout_default(&ctx->ch_layout, t->channels);
-    ctx->block_align = t->block_align;
-    ctx->bits_per_coded_sample = t->bits_per_sample;
-    ctx->bit_rate = t->bit_rate;
-    ctx->pkt_timebase = (AVRational){ 1, t->sample_rate };
-    ctx->thread_count = 1;
-    ctx->flags2 |= AV_CODEC_FLAG2_SKIP_MANUAL; // what to drop is said by the sample table
-    return set_extradata(ctx, t->extradata, t->extradata_size);
-}
-
-static int open_context(struct decoder *d)
-{
-    const struct media *m = d->job->media;
-    const char *name = codec_decoder(d->video ? m->video.codec : m->audio.codec);
-    const AVCodec *codec = avcodec_find_decoder_by_name(name);
-    if (!codec)
-        return fail_with(d->why, -E_CONFIG, "libavcodec has no decoder %s", name);
-    d->ctx = avcodec_alloc_context3(codec);
-    if (!d->ctx)
-        return fail_with(d->why, -E_NO_MEMORY, "no memory for a decoder");
-    d->ctx->opaque = d; // its threads' contexts have it, too
-    int rc =
-        d->video ? configure_video(d->ctx, d->job, d->steady) : configure_audio(d->ctx, d->job);
-    if (rc == 0)
-        rc = avcodec_open2(d->ctx, codec, NULL);
-    return rc < 0 ? fail_libav(d->why, -E_CORRUPT, rc, "opening the decoder") : 0;
-}
-
-int decoder_open(struct decoder *d, const struct job *job, struct io *io, bool video,
+static void init(struct decoder *d, const struct job *job, struct io *io, bool video,
                  const struct why *why)
 {
     const struct media *m = job->media;
@@ -279,39 +199,66 @@ int decoder_open(struct decoder *d, const struct job *job, struct io *io, bool v
                            .io = io,
                            .why = why,
                            .video = video,
-                           .steady = !video || !gives_up_well(m->video.codec) };
+                           .end = job->sample_count,
+                           .steady = !video || !gives_up_well(m->video.codec),
+                           .given_pts = INT64_MIN };
     d->strip = video ? &m->video.strip : &m->audio.strip;
     payload_init(&d->payload, io, &job->carriage, job->samples, job->sample_count, why);
     d->sliced = video && real_is_sliced(m->container, m->video.codec);
-    d->packet = av_packet_alloc();
-    if (!d->packet)
-        return fail_with(why, -E_NO_MEMORY, "no memory for a decoder");
-    return open_context(d);
 }
 
-// From the first sample on, with one thread; stands behind the pictures that were given out.
-// As next_frame.
+int decoder_open(struct decoder *d, const struct job *job, struct io *io, bool video,
+                 const struct why *why)
+{
+    init(d, job, io, video, why);
+    return coder_open(&d->coder, job, video, d->steady, why);
+}
+
+int decoder_resume(struct decoder *d, const struct job *job, struct io *io, const struct why *why)
+{
+    init(d, job, io, true, why);
+    d->coder = coder_resume(job, &d->next);
+    d->resumed = d->coder != NULL;
+    return d->resumed ? 0 : coder_open(&d->coder, job, true, d->steady, why);
+}
+
+// From the first sample on, with one thread and only what is needed; stands behind the pictures
+// that were given out.  As next_frame.
 static int start_anew(struct decoder *d, AVFrame *frame)
 {
-    av_packet_unref(d->packet);
-    avcodec_free_context(&d->ctx);
+    coder_close(&d->coder);
     d->next = d->drain_errors = 0;
-    d->drained = false;
+    d->end = needed(d->job);
+    d->drained = d->resumed = false;
     d->steady = true;
-    int rc = open_context(d);
+    int rc = coder_open(&d->coder, d->job, d->video, true, d->why);
     do {
         av_frame_unref(frame);
         rc = rc < 0 ? rc : next_frame(d, frame);
-    } while (rc > 0 && d->frames > 0 && frame->pts <= d->given_pts);
+    } while (rc > 0 && frame->pts <= d->given_pts);
+    return rc;
+}
+
+// As next_frame, but what is presented before first is passed over.
+static int next_from(struct decoder *d, AVFrame *frame, int64_t first)
+{
+    int rc;
+    do {
+        av_frame_unref(frame);
+        rc = next_frame(d, frame);
+    } while (rc > 0 && frame->pts < first);
     return rc;
 }
 
 int decoder_next(struct decoder *d, AVFrame *frame)
 {
     const int64_t start = clock_us();
-    int rc = next_frame(d, frame);
-    d->damaged |= atomic_load(&d->made_up);
-    if (!d->steady && rc >= 0 && (d->damaged || (rc > 0 && decoder_damaged(frame))))
+    const int64_t first = d->resumed && d->frames == 0 ? d->job->picks[0].pts : INT64_MIN;
+    int rc = next_from(d, frame, first);
+    // What would stand in for the first pick comes from before.
+    const bool missed = first != INT64_MIN && (rc == 0 || frame->pts > first);
+    d->damaged |= atomic_load(&d->coder->made_up) || (rc > 0 && decoder_damaged(frame));
+    if (rc >= 0 && ((!d->steady && d->damaged) || missed))
         rc = start_anew(d, frame);
     if (rc > 0) {
         d->frames++;
@@ -328,7 +275,13 @@ bool decoder_damaged(const AVFrame *frame)
 
 void decoder_close(struct decoder *d)
 {
-    avcodec_free_context(&d->ctx);
-    av_packet_free(&d->packet);
+    coder_close(&d->coder);
     payload_finish(&d->payload);
+}
+
+void decoder_leave(struct decoder *d, struct job_stats *stats)
+{
+    if (d->job->beyond > 0 && !d->drained && !d->damaged)
+        coder_leave(&d->coder, d->job, d->given_pts, stats);
+    decoder_close(d);
 }

@@ -5,10 +5,7 @@
 #ifndef CODEC_AV_DECODE_H
 #define CODEC_AV_DECODE_H
 
-#include <stdatomic.h>
-
-#include <libavcodec/avcodec.h>
-
+#include "codec/av/coder.h"
 #include "codec/av/fail.h"
 #include "codec/io.h"
 #include "codec/job.h"
@@ -23,17 +20,16 @@ struct decoder {
     bool video;
     bool sliced; // real.h
 
-    AVCodecContext *ctx;
-    AVPacket *packet; // read, not yet taken by the decoder
-    int next;         // index of the next sample to read
+    struct coder *coder;
+    int next, end;    // indices of the next sample to read, and behind the last
     bool drained;     // the decoder knows that no more comes
     int drain_errors; // a broken decoder must not keep us for ever
     struct payload payload;
 
-    bool steady;         // with one thread: damage is concealed
-    bool damaged;        // something could not be decoded
-    atomic_bool made_up; // parts of a picture were, by a thread of the decoder
-    int64_t given_pts;   // of the picture given out last
+    bool steady;       // with one thread: damage is concealed
+    bool damaged;      // something could not be decoded
+    bool resumed;      // the decoder is one that a job before has left
+    int64_t given_pts; // of the picture given out last
 
     // for struct job_stats
     int64_t samples, frames, us;
@@ -43,6 +39,10 @@ struct decoder {
 // be closed in either case.
 int decoder_open(struct decoder *d, const struct job *job, struct io *io, bool video,
                  const struct why *why);
+
+// The same of a job's video, going on with what the job before has left, if it can: the first
+// picture that it gives then is the first pick.
+int decoder_resume(struct decoder *d, const struct job *job, struct io *io, const struct why *why);
 
 // The next frame that could be decoded, in presentation order, its pts that of
 // its sample: 1; 0 when there are no more; or a negative enum err.  Damage is not
@@ -55,5 +55,9 @@ bool decoder_damaged(const AVFrame *frame);
 void decoder_overhear(void *context, const char *fmt);
 
 void decoder_close(struct decoder *d);
+
+// The same of a job that was done, without concealing anything: its decoder is left for the job
+// that goes on, if it can be; tells stats.
+void decoder_leave(struct decoder *d, struct job_stats *stats);
 
 #endif

@@ -171,17 +171,16 @@ static int conceal_rest(struct video *v)
 
 static int run(struct video *v)
 {
-    while (picks_left(v)) {
-        int rc = decoder_next(&v->decoder, v->frame);
+    int rc = 0;
+    while (rc == 0 && picks_left(v)) {
+        rc = decoder_next(&v->decoder, v->frame);
         if (rc == 0)
             return conceal_rest(v);
         if (rc > 0)
             rc = take_frame(v);
         av_frame_unref(v->frame);
-        if (rc < 0)
-            return rc;
     }
-    return 0;
+    return rc;
 }
 
 static int check_job(const struct job *job, const struct why *why)
@@ -207,21 +206,25 @@ static int open_all(struct video *v, struct io *io)
     v->shown = av_frame_alloc();
     if (!v->frame || !v->last || !v->field || !v->shown)
         return fail_with(v->why, -E_NO_MEMORY, "no memory for a frame");
-    return decoder_open(&v->decoder, v->job, io, true, v->why);
+    return decoder_resume(&v->decoder, v->job, io, v->why);
 }
 
-static void close_all(struct video *v)
+static void close_all(struct video *v, bool whole)
 {
     v->stats->samples_read += v->decoder.samples;
     v->stats->frames_decoded += v->decoder.frames;
     v->stats->decode_us += v->decoder.us;
+    v->stats->resumed |= v->decoder.resumed;
+    if (whole && v->stats->concealed == 0)
+        decoder_leave(&v->decoder, v->stats);
+    else
+        decoder_close(&v->decoder);
     av_frame_free(&v->frame);
     av_frame_free(&v->last);
     av_frame_free(&v->field);
     av_frame_free(&v->shown);
     filter_finish(&v->filter);
     deinterlace_finish(&v->deinterlacer);
-    decoder_close(&v->decoder);
 }
 
 int video_show(const struct job *job, struct io *io, struct sink *sink, struct job_stats *stats,
@@ -239,6 +242,6 @@ int video_show(const struct job *job, struct io *io, struct sink *sink, struct j
         rc = run(&v);
     if (rc == 0)
         rc = show_rest(&v);
-    close_all(&v);
+    close_all(&v, rc == 0);
     return rc;
 }

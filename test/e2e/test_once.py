@@ -159,6 +159,24 @@ def test_history_free(name, start, clip, media_dir):
     assert all(s == seen[0] for s in seen)
 
 
+@pytest.mark.parametrize("name, resumed", [("gop12.mp4", 4), ("gop12.mkv", 2), ("base.mp4", 0)])
+def test_no_picture_is_decoded_twice(name, resumed, start, clip, media_dir):
+    """By who watches segment after segment, whichever worker is free; and the same bytes as for who begins at the
+    end."""
+    clip(name)
+    seen = []
+    for reverse in False, True:
+        edge = start(media_dir, env={"TIDEMILL_WORKERS_COUNT": "3", "TIDEMILL_WORKERS_AHEAD": "0"})
+        _, folder, _ = first_video(edge, name)
+        paths = [folder + uri for uri in Playlist(edge, name).media(folder)[2]]
+        seen.append(sorted((p, hashlib.sha256(edge.ok(p)).hexdigest()) for p in sorted(paths, reverse=reverse)))
+        m = edge.metrics()
+        if not reverse:
+            assert m["decoders_resumed_total"] == resumed
+            assert m["frames_decoded_total"] == m["frames_encoded_total"] > 0
+    assert seen[0] == seen[1]
+
+
 def test_killed_workers_change_nothing(start, clip, media_dir):
     """Workers are killed under load: every request is answered, with the same bytes."""
     import os

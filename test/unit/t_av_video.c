@@ -21,6 +21,7 @@
 #include "codec/av/av.h"
 #include "codec/av/part.h"
 #include "codec/fmp4.h"
+#include "codec/nal.h"
 #include "codec/segment.h"
 
 #define WIDTH 320
@@ -30,6 +31,9 @@
 #define TICKS 1001 // of one source frame at 30000 per second
 #define LIGHT 210
 #define DARK 40
+#define BEYOND 6 // samples
+#define IDR 5    // type of a NAL unit
+#define HIDDEN 1 // a picture of VP8
 
 // ---- sources
 
@@ -999,6 +1003,168 @@ static void test_failures(void **state)
     clip_finish(&c);
 }
 
+// ---- one job after another
+
+struct second {
+    const char *what;
+    int source;                   // of SOURCES
+    void (*change)(struct job *); // the second job
+    int broken;                   // sample behind the first job's last that is needed; -1: none
+    int type;                     // that it is given; 0: it is zeroed
+    bool resumes;                 // where nothing is broken
+};
+
+static void of_another_source(struct job *j)
+{
+    j->source = key_of("another", 7);
+}
+
+static void of_nobody(struct job *j)
+{
+    j->source = (struct key){ 0 };
+}
+
+static void of_less_pixels(struct job *j)
+{
+    j->limits.pixels--;
+}
+
+static void from_further_back(struct job *j)
+{
+    j->samples -= 25;
+    j->sample_count += 25;
+}
+
+static void last_picture_again(struct job *j)
+{
+    j->picks[0].pts -= TICKS;
+}
+
+static void every_other(struct job *j)
+{
+    for (int i = 0; i < j->pick_count; i += 2) {
+        j->picks[i / 2] = j->picks[i];
+        j->picks[i / 2].repeat = 2;
+    }
+    j->pick_count /= 2;
+}
+
+// Segment k of a second.
+static void make_one(struct job *j, const struct clip *c, struct media *m, int k)
+{
+    make_job(j, c, m, 30 * k, 30, 15);
+    j->source = key_of("source", 6);
+    j->beyond = BEYOND;
+    j->sample_count += BEYOND;
+}
+
+static struct buf made(const struct job *j, const struct clip *c, struct job_stats *stats)
+{
+    struct memory io;
+    *stats = run(j, c, &io);
+    return io.out;
+}
+
+static void assert_made(const struct job *j, const struct clip *c, const struct buf *want,
+                        struct job_stats *stats)
+{
+    struct buf b = made(j, c, stats);
+    assert_int_equal(b.len, want->len);
+    assert_memory_equal(b.data, want->data, b.len);
+    buf_finish(&b);
+}
+
+// A job that leaves nothing and goes on with nothing.
+static void forget(const struct clip *c, struct media *m)
+{
+    struct job j;
+    struct job_stats stats;
+    make_one(&j, c, m, 0);
+    of_nobody(&j);
+    struct buf b = made(&j, c, &stats);
+    assert_false(stats.left || stats.resumed);
+    buf_finish(&b);
+    free(j.picks);
+}
+
+static void damage(const struct clip *c, const struct job *j, int behind, int type)
+{
+    const struct sample *const s = &j->samples[j->sample_count - j->beyond + behind];
+    uint8_t *const p = c->bytes.data + s->offset;
+    if (type == HIDDEN)
+        *p &= 0xef; // RFC 6386 9.1: show_frame
+    else if (type == IDR)
+        p[next_start_code(p, s->size, 0) + 3] |= IDR;
+    else
+        memset(p, 0, s->size);
+}
+
+static void check_second(const struct second *s)
+{
+    struct clip c;
+    struct job jobs[2];
+    struct job_stats fresh, stats;
+    clip_init(&c);
+    make_clip(&SOURCES[s->source], WIDTH, HEIGHT, 0, 120, draw_number, &c);
+    struct media *const m = make_media(SOURCES[s->source].codec, &c);
+    make_one(&jobs[0], &c, m, 0);
+    make_one(&jobs[1], &c, m, 1);
+    if (s->change)
+        s->change(&jobs[1]);
+    forget(&c, m);
+    struct buf first = made(&jobs[0], &c, &stats);
+    assert_true(stats.left && job_goes_on(&jobs[1], &stats) >= s->resumes);
+    if (s->broken >= 0)
+        damage(&c, &jobs[0], s->broken, s->type);
+    forget(&c, m);
+    struct buf second = made(&jobs[1], &c, &fresh);
+    forget(&c, m);
+    assert_made(&jobs[0], &c, &first, &stats);
+    assert_made(&jobs[1], &c, &second, &stats);
+    if (s->broken < 0 && stats.resumed != s->resumes)
+        fail_msg("%s", s->what);
+    assert_true(!stats.resumed || stats.samples_read < fresh.samples_read);
+    forget(&c, m);
+    buf_finish(&first);
+    buf_finish(&second);
+    free(jobs[0].picks);
+    free(jobs[1].picks);
+    free(m);
+    clip_finish(&c);
+}
+
+// It goes on with the decoder of the first where that gives the same pictures, and nowhere else.
+static void test_goes_on(void **state)
+{
+    (void)state;
+    static const struct second rows[] = {
+        { "B-frames", 0, NULL, -1, 0, true },
+        { "one GOP, headers inside", 2, NULL, -1, 0, true },
+        { "IDR pictures between", 3, NULL, -1, 0, true },
+        { "open GOP", 1, NULL, -1, 0, true },
+        { "hevc", 4, NULL, -1, 0, true },
+        { "vp8", 5, NULL, -1, 0, true },
+        { "vp9", 6, NULL, -1, 0, true },
+        { "another source", 0, of_another_source, -1, 0, false },
+        { "nobody said which", 0, of_nobody, -1, 0, false },
+        { "other limits", 0, of_less_pixels, -1, 0, false },
+        { "from further back", 3, from_further_back, -1, 0, false },
+        { "the last picture is shown on", 0, last_picture_again, -1, 0, false },
+        { "half of them", 0, every_other, -1, 0, true },
+        { "the next is damaged", 0, NULL, 0, 0, true },
+        { "one behind is damaged", 0, NULL, 2, 0, true },
+        { "the next is damaged, no B-frames", 3, NULL, 0, 0, true },
+        { "the next is not shown, vp8", 5, NULL, 0, HIDDEN, true },
+        { "the next is as an IDR picture", 0, NULL, 0, IDR, true },
+        { "one behind is, no B-frames", 3, NULL, 1, IDR, true },
+        { "one behind is, open GOP", 1, NULL, 2, IDR, true },
+        { "the next is, one GOP", 2, NULL, 0, IDR, true },
+        { "one behind is, one GOP", 2, NULL, 1, IDR, true },
+    };
+    for (size_t i = 0; i < countof(rows); i++)
+        check_second(&rows[i]);
+}
+
 // Small neighbours are fetched together.
 static void test_reads_are_few(void **state)
 {
@@ -1032,6 +1198,7 @@ int main(void)
         cmocka_unit_test(test_colours),
         cmocka_unit_test(test_plays),
         cmocka_unit_test(test_failures),
+        cmocka_unit_test(test_goes_on),
         cmocka_unit_test(test_reads_are_few),
         cmocka_unit_test(test_quick_parts),
         cmocka_unit_test(test_encoder_fails),

@@ -99,6 +99,8 @@ static void make_job(struct job *j, enum job_kind kind)
     j->part_frames[1] = 2;
     j->parts_at_once = 2;
     j->last_ticks = 37;
+    j->beyond = 2;
+    j->source = key_of("a version", 9);
     j->s = (struct sheet_settings){ 256, 144, 4, 3, 5, 9216 };
     static const struct job_run runs[] = { { 1, 2 }, { 2, 1 } };
     j->run_count = countof(runs);
@@ -195,6 +197,8 @@ static void test_round_trip(void **state)
                 assert_samples(&j, &k);
             if (kind == JOB_VIDEO)
                 assert_picks(&j, &k);
+            if (kind == JOB_VIDEO)
+                assert_true(k.beyond == j.beyond && key_equal(&k.source, &j.source));
             if (kind == JOB_TEXT) {
                 assert_memory_equal(&k.strip, &j.strip, sizeof j.strip);
                 assert_true(k.t.format == TEXT_ASS && !k.t.file);
@@ -252,6 +256,7 @@ static void remove_video(struct media *m)
     X(odd_width, JOB_VIDEO, j->v.width = 641) \
     X(odd_height, JOB_INIT, j->v.height = 361) \
     X(no_width, JOB_VIDEO, j->v.width = 0) \
+    X(all_beyond, JOB_VIDEO, j->beyond = 3) \
     X(wide, JOB_VIDEO, j->v.width = 16386) \
     X(no_fps, JOB_VIDEO, j->v.fps.num = 0) \
     X(no_fps_den, JOB_VIDEO, j->v.fps.den = 0) \
@@ -494,11 +499,38 @@ static void test_flips_and_cuts(void **state)
     }
 }
 
+static void test_goes_on(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *what;
+        enum job_kind kind;
+        struct job_stats last;
+        bool goes_on;
+    } rows[] = {
+        { "nothing was left", JOB_VIDEO, { .left_pts = -512, .left_from = 100 }, false },
+        { "at its start", JOB_VIDEO, { .left = true, .left_pts = -512, .left_from = 100 }, true },
+        { "the picture before is shown on", JOB_VIDEO, { .left = true, .left_from = 100 }, false },
+        { "from elsewhere",
+          JOB_VIDEO,
+          { .left = true, .left_pts = -512, .left_from = 300 },
+          false },
+        { "another kind", JOB_SHEET, { .left = true, .left_pts = -512, .left_from = 100 }, false },
+    };
+    for (size_t i = 0; i < countof(rows); i++) {
+        struct job j;
+        make_job(&j, rows[i].kind);
+        if (job_goes_on(&j, &rows[i].last) != rows[i].goes_on)
+            fail_msg("%s", rows[i].what);
+        job_finish(&j);
+    }
+}
+
 static void test_stats(void **state)
 {
     (void)state;
-    const struct job_stats s = { 1, 2, 3, 4, 500000, 6, 7 << 20 };
-    struct job_stats t;
+    const struct job_stats s = { 1, 2, 3, 4, 500000, 6, 7 << 20, true, true, 8, 9 };
+    struct job_stats t = { 0 };
     struct buf b;
     buf_init(&b, 200);
     assert_int_equal(job_stats_pack(&s, &b), 0);
@@ -522,6 +554,7 @@ int main(void)
         cmocka_unit_test(test_interlaced),     cmocka_unit_test(test_high_range),
         cmocka_unit_test(test_hardware),       cmocka_unit_test(test_presets),
         cmocka_unit_test(test_flips_and_cuts), cmocka_unit_test(test_stats),
+        cmocka_unit_test(test_goes_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -552,7 +552,8 @@ static void check_video_job(const struct plan *p, const struct media *m, const s
     }
     assert_int_equal(frames, segtab_frame(&p->table, k + 1) - job->first);
     assert_int_equal(parts, frames);
-    // The samples are a run of the table, and end with one that is needed.
+    // The samples are a run of the table, and end with one that is needed, but for those that a
+    // decoder takes instead of an end.
     const int start = start_of(job, v);
     assert_memory_equal(v->samples + start, job->samples,
                         (size_t)job->sample_count * sizeof *job->samples);
@@ -560,8 +561,9 @@ static void check_video_job(const struct plan *p, const struct media *m, const s
     assert_true(start == 0 || back > 0 || job->samples[0].pts <= job->picks[0].pts);
     bool needed = false;
     for (int i = 0; i < job->pick_count; i++)
-        needed |= job->picks[i].pts == job->samples[job->sample_count - 1].pts;
+        needed |= job->picks[i].pts == job->samples[job->sample_count - job->beyond - 1].pts;
     assert_true(needed);
+    assert_true(job->beyond <= (v->reorder < 16 ? v->reorder : 16) + 2);
 }
 
 // The sample that decoding must begin with to show this one, in an open GOP of make_media.
@@ -745,6 +747,45 @@ static void further_back(void **state)
                      -E_NOT_FOUND);
     job_finish(&job);
     media_destroy(m);
+}
+
+// Where the next segment decodes samples of this one again, there are some beyond it.
+static void some_beyond(void **state)
+{
+    (void)state;
+    static const struct {
+        int back;
+        enum carriage_kind kind;
+        enum field_order fields;
+        bool may;
+    } rows[] = { { 0, CARRIAGE_WHOLE, FIELDS_NONE, true },
+                 { 1, CARRIAGE_WHOLE, FIELDS_NONE, false },
+                 { 0, CARRIAGE_TS, FIELDS_NONE, false },
+                 { 0, CARRIAGE_WHOLE, FIELDS_TOP_FIRST, false } };
+    struct conf conf = settings();
+    conf.media_segment = 1000;
+    for (size_t i = 0; i < countof(rows); i++) {
+        struct media *m = make_closed(20); // groups of 0.48 s
+        struct plan p;
+        int with = 0;
+        m->video.carriage = (struct carriage){ .kind = rows[i].kind, .pid = 256, .packet = 188 };
+        m->video.fields = rows[i].fields;
+        assert_int_equal(media_finish(m), 0);
+        assert_int_equal(plan_of(&p, &conf, m), 0);
+        for (int k = 0; k < p.table.count; k++) {
+            struct job job;
+            assert_int_equal(plan_segment_job(&p, first_video(&p), m, k, rows[i].back, &job), 0);
+            const bool in_a_group = segtab_frame(&p.table, k + 1) % 12 != 0;
+            const int left =
+                m->video.sample_count - start_of(&job, &m->video) - (job.sample_count - job.beyond);
+            const int expected = rows[i].may && in_a_group ? (left < 4 ? left : 4) : 0;
+            assert_int_equal(job.beyond, expected);
+            with += job.beyond > 0;
+            job_finish(&job);
+        }
+        assert_int_equal(with > 0, rows[i].may);
+        media_destroy(m);
+    }
 }
 
 static uint32_t next_random(uint32_t *seed)
@@ -999,6 +1040,7 @@ int main(void)
         cmocka_unit_test(files_of_subtitles),
         cmocka_unit_test(open_gops),
         cmocka_unit_test(further_back),
+        cmocka_unit_test(some_beyond),
         cmocka_unit_test(any_source),
         cmocka_unit_test(fast_and_slow),
         cmocka_unit_test(too_far_from_a_sync_sample),
