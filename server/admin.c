@@ -70,6 +70,8 @@ static int print_status(struct edge *e, struct buf *out)
 {
     buf_printf(out, "{\n  \"version\": \"%s\",\n  \"workers\": %d,\n  \"queued\": %d,\n",
                TIDEMILL_VERSION, sched_workers(e->sched), sched_queued(e->sched));
+    buf_printf(out, "  \"pressure\": { \"on\": %s, \"wait_ms\": %" PRId64 " },\n",
+               sched_is_pressed(e->sched) ? "true" : "false", sched_wait_us(e->sched) / 1000);
     print_memory(e, out);
     print_probes(e, out);
     buf_puts(out, "  \"signature\": \"");
