@@ -2,16 +2,18 @@
 """More is asked for than the workers make: entry playlists name less, and what they name plays at any time."""
 import contextlib
 import gzip
+import json
 import os
 import re
 import signal
 import socket
+import subprocess
 
 import pytest
 
 import dash
 import exact
-from edge import Playlist, without_averages
+from edge import BUILD, Playlist, without_averages
 from peers import until
 
 LADDER = [{"short_side": s, "maxrate": r, "crf": 25} for s, r in ((360, 800000), (240, 450000), (180, 250000))]
@@ -102,6 +104,16 @@ def test_by_default_nothing_is_left_out(start, clip, media_dir):
     usual = start(media_dir, config={"ladder": LADDER, "workers": {"count": 1}, "media": {"passthrough": False}})
     edge = start(media_dir, config=settings(FASTER))
     assert Playlist(edge, name).master == Playlist(usual, name).master
+
+
+def test_probe_says_when(clip, media_dir, tmp_path):
+    config = tmp_path / "tidemill.json"
+    config.write_text(json.dumps(settings(FASTER)))
+    out = subprocess.run([os.path.join(BUILD, "tidemill"), "-c", config, "probe", os.path.join(media_dir, clip("base.mp4"))],
+                         capture_output=True, text=True, check=True).stdout
+    said_of = re.findall(r"^  (\d+p\S*) .*\n {14}(.*)", out, re.M)
+    assert said_of == [("360p", "not under pressure"), ("240p", "not under pressure"), ("240p-fast", "only under pressure"),
+                       ("180p", "not under pressure"), ("180p-fast", "only under pressure")]
 
 
 @pytest.mark.parametrize("entry,leaf", [("master.m3u8", "0.m4s"), ("master-ts.m3u8", "0.ts")])
