@@ -10,6 +10,7 @@
 #include "codec/beginning.h"
 #include "codec/ladder.h"
 #include "codec/passthrough.h"
+#include "codec/pressed.h"
 #include "codec/recipe.h"
 #include "codec/record.h"
 #include "codec/sound.h"
@@ -265,6 +266,7 @@ int plan_make(struct plan *p, const struct conf *conf, const struct media *m, co
         if (m->reach == MEDIA_ALL)
             passthrough_make(p, conf, m);
         ladder_make(p, conf, m);
+        pressed_add(p, conf);
     }
     add_audios(p, conf, m);
     p->target_duration = longest_duration(p);
@@ -444,6 +446,16 @@ const struct rendition *plan_find(const struct plan *p, const char *name)
         if (strcmp(p->renditions[i].name, name) == 0)
             return &p->renditions[i];
     return NULL;
+}
+
+void plan_show(struct plan *p, bool pressed)
+{
+    const enum rendition_shown never = pressed ? SHOWN_AT_EASE : SHOWN_UNDER_PRESSURE;
+    int n = 0;
+    for (int i = 0; i < p->count; i++)
+        if (p->renditions[i].shown != never)
+            p->renditions[n++] = p->renditions[i];
+    p->count = n;
 }
 
 // ---- labels

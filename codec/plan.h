@@ -15,7 +15,7 @@
 #include "codec/media.h"
 #include "codec/segment.h"
 
-#define PLAN_VIDEOS 24                  // rungs and the like
+#define PLAN_VIDEOS 40                  // rungs, perhaps twice, and the like
 #define PLAN_LABEL (LANGUAGE_NAME + 48) // bytes of a label, its end included
 #define PLAN_FILES 16                   // of subtitles beside the source
 #define PLAN_SUFFIX 48                  // bytes of a suffix, its end included
@@ -40,6 +40,13 @@ enum rendition_kind {
 // second and segments at most twenty-one: more than any has.
 #define SEQUENCES_PER_SEGMENT 64
 
+// When entry playlists name a rendition.  What is below its recipe can be had at any time.
+enum rendition_shown {
+    SHOWN_ALWAYS,
+    SHOWN_AT_EASE,
+    SHOWN_UNDER_PRESSURE,
+};
+
 // A file beside the source.
 struct plan_file {
     char suffix[PLAN_SUFFIX]; // of its name behind the source's, ".en.srt"
@@ -51,6 +58,7 @@ struct plan_file {
 struct rendition {
     char name[24]; // "720p", "audio-0": unique in the plan, a URL path segment
     enum rendition_kind kind;
+    enum rendition_shown shown; // for entry playlists, not in the recipe
     struct video_settings
         v; // of the kinds video and trick; of source: codec, size, rate and colour
     struct audio_settings a; // of the kind audio
@@ -88,6 +96,12 @@ struct rendition {
 //   so much that players take that for the better one, which it is, if that is enough to be
 //   worth looking at.  Never below 100 kb/s;
 // - a rung that then saves less than 15 % of maxrate against the one above is dropped.
+// Then, for times when viewers ask for more than can be made (pressure.short_side and
+// pressure.preset):
+// - larger rungs than it says are not shown under pressure, but for the smallest SDR rung of the
+//   plainest codec;
+// - beside each of the others that is coded in software there is a faster one, "480p-fast", which
+//   is shown instead.
 // Rungs of each codec and range are a ladder of their own; the limits of HEVC and AV1 are
 // lower.
 
@@ -150,6 +164,9 @@ bool plan_fit(struct plan *p, const struct media *m);
 
 // The rendition of that name, or NULL.
 const struct rendition *plan_find(const struct plan *p, const char *name);
+
+// Leaves in p what entry playlists name under pressure, or at ease.
+void plan_show(struct plan *p, bool pressed);
 
 // What players show of r where they list its kind: its title, or the name of its language,
 // and no other of the kind the same.

@@ -165,6 +165,11 @@ static bool is_preset(const char *s)
     return text_is_one_of(s, names);
 }
 
+static bool is_preset_or_empty(const char *s)
+{
+    return !*s || is_preset(s);
+}
+
 static bool is_redis(const char *s)
 {
     return !*s || (strncmp(s, "redis://", 8) == 0 && s[8] && s[8] != '/' && text_is_printable(s));
@@ -199,6 +204,9 @@ static const struct form {
     { offsetof(struct conf, log_level), is_level, "error, warn, info or debug" },
     { offsetof(struct conf, media_preset), is_preset,
       "jit, ultrafast, superfast, veryfast, faster, fast, medium, slow, slower or veryslow" },
+    { offsetof(struct conf, pressure_preset), is_preset_or_empty,
+      "jit, ultrafast, superfast, veryfast, faster, fast, medium, slow, slower, veryslow or "
+      "nothing" },
     { offsetof(struct conf, redis_url), is_redis, "redis://HOST:PORT/DB or nothing" },
     { offsetof(struct conf, encryption_method), is_method, "none, aes-128 or cbcs" },
     { offsetof(struct conf, encryption_key_url), is_key_url,

@@ -12,6 +12,7 @@
 #include "config/memory.h"
 #include "server/edge.h"
 #include "server/sched.h"
+#include "server/warm.h"
 
 #define PROBES_MAX 64 // workers.probes is no more
 
@@ -70,6 +71,8 @@ static int print_status(struct edge *e, struct buf *out)
 {
     buf_printf(out, "{\n  \"version\": \"%s\",\n  \"workers\": %d,\n  \"queued\": %d,\n",
                TIDEMILL_VERSION, sched_workers(e->sched), sched_queued(e->sched));
+    buf_printf(out, "  \"pressure\": { \"on\": %s, \"wait_ms\": %" PRId64 " },\n",
+               sched_is_pressed(e->sched) ? "true" : "false", sched_wait_us(e->sched) / 1000);
     print_memory(e, out);
     print_probes(e, out);
     buf_puts(out, "  \"signature\": \"");
@@ -99,11 +102,45 @@ static const struct admin_page {
     { "/status", "application/json", print_status },
 };
 
+// ---- warming
+
+static bool is_warm(const char *path)
+{
+    return strcmp(path, "/warm") == 0;
+}
+
+static bool posts(void *arg, const char *path)
+{
+    (void)arg;
+    return is_warm(path);
+}
+
+static enum http_verdict answer_warm(struct edge *e, struct http_exchange *x, struct reply *reply)
+{
+    x->request.posts = true;
+    const int err =
+        x->request.method == METHOD_POST ? warm_take(e->warm, x->body, x->body_size) : -E_METHOD;
+    if (err < 0) {
+        reply_problem(reply, &x->request, err, NULL, NULL);
+        return HTTP_REPLY;
+    }
+    reply->status = 202;
+    reply->body = BODY_TEXT;
+    reply_header(reply, "Content-Type", "text/plain; charset=utf-8");
+    reply_header(reply, "Cache-Control", "no-store");
+    buf_puts(&reply->text, "ok\n");
+    return HTTP_REPLY;
+}
+
+// ---- the pages
+
 static enum http_verdict step(void *arg, struct http_exchange *x, struct reply *reply,
                               struct object **wait_for, size_t *have)
 {
     (void)wait_for;
     (void)have;
+    if (is_warm(x->path))
+        return answer_warm(arg, x, reply);
     for (size_t i = 0; i < countof(pages); i++) {
         if (strcmp(x->path, pages[i].path) != 0)
             continue;
@@ -127,5 +164,5 @@ static void finish(void *arg, struct http_exchange *x, const struct http_outcome
 
 struct http_handler admin_handler(struct edge *e)
 {
-    return (struct http_handler){ .arg = e, .step = step, .done = finish };
+    return (struct http_handler){ .arg = e, .posts = posts, .step = step, .done = finish };
 }

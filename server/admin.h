@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// admin - the second listener: /metrics, /livez, /readyz, /status.
+// admin - the second listener: /metrics, /livez, /readyz, /status, and POST to /warm (warm.h).
 //
 // /livez is 200 as long as anybody answers.  /readyz is 503, and one line says why,
 // when it would be wrong to send viewers here: while the server stops, and while no

@@ -25,6 +25,7 @@
 #include "server/sched.h"
 #include "server/tasks.h"
 #include "server/trial.h"
+#include "server/warm.h"
 #include "server/worker.h"
 
 #define PLAN_THREADS 4
@@ -98,9 +99,21 @@ static struct object *begin_ahead(void *arg, const struct route *r, uint32_t cli
     return o;
 }
 
-static void end_ahead(void *arg, struct object **o)
+static void leave(void *arg, struct object **o)
 {
     making_leave(arg, o);
+}
+
+// ---- what an operator wants
+
+static struct object *open_warm(void *arg, const struct route *r)
+{
+    struct edge *const e = arg;
+    struct object *o = NULL;
+    const struct key key = making_key(e, r, WANT_BODY, "");
+    making_open(e, &key, r, WANT_BODY, "", (struct asker){ 0, wanted_at(WANTED_WARM, clock_us()) },
+                &o);
+    return o;
 }
 
 // ---- life
@@ -129,11 +142,14 @@ static bool build(struct edge *e, char *why, size_t cap)
     e->keyring = keyring_create(e->conf);
     e->ask = e->keyring ? tasks_create("keys", KEYRING_THREADS) : NULL;
     e->keeper = keeper_create(e->store);
-    e->ahead = ahead_create(&(struct ahead_calls){ e, begin_ahead, end_ahead },
-                            e->conf->workers_ahead, 4 * e->conf->workers_count);
+    e->ahead = ahead_create(&(struct ahead_calls){ e, begin_ahead, leave }, e->conf->workers_ahead,
+                            4 * e->conf->workers_count);
     e->measured = measured_create();
     e->deadlines = deadlines_create(e->conf->http_answer_wait);
     e->sched = sched_create(e->conf, e->zygote, why, cap);
+    if (e->sched)
+        e->warm = warm_create(&(struct warm_calls){ e, open_warm, leave }, e->conf->warm_segments,
+                              e->conf->warm_queue);
     return e->sched != NULL;
 }
 
@@ -156,10 +172,13 @@ void edge_destroy(struct edge *e)
     // run on the very threads that go next.
     if (e->ahead)
         ahead_stop(e->ahead);
+    if (e->warm)
+        warm_stop(e->warm);
     if (e->keeper)
         keeper_stop(e->keeper);
     making_wait_all();
     ahead_destroy(e->ahead);
+    warm_destroy(e->warm);
     keeper_destroy(e->keeper);
     deadlines_destroy(e->deadlines);
     measured_destroy(e->measured);

@@ -40,6 +40,7 @@ struct edge {
     struct tasks *ask;           // threads that ask it; likewise
     struct deadlines *deadlines; // of makings
     struct ahead *ahead;         // what will be asked for next
+    struct warm *warm;           // what an operator wants to be there
     struct keeper *keeper;       // long ones go on without readers
     struct measured *measured;   // sizes of segments that were seen
     struct pages *pages;         // scripts and styles; NULL without ui

@@ -451,6 +451,8 @@ struct key making_key(const struct edge *e, const struct route *r, enum want wan
     key_put(&l, after);
     if (outside)
         key_put(&l, "encrypted");
+    if (r->pressed)
+        key_put(&l, "pressed");
     return key_of_lines(&l);
 }
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "base/stat.h"
 #include "cache/source.h"
 #include "codec/dash.h"
 #include "codec/hls.h"
@@ -37,11 +38,23 @@ static enum step_end finish_text(struct making *m, struct buf *text)
     return making_done_made(m);
 }
 
+// Those of the asset's plan whose lead is shown: shown has the recipes of views, if there are any.
+static int ts_shown(const struct making *m, const struct plan *shown,
+                    struct ts_rendition list[PLAN_RENDITIONS])
+{
+    const int count = ts_plan(&m->asset->plan, list);
+    int n = 0;
+    for (int i = 0; i < count; i++)
+        if (plan_find(shown, ts_lead(&list[i])->name))
+            list[n++] = list[i];
+    return n;
+}
+
 // shown: what players see of the asset's plan.
 static void print_master_ts(struct making *m, const struct plan *shown, struct buf *text)
 {
     struct ts_rendition list[PLAN_RENDITIONS];
-    const int n = ts_plan(&m->asset->plan, list);
+    const int n = ts_shown(m, shown, list);
     if (m->edge->encrypts)
         encryption_show_ts(&m->encryption, list, n);
     hls_master_ts(text, shown, list, n);
@@ -112,6 +125,8 @@ enum step_end making_print_entry_point(struct making *m)
     struct buf text;
     struct plan *const shown = xmalloc(sizeof *shown);
     *shown = m->old ? *m->old : m->asset->plan;
+    plan_show(shown, m->route.pressed);
+    stat_add(STAT_entries_pressed_total, m->route.pressed);
     records_keep(m->edge, shown, m->route.asset, source_version(m->source)->validator);
     measured_tell(m->edge->measured, shown);
     const char *const nothing = show(m, shown);

@@ -149,6 +149,11 @@ static bool enters(const struct making *m)
     return !m->all && (m->route.kind == ROUTE_MASTER || m->route.kind == ROUTE_MANIFEST);
 }
 
+static bool is_for_viewer(const struct making *m)
+{
+    return wanted_by_viewer(object_wanted(m->object));
+}
+
 // Who enters a video that nobody knows yet may be turned away at once, but not where he may find
 // there what no worker has to make.
 static bool begins_to_enter(const struct making *m)
@@ -176,7 +181,7 @@ static void describe_work(struct making *m)
         .origin = m->origin,
         .client = m->client,
         .span_us = span_us(m),
-        .opens = begins_to_watch(m),
+        .opens = is_for_viewer(m) && begins_to_watch(m),
         .expected = making_expected(m),
         .begins = tell_times,
         .done = work_done,

@@ -177,12 +177,24 @@ static void print_rendition(const struct rendition *r)
     }
 }
 
+// Of a rung, while viewers ask for more than can be made.
+static void print_when(const struct rendition *r)
+{
+    static const char *const when[] = {
+        [SHOWN_AT_EASE] = "not under pressure", [SHOWN_UNDER_PRESSURE] = "only under pressure"
+    };
+    if (r->shown != SHOWN_ALWAYS)
+        printf("  %-10s  %s\n", "", when[r->shown]);
+}
+
 static void print_plan(const struct plan *p)
 {
     print_table(p);
     printf("renditions\n");
-    for (int i = 0; i < p->count; i++)
+    for (int i = 0; i < p->count; i++) {
         print_rendition(&p->renditions[i]);
+        print_when(&p->renditions[i]);
+    }
     for (int i = 0; i < p->dropped_count; i++)
         printf("  %-10s  not offered: %s\n", p->dropped[i].name, p->dropped[i].why);
 }

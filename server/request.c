@@ -24,6 +24,7 @@
 #include "server/making.h"
 #include "server/page.h"
 #include "server/progressive.h"
+#include "server/sched.h"
 
 struct request {
     struct route route;
@@ -80,6 +81,13 @@ static struct cmcd cmcd_of(const struct http_exchange *x)
     return c;
 }
 
+// Whoever gets it may play by it: what it names can be had at any time.
+static bool is_pressed(const struct edge *e, const struct route *r)
+{
+    const bool matters = e->conf->pressure_short_side > 0 || *e->conf->pressure_preset;
+    return matters && route_names_rungs(r) && sched_is_pressed(e->sched);
+}
+
 static int begin(struct edge *e, struct http_exchange *x)
 {
     struct request *q = xcalloc(1, sizeof *q);
@@ -99,6 +107,7 @@ static int begin(struct edge *e, struct http_exchange *x)
         return wrong;
     if (q->route.kind == ROUTE_ROOT)
         page_after(x->query, q->after, sizeof q->after);
+    q->route.pressed = is_pressed(e, &q->route);
     q->want = want_of(x, &q->route);
     q->key = making_key(e, &q->route, q->want, q->after);
     return 0;

@@ -290,6 +290,11 @@ bool route_is_entry(const struct route *r)
            r->kind == ROUTE_POSTER;
 }
 
+bool route_names_rungs(const struct route *r)
+{
+    return r->kind == ROUTE_MASTER || r->kind == ROUTE_MANIFEST;
+}
+
 bool route_is_media(const struct route *r)
 {
     return r->kind == ROUTE_SEGMENT && r->format == FORMAT_M4S;

@@ -53,6 +53,7 @@ struct route {
     int n;
     enum route_format format; // of a segment or a master playlist
     bool inside;              // asked for by the server itself, to make something of it
+    bool pressed; // of an entry playlist: the one for when the workers are under pressure
 };
 
 // path is the request target up to '?', still percent-encoded.  It is decoded
@@ -73,6 +74,9 @@ int route_escape(const char *p);
 
 // Whether it is where a player enters an asset: made from the plan, whatever it is now.
 bool route_is_entry(const struct route *r);
+
+// Whether it is an entry that names rungs.
+bool route_names_rungs(const struct route *r);
 
 // Whether it is a segment of video or sound in fMP4.
 bool route_is_media(const struct route *r);

@@ -37,7 +37,7 @@ struct sched *sched_create(const struct conf *conf, struct zygote *zygote, char 
     s->held_max = conf->cache_source_blocks / 2 / (conf->origin_count ? conf->origin_count : 1);
     pthread_mutex_init(&s->lock, NULL);
     cond_init(&s->more);
-    cond_init(&s->stop);
+    cond_init(&s->tick);
     list_init(&s->media.works);
     list_init(&s->probes.works);
     if (!start_slots(s, why, cap)) {
@@ -73,7 +73,7 @@ void sched_destroy(struct sched *s)
     lock(&s->lock);
     s->stopping = true;
     pthread_cond_broadcast(&s->more);
-    pthread_cond_signal(&s->stop);
+    pthread_cond_signal(&s->tick);
     unlock(&s->lock);
     if (s->ticks)
         pthread_join(s->clock, NULL);
@@ -84,7 +84,7 @@ void sched_destroy(struct sched *s)
         worker_stop(&s->slots[i].worker);
     }
     pthread_cond_destroy(&s->more);
-    pthread_cond_destroy(&s->stop);
+    pthread_cond_destroy(&s->tick);
     pthread_mutex_destroy(&s->lock);
     free(s->slots);
     free(s);
@@ -168,6 +168,22 @@ int sched_idle(struct sched *s)
     const int n = s->conf->workers_count - s->running - s->media.count;
     unlock(&s->lock);
     return n > 0 ? n : 0;
+}
+
+bool sched_is_pressed(struct sched *s)
+{
+    lock(&s->lock);
+    const bool on = s->pressure.on;
+    unlock(&s->lock);
+    return on;
+}
+
+int64_t sched_wait_us(struct sched *s)
+{
+    lock(&s->lock);
+    const int64_t us = sched_wait_of_newcomer(s, clock_us());
+    unlock(&s->lock);
+    return us;
 }
 
 int sched_probes(struct sched *s, struct sched_probe *out, int max)

@@ -31,6 +31,9 @@
 // client waits for does not count.)  A probe for somebody who begins to watch is refused when
 // what follows would be.
 //
+// Where the wait of who comes passes conf->pressure_wait, the workers are under pressure, until it
+// was short for conf->pressure_ease (server/pressure.h): here that changes nothing.
+//
 // A job whose worker dies is run again on a fresh worker (once, if the job may be to
 // blame); the bytes that were already put out must come again, or the work fails.
 // A source that brings two workers down (a crash or the watchdog, never a SIGKILL,
@@ -135,6 +138,13 @@ void sched_refuse(struct sched *s, struct work *w);
 // thread does with its clock; returns when to look again.
 int64_t sched_expire(struct sched *s, int64_t now_us);
 
+// Looks at the pressure at the monotonic time now_us, as that thread does too, and tells the log
+// when it has changed; returns when to look again, at most until_us.
+int64_t sched_ease(struct sched *s, int64_t now_us, int64_t until_us);
+
+// Whether the workers are under pressure.
+bool sched_is_pressed(struct sched *s);
+
 // A probe that runs now.
 struct sched_probe {
     char source[256];      // its path, cut off where it is longer
@@ -150,6 +160,8 @@ int sched_workers(struct sched *s);
 int sched_queued(struct sched *s);
 // Workers that would have nothing to do now, not counting those for probes.
 int sched_idle(struct sched *s);
+// How long a viewer's work that came now would wait for a worker, about; 0: nobody knows.
+int64_t sched_wait_us(struct sched *s);
 // Bytes of memory that the workers have for themselves now.  Reads /proc.
 int64_t sched_memory(struct sched *s);
 

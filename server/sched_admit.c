@@ -10,6 +10,7 @@
 #include "base/err.h"
 #include "base/stat.h"
 #include "base/wanted.h"
+#include "server/cmcd.h"
 
 // ---- what is to be done before it, and behind it
 
@@ -53,6 +54,12 @@ static int64_t wait_for_worker(const struct sched *s, const struct work *w, int6
     return sum / s->conf->workers_count;
 }
 
+int64_t sched_wait_of_newcomer(const struct sched *s, int64_t now_us)
+{
+    const struct work w = { .turn = wanted_at(WANTED_VIEWER, now_us + CMCD_PATIENCE_US) };
+    return wait_for_worker(s, &w, now_us, anybodys);
+}
+
 static int by_turn(const void *a, const void *b)
 {
     const int64_t x = (*(const struct work *const *)a)->turn;
@@ -93,12 +100,15 @@ static bool disturbs(const struct sched *s, const struct work *w, int64_t cost_u
 
 // Whether who begins to watch with w, which costs so much, had better come later.  What he has
 // asked for himself keeps nobody out.
-static bool is_too_many(const struct sched *s, const struct work *w, int64_t cost_us,
-                        int64_t now_us)
+static bool is_too_many(struct sched *s, const struct work *w, int64_t cost_us, int64_t now_us)
 {
-    return w->opens && s->conf->workers_patience > 0 &&
-           (wait_for_worker(s, w, now_us, strangers) > s->conf->workers_patience * 1000 ||
-            disturbs(s, w, cost_us, now_us));
+    const bool too_many =
+        w->opens && s->conf->workers_patience > 0 &&
+        (wait_for_worker(s, w, now_us, strangers) > s->conf->workers_patience * 1000 ||
+         disturbs(s, w, cost_us, now_us));
+    if (too_many)
+        sched_press(s, PRESSURE_REFUSED, now_us);
+    return too_many;
 }
 
 static int turn_away(struct work *w, int64_t wait_us)
@@ -110,7 +120,7 @@ static int turn_away(struct work *w, int64_t wait_us)
 
 // Probes have workers of their own, but what is probed for somebody who would be turned away then
 // is for nobody.
-static int admit_probe(const struct sched *s, struct work *w, int64_t now_us)
+static int admit_probe(struct sched *s, struct work *w, int64_t now_us)
 {
     return is_too_many(s, w, s->opening_us, now_us)
                ? turn_away(w, wait_for_worker(s, w, now_us, anybodys))

@@ -78,8 +78,8 @@ int64_t sched_expire(struct sched *s, int64_t now_us)
 static bool wait_for_late(struct sched *s, int64_t next_us)
 {
     lock(&s->lock);
-    if (!s->stopping)
-        cond_wait_until(&s->stop, &s->lock, next_us / 1000 + 1);
+    if (!s->stopping && s->pressure.on == s->pressure_told)
+        cond_wait_until(&s->tick, &s->lock, next_us / 1000 + 1);
     const bool more = !s->stopping;
     unlock(&s->lock);
     return more;
@@ -89,8 +89,9 @@ void *sched_tick(void *arg)
 {
     struct sched *const s = arg;
     int64_t next_us;
-    do
+    do {
         next_us = sched_expire(s, clock_us());
-    while (wait_for_late(s, next_us));
+        next_us = sched_ease(s, clock_us(), next_us);
+    } while (wait_for_late(s, next_us));
     return NULL;
 }

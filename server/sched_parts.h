@@ -9,6 +9,7 @@
 //   sched_bring.c   bringing the bytes that a job will read
 //   sched_drive.c   drivers and their workers
 //   sched_late.c    what waits too long
+//   sched_press.c   whether that is too much for the workers
 //
 // The way of a work: cold, bringing (its bytes), ready, out of the queue (with a
 // worker, or done).  What has no bytes to bring begins as ready.
@@ -28,6 +29,7 @@
 #include "config/conf.h"
 #include "server/forecast.h"
 #include "server/poison.h"
+#include "server/pressure.h"
 #include "server/worker.h"
 
 #define CLIENT_BUCKETS 65536 // clients that fall together share a share
@@ -72,7 +74,7 @@ struct sched {
     // protected by lock
     pthread_mutex_t lock;
     pthread_cond_t more; // there is something to do, perhaps
-    pthread_cond_t stop;
+    pthread_cond_t tick; // the scheduler stops, or the pressure has changed
     struct queue media, probes;
     struct feed feeds[CONF_ORIGINS];
     int running;                      // works of the media queue that have a worker
@@ -82,6 +84,8 @@ struct sched {
     struct poison poison;
     struct forecast forecast;
     int64_t opening_us; // that the first pictures of who begins to watch keep a worker busy, about
+    struct pressure pressure;
+    bool pressure_told; // in the log: as it was then
     bool stopping;
     char trouble[256]; // why the last worker could not be started; "" if it could
 };
@@ -132,6 +136,9 @@ int sched_make_room(struct sched *s, const struct work *w, struct work **out);
 // what it costs and, if it is refused, how long it would wait.
 int sched_admit(struct sched *s, struct work *w, int64_t now_us);
 
+// How long a viewer's work that came now and said nothing of itself would wait for a worker.
+int64_t sched_wait_of_newcomer(const struct sched *s, int64_t now_us);
+
 // ---- sched_bring.c
 
 // A task, of a work's own.  Blocks.
@@ -151,7 +158,12 @@ void *sched_drive(void *arg);
 
 // ---- sched_late.c
 
-// A thread that refuses what waits too long: arg is the scheduler.
+// A thread that refuses what waits too long, and sees the pressure end: arg is the scheduler.
 void *sched_tick(void *arg);
+
+// ---- sched_press.c
+
+// To be called with the lock held where who comes would wait for wait_us.
+void sched_press(struct sched *s, int64_t wait_us, int64_t now_us);
 
 #endif

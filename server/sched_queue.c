@@ -139,6 +139,7 @@ void sched_enqueue(struct sched *s, struct work *w)
         sched_feed(s, w->origin);
     else
         sched_become_ready(s, w);
+    sched_press(s, sched_wait_of_newcomer(s, w->queued_us), w->queued_us);
 }
 
 void sched_unqueue(struct sched *s, struct work *w)

@@ -35,6 +35,7 @@ struct viewer {
     uint64_t fetching, playing_epoch, waiting_epoch; // what older events were for is over
     uint32_t session;
     int tries;
+    double cost; // of its media, of SIM_COST
     bool asks, plays, begun, gone;
 };
 
@@ -46,7 +47,8 @@ static struct world {
     struct conf conf;
     struct viewer **viewers; // all that ever came: events may name any of them
     size_t viewer_count, viewer_cap;
-    double every; // seconds between two that come, on the mean
+    double every;   // seconds between two that come, on the mean
+    double pressed; // as in the order
 } w;
 
 static struct sim_result r;
@@ -249,7 +251,8 @@ static void order(struct viewer *v)
     object_join(v->work.object);
     object_want(v->work.object, due(v));
     const int64_t span = min64(SEGMENT, v->length - v->fetched);
-    v->job = (struct job){ .kind = JOB_AUDIO, .frames = (int64_t)((double)span * SIM_COST) };
+    v->job =
+        (struct job){ .kind = JOB_AUDIO, .frames = (int64_t)((double)span * SIM_COST * v->cost) };
     v->work.job = &v->job;
     v->work.client = v->session;
     v->work.span_us = 2 * span; // no sound beside it
@@ -327,6 +330,12 @@ static double length_of_video(void)
     return LENGTH_MEDIAN * exp(LENGTH_SIGMA * normal);
 }
 
+static bool is_pressed(void)
+{
+    sched_press(&w.sched, sched_wait_of_newcomer(&w.sched, w.now), w.now);
+    return w.sched.pressure.on;
+}
+
 static void comes(void *what, uint64_t epoch)
 {
     (void)what, (void)epoch;
@@ -334,9 +343,12 @@ static void comes(void *what, uint64_t epoch)
     v->length = (int64_t)(length_of_video() * 1e6) + FIRST;
     v->watch = (int64_t)(chance_watch(&w.random, WATCH_SCALE) * 1e6) + 1;
     v->session = (uint32_t)w.viewer_count;
+    const bool pressed = is_pressed();
+    v->cost = pressed ? w.pressed : 1;
     w.viewers = xgrow(w.viewers, w.viewer_count, &w.viewer_cap, sizeof(*w.viewers));
     w.viewers[w.viewer_count++] = v;
     r.visits += counts();
+    r.pressed += counts() && pressed;
     wait(v);
     consider(v);
     later((int64_t)(chance_wait(&w.random, w.every) * 1e6), comes, NULL, 0);
@@ -373,14 +385,18 @@ static void open_world(const struct sim_order *order)
                             .workers_queue = workers > 8 ? 32 * workers : 256,
                             .workers_queue_wait = 20000,
                             .workers_patience = order->patience_ms,
+                            .pressure_wait = 2000,
+                            .pressure_ease = 15000,
                             .origin_count = 1 };
     w.every = mean_watched() * SIM_COST / (order->load * workers);
+    w.pressed = order->pressed;
     w.random = 1;
     struct sched *const s = &w.sched;
     s->conf = &w.conf;
     s->slots = xcalloc((size_t)workers, sizeof *s->slots);
     s->slot_count = workers;
     pthread_cond_init(&s->more, NULL);
+    pthread_cond_init(&s->tick, NULL);
     list_init(&s->media.works);
     list_init(&s->probes.works);
     // What a job takes is known, and no estimate: a microsecond for a unit.
@@ -395,6 +411,7 @@ static void close_world(void)
     events_finish(&w.events);
     free(w.sched.slots);
     pthread_cond_destroy(&w.sched.more);
+    pthread_cond_destroy(&w.sched.tick);
 }
 
 static int by_size(const void *a, const void *b)

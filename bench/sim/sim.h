@@ -7,7 +7,8 @@
 // Assumed: every segment has to be encoded, and takes SIM_COST of its time of one worker; its media
 // leave evenly while it is made; nothing else takes time.  A viewer fetches one segment after
 // another until 30 s are buffered, tells CMCD, asks again when it is refused, and leaves after
-// the time that it wants to watch, or when it sees nothing for too long.
+// the time that it wants to watch, or when it sees nothing for too long.  Who comes under pressure
+// (server/pressure.h, with the settings' defaults) has a playlist of what costs less.
 
 #ifndef BENCH_SIM_SIM_H
 #define BENCH_SIM_SIM_H
@@ -22,10 +23,12 @@ struct sim_order {
     double load;         // what the viewers want to watch, of what the workers can make
     int64_t patience_ms; // workers.patience
     double seconds;      // counted, after a minute
+    double pressed;      // what media cost whoever comes under pressure, of SIM_COST
 };
 
 struct sim_result {
     int64_t visits, without; // of these, who left before the first picture
+    int64_t pressed;         // and who came under pressure
     int64_t stalls, refused;
     double played, stalled;        // seconds, of all viewers
     double busy, vain;             // worker seconds; of these, for what was cancelled

@@ -19,6 +19,7 @@ static const struct conf settings = {
     .media_passthrough = true,
     .media_copy_audio = true,
     .media_preset = (char *)"veryfast",
+    .pressure_preset = (char *)"",
     .media_audio_quality = 100,
     .rungs = { { 720, 2800000, 23 }, { 360, 800000, 23 } },
     .rung_count = 2,

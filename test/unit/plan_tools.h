@@ -9,11 +9,12 @@
 
 static inline struct conf settings(void)
 {
-    static char preset[] = "veryfast";
+    static char preset[] = "veryfast", none[] = "";
     return (struct conf){
         .cache_object = 64 << 20,
         .media_segment = 4000,
         .media_preset = preset,
+        .pressure_preset = none,
         .media_audio_quality = 100,
         .rungs = { { 1080, 5000000, 23 },
                    { 720, 2800000, 23 },

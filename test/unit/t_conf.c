@@ -100,6 +100,9 @@ static const struct {
       "1:10: log.level: \"loud\" is wrong; write error, warn, info or debug" },
     { "{\"redis\": {\"url\": \"localhost:6379\"}}",
       "1:12: redis.url: \"localhost:6379\" is wrong; write redis://HOST:PORT/DB or nothing" },
+    { "{\"pressure\": {\"preset\": \"fastest\"}}",
+      "1:15: pressure.preset: \"fastest\" is wrong; write jit, ultrafast, superfast, veryfast, "
+      "faster, fast, medium, slow, slower, veryslow or nothing" },
     { "{\"media\": {\"preset\": \"placebo\"}}", "1:12: media.preset: \"placebo\" is wrong; write "
                                                 "jit, ultrafast, superfast, veryfast, faster, "
                                                 "fast, medium, slow, slower or veryslow" },

@@ -847,6 +847,21 @@ static void prepare_sound(struct errand *t, char name, int64_t frames, int64_t d
     t->work.opens = opens;
 }
 
+static void expect_pressure(bool on)
+{
+    assert_int_equal(sched_is_pressed(sched), on);
+    assert_int_equal(stat_get(STAT_pressure), on);
+}
+
+static void learn_sound(struct errand *t)
+{
+    struct work *out;
+    prepare_sound(t, 'a', 1, 0, false);
+    assert_int_equal(submit(t, &out), 0);
+    wait_until_done(t);
+    assert_int_equal(t->code, 0);
+}
+
 // Of one worker, which has something to do.
 static void too_many_wait_at_the_door(void **state)
 {
@@ -874,12 +889,9 @@ static void too_many_wait_at_the_door(void **state)
     struct errand first, gate, there, comes;
     struct work *out;
     (void)state;
-    conf.workers_queue_wait = INT64_C(1) << 40;
+    conf.workers_queue_wait = conf.pressure_wait = conf.pressure_ease = INT64_C(1) << 40;
     open_sched();
-    prepare_sound(&first, 'a', 1, 0, false);
-    assert_int_equal(submit(&first, &out), 0);
-    wait_until_done(&first);
-    assert_int_equal(first.code, 0);
+    learn_sound(&first);
     start_encode(&gate, 'b', 1, "|D");
     wait_until_gated(1);
     for (size_t i = 0; i < countof(cases); i++) {
@@ -893,6 +905,10 @@ static void too_many_wait_at_the_door(void **state)
             comes.job.kind = JOB_PROBE;
         comes.work.client = cases[i].himself ? there.work.client : comes.work.client;
         assert_int_equal(submit(&comes, &out), cases[i].code);
+        expect_pressure(cases[i].code < 0);
+        sched_ease(sched, now, now);
+        sched_ease(sched, now + 2000 * conf.pressure_ease, now);
+        expect_pressure(false);
         cancel(&there);
         if (cases[i].code == 0 && cases[i].frames == 0)
             wait_until_done(&comes); // there is a worker for it
@@ -906,6 +922,81 @@ static void too_many_wait_at_the_door(void **state)
     wait_until_done(&gate);
     finish(&first);
     finish(&gate);
+    close_sched();
+}
+
+// ---- pressure
+
+// Of one worker, which has something to do.
+static void pressure_comes_and_goes(void **state)
+{
+    static const struct {
+        int64_t frames, due_in_us; // of who waits
+        bool on;
+    } cases[] = {
+        { INT64_C(1) << 40, 1000000, true }, // before who comes and says nothing of himself
+        { INT64_C(1) << 40, 60000000, false },
+        { 0, 1000000, false }, // of no length that is known
+    };
+    struct errand first, gate, there;
+    (void)state;
+    conf.workers_queue_wait = INT64_C(1) << 40;
+    conf.pressure_wait = conf.pressure_ease = 1000000;
+    open_sched();
+    learn_sound(&first);
+    start_encode(&gate, 'b', 1, "|D");
+    wait_until_gated(1);
+    for (size_t i = 0; i < countof(cases); i++) {
+        const int64_t now = clock_us();
+        struct work *out;
+        prepare_sound(&there, 'c', cases[i].frames, now + cases[i].due_in_us, false);
+        assert_int_equal(submit(&there, &out), 0);
+        expect_pressure(cases[i].on);
+        assert_true((sched_wait_us(sched) >= conf.pressure_wait * 1000) == cases[i].on);
+        cancel(&there);
+        finish(&there);
+        const int64_t later = there.work.queued_us + 60000000;
+        sched_ease(sched, later, later); // it is over, but for how long?
+        expect_pressure(cases[i].on);
+        sched_ease(sched, later + conf.pressure_ease * 1000, later);
+        expect_pressure(false);
+    }
+    let_go(&gate);
+    wait_until_done(&gate);
+    finish(&first);
+    finish(&gate);
+    close_sched();
+}
+
+// While there is pressure, it looks again after a second.
+static void pressure_is_looked_at(void **state)
+{
+    struct errand first, gate, there;
+    struct work *out;
+    (void)state;
+    conf.workers_queue_wait = INT64_C(1) << 40;
+    conf.pressure_wait = 1;
+    open_sched();
+    assert_int_equal(sched_ease(sched, 5, 60000000), 60000000);
+    learn_sound(&first);
+    start_encode(&gate, 'b', 1, "|D");
+    wait_until_gated(1);
+    prepare_sound(&there, 'c', INT64_C(1) << 40, clock_us(), false);
+    assert_int_equal(submit(&there, &out), 0);
+    const int64_t now = there.work.queued_us;
+    assert_int_equal(sched_ease(sched, now, now + 5), now + 5);
+    assert_int_equal(sched_ease(sched, now, now + 60000000), now + 1000000);
+    cancel(&there);
+    let_go(&gate);
+    wait_until_done(&gate);
+    struct errand *const all[] = { &first, &gate, &there };
+    for (size_t i = 0; i < countof(all); i++)
+        finish(all[i]);
+    const int64_t end = clock_ms() + PATIENCE_MS;
+    while (stat_get(STAT_pressure)) { // by its own clock
+        assert_true(clock_ms() < end);
+        poll(NULL, 0, 1);
+    }
     close_sched();
 }
 
@@ -1363,6 +1454,8 @@ int main(int argc, char **argv)
         T(a_share_has_an_end),
         T(what_would_wait_too_long_is_refused),
         T(too_many_wait_at_the_door),
+        T(pressure_comes_and_goes),
+        T(pressure_is_looked_at),
         T(cancelled_jobs_cost_nothing),
         T(a_full_queue_gives_way_to_who_asks_for_less),
         T(of_equal_turns_the_last_makes_room),

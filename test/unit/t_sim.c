@@ -12,15 +12,20 @@
 
 #include "bench/sim/sim.h"
 
-static struct sim_result run(int workers, double load, int64_t patience_ms)
+static struct sim_result run_pressed(int workers, double load, int64_t patience_ms, double pressed)
 {
-    const struct sim_order order = { workers, load, patience_ms, 60 };
+    const struct sim_order order = { workers, load, patience_ms, 60, pressed };
     const struct sim_result r = sim_run(&order);
     print_message(
         "%d workers, load %g: %.0f %% played, %.1f %% stalled, first picture %.2f s (%.1f s)\n",
         workers, load, 100 * r.played / r.capacity, 100 * r.stalled / r.played, r.start_median,
         r.start_99);
     return r;
+}
+
+static struct sim_result run(int workers, double load, int64_t patience_ms)
+{
+    return run_pressed(workers, load, patience_ms, 1);
 }
 
 static void enough_for_all(void **state)
@@ -59,6 +64,18 @@ static void without_it_all_stand_still(void **state)
     assert_true(r.stalled > 0.5 * r.played);
 }
 
+// With half the cost for who comes under pressure there is room for all at one and a half times the
+// load; where there is no need to, nobody gets less.
+static void pressure_makes_room(void **state)
+{
+    (void)state;
+    const struct sim_result full = run(8, 1.5, 5000), less = run_pressed(8, 1.5, 5000, 0.5);
+    assert_true(full.without > full.visits / 4 && less.without < less.visits / 50);
+    assert_true(less.played > 1.5 * full.played && less.stalled < 0.01 * less.played);
+    assert_true(less.pressed > less.visits * 9 / 10);
+    assert_int_equal(run_pressed(8, 0.5, 5000, 0.5).pressed, 0);
+}
+
 static void the_same_each_time(void **state)
 {
     (void)state;
@@ -72,6 +89,7 @@ int main(void)
         cmocka_unit_test(enough_for_all),
         cmocka_unit_test(too_many_by_far),
         cmocka_unit_test(without_it_all_stand_still),
+        cmocka_unit_test(pressure_makes_room),
         cmocka_unit_test(the_same_each_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
