@@ -37,14 +37,45 @@ static int64_t container_rate(struct rational samples_per_second, struct rationa
            muldiv_ceil(8 * (SEGMENT_BYTES + FRAGMENT_BYTES), shortest.den, shortest.num);
 }
 
-static void promise_video(struct rendition *r, const struct segtab *t)
+int plan_vbv_init(const struct plan *p, const struct rendition *r, int k)
 {
-    const struct rational shortest = { segtab_part_min(t) * t->fps.den, t->fps.num }; // seconds
+    const struct segtab *const t = &p->table;
     const int init = r->v.vbv_init_permille;
-    const int spent = shortest.num < shortest.den ? init : init > 500 ? init - 500 : 0;
-    const int64_t extra = muldiv_ceil(r->v.bufsize * spent, shortest.den, 1000 * shortest.num);
+    if (k >= t->ramp || init <= 500)
+        return init;
+    const int64_t part = min64(segtab_part_least(t, k, k + 1), t->part);
+    return 500 + (int)muldiv_floor(init - 500, part, t->part);
+}
+
+static struct rational seconds_of(const struct segtab *t, int64_t frames)
+{
+    return (struct rational){ frames * t->fps.den, t->fps.num };
+}
+
+// Bits per second that a part of such a time takes above maxrate from the buffer.
+static int64_t extra_rate(const struct rendition *r, int init, struct rational part)
+{
+    const int spent = part.num < part.den ? init : init > 500 ? init - 500 : 0;
+    return muldiv_ceil(r->v.bufsize * spent, part.den, 1000 * part.num);
+}
+
+static int64_t most_extra_rate(const struct rendition *r, const struct plan *p)
+{
+    const struct segtab *const t = &p->table;
+    int64_t most = extra_rate(r, r->v.vbv_init_permille,
+                              seconds_of(t, segtab_part_least(t, t->ramp, t->count)));
+    for (int k = 0; k < t->ramp; k++) {
+        const int64_t part = segtab_part_least(t, k, k + 1);
+        most = max64(most, extra_rate(r, plan_vbv_init(p, r, k), seconds_of(t, part)));
+    }
+    return most;
+}
+
+static void promise_video(struct rendition *r, const struct plan *p)
+{
+    const struct rational shortest = seconds_of(&p->table, segtab_part_min(&p->table));
     const int64_t container = 2000 + container_rate(r->v.fps, shortest);
-    r->bandwidth = muldiv_ceil(r->v.maxrate + extra, 105, 100) + container;
+    r->bandwidth = muldiv_ceil(r->v.maxrate + most_extra_rate(r, p), 105, 100) + container;
     r->average = r->v.maxrate * 7 / 10 + container;
 }
 
@@ -99,7 +130,7 @@ static void promise(struct rendition *r, const struct plan *p)
 {
     switch (r->kind) {
     case RENDITION_VIDEO:
-        promise_video(r, &p->table);
+        promise_video(r, p);
         break;
     case RENDITION_TRICK:
         promise_trick(r, p);
@@ -241,6 +272,9 @@ static bool make_table(struct plan *p, const struct conf *conf, const struct med
 {
     const bool open = m->reach != MEDIA_ALL;
     p->table = (open ? segtab_make_open : segtab_make)(m->fps, m->frames, conf->media_segment);
+    static_assert(CONF_RAMP <= SEGTAB_RAMP_MAX, "a ramp has room");
+    if (!open)
+        segtab_ramp(&p->table, conf->ramp, conf->ramp_count);
     return !open || set_end(p, m);
 }
 

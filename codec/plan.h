@@ -75,6 +75,7 @@ struct rendition {
     // brings it to half by the end at worst; so, with P the seconds of the shortest part,
     //   video  1.05 x (maxrate + max(0, init - 1/2) x bufsize / P) + 2000 + container
     //          (P < 1 s: there may be no time for that: init x bufsize / P)
+    //          (in the ramp init is lower, plan_vbv_init, so that P is that of the others)
     //   trick  1.05 x bufsize / the shortest segment + container: a picture may take it all
     //   sheets stills_sheet_bytes over their time; coded more coarsely to stay below it
     //   source what the samples of the largest segment have, + container
@@ -202,6 +203,11 @@ int64_t plan_segment_samples(const struct plan *p, const struct rendition *r, in
 // Bits per second that the frames of no segment of r, an audio rendition, may exceed:
 // what its bandwidth leaves beside the container.
 int64_t plan_audio_maxrate(const struct plan *p, const struct rendition *r);
+
+// How full the buffer of a part of segment k is when its encoder begins, in thousandths: in the
+// ramp, what is above half is less in proportion to its time.  So a short segment, and any row of
+// segments, takes no higher rate than those behind the ramp, and BANDWIDTH is theirs.
+int plan_vbv_init(const struct plan *p, const struct rendition *r, int k);
 
 // The sequence number of the first fragment of segment k.
 int64_t plan_sequence(int k);

@@ -152,9 +152,11 @@ static int show(struct job *job, const struct media *m, int64_t from, int64_t to
     return take_samples(job, &v->carriage, v->samples + start, span.last + job->beyond - start + 1);
 }
 
-static int fill_video(struct job *job, const struct plan *p, const struct media *m, int k, int back)
+static int fill_video(struct job *job, const struct plan *p, const struct rendition *r,
+                      const struct media *m, int k, int back)
 {
     const int64_t from = segtab_frame(&p->table, k), to = segtab_frame(&p->table, k + 1);
+    job->v.vbv_init_permille = plan_vbv_init(p, r, k);
     job->part_count = segtab_parts(&p->table, k);
     job->parts_at_once = 1;
     if ((to - from) * pictures_per_frame(&job->v) > JOB_FRAMES_MAX ||
@@ -407,7 +409,7 @@ int plan_segment_job(const struct plan *p, const struct rendition *r, const stru
     case RENDITION_AUDIO:
         return fill_audio(job, p, r, m, k, back);
     case RENDITION_VIDEO:
-        return fill_video(job, p, m, k, back);
+        return fill_video(job, p, r, m, k, back);
     case RENDITION_TRICK:
         return fill_trick(job, p, r, m, k, back);
     default:

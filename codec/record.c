@@ -27,8 +27,18 @@ static int64_t tick_of_frame(const struct segtab *t, int64_t frame)
     return muldiv_round(frame * t->fps.den, t->clock, t->fps.num);
 }
 
+// That there is one is told by a number below 0, where the clock stands else.
+static void put_ramp(struct buf *b, const struct segtab *t)
+{
+    if (t->ramp)
+        put_z(b, -t->ramp);
+    for (int i = 0; i < t->ramp; i++)
+        put_z(b, t->ramp_ends[i]);
+}
+
 static void put_cuts(struct buf *b, const struct segtab *t)
 {
+    put_ramp(b, t);
     put_z(b, t->clock);
     for (int k = 1; t->cuts && k <= t->count; k++) {
         const struct cut *const c = &t->cuts[k];
@@ -205,6 +215,22 @@ static int get_int(struct reader *r)
     return (int)get_within(r, 0, INT32_MAX);
 }
 
+// Returns the number behind it.
+static int64_t get_ramp(struct reader *r, struct segtab *t)
+{
+    const int64_t first = get_within(r, -SEGTAB_RAMP_MAX, SEGTAB_CLOCK_MAX);
+    if (first >= 0)
+        return first;
+    t->ramp = (int)-first;
+    for (int i = 0; i < t->ramp; i++) {
+        const int64_t before = i ? t->ramp_ends[i - 1] : 0;
+        t->ramp_ends[i] = get_within(r, before + 1, t->frames);
+    }
+    if (t->ramp >= t->count)
+        r->bad = true;
+    return get_within(r, 0, SEGTAB_CLOCK_MAX);
+}
+
 // Each takes two bytes or more, so memory is asked for only when they are there.
 static void get_cuts(struct reader *r, struct segtab *t)
 {
@@ -222,6 +248,19 @@ static void get_cuts(struct reader *r, struct segtab *t)
     }
     if (t->cuts[t->count].frame != t->frames)
         r->bad = true;
+    for (int i = 0; i < t->ramp; i++)
+        if (t->cuts[i + 1].frame != t->ramp_ends[i])
+            r->bad = true;
+}
+
+// A ramp of less than whole segments, count - 1 whole ones behind it, and a last one of up to two.
+static bool is_regular(const struct segtab *t)
+{
+    for (int k = 0; k < t->ramp; k++)
+        if (segtab_frame(t, k + 1) - segtab_frame(t, k) >= t->per)
+            return false;
+    const int64_t frames = t->frames - segtab_frame(t, t->ramp), count = t->count - t->ramp;
+    return (count - 1) * t->per < frames && frames <= (count + 1) * t->per;
 }
 
 static void get_table(struct reader *r, struct plan *p)
@@ -237,15 +276,14 @@ static void get_table(struct reader *r, struct plan *p)
     if (muldiv_ceil(t->frames, t->fps.den, t->fps.num) > MEDIA_SECONDS_MAX)
         r->bad = true;
     p->target_duration = (int)get_within(r, 1, 100);
-    t->clock = get_within(r, 0, t->open ? 0 : SEGTAB_CLOCK_MAX);
-    if (t->open != (t->count == 0))
+    t->clock = get_ramp(r, t);
+    if (r->bad || t->open != (t->count == 0) || (t->open && (t->clock || t->ramp)))
         r->bad = true;
     else if (t->open)
         segtab_set_frames(t, t->per); // until plan_fit
     else if (t->clock)
         get_cuts(r, t);
-    // A regular table: count - 1 whole segments, and a last one of up to two.
-    else if ((t->count - 1) * t->per >= t->frames || t->frames > (t->count + 1) * t->per)
+    else if (!is_regular(t))
         r->bad = true;
 }
 

@@ -39,15 +39,34 @@ static struct segtab make(struct rational fps, int64_t frames, int64_t target_ms
     return t;
 }
 
+// Segments that so many frames make.
+static int regular_count(const struct segtab *t, int64_t frames)
+{
+    const int64_t count = muldiv_ceil(frames, 1, t->per);
+    assert(count <= INT32_MAX);
+    const bool joined = count > 1 && joins(t->fps, t->per, frames - (count - 1) * t->per);
+    return (int)count - joined;
+}
+
 struct segtab segtab_make(struct rational fps, int64_t frames, int64_t target_ms)
 {
     struct segtab t = make(fps, frames, target_ms);
-    const int64_t count = muldiv_ceil(frames, 1, t.per);
-    assert(count <= INT32_MAX);
-    t.count = (int)count;
-    if (t.count > 1 && joins(fps, t.per, frames - (count - 1) * t.per))
-        t.count--;
+    t.count = regular_count(&t, frames);
     return t;
+}
+
+// Rounded up, so that what was told as a second is one.
+void segtab_ramp(struct segtab *t, const int64_t *ms, int n)
+{
+    assert(!t->open && !t->cuts && n <= SEGTAB_RAMP_MAX);
+    int64_t at = 0;
+    for (t->ramp = 0; t->ramp < n; t->ramp++) {
+        const int64_t frames = muldiv_ceil(ms[t->ramp], t->fps.num, 1000 * t->fps.den);
+        if (frames >= t->per || t->frames - at < 2 * frames)
+            break;
+        t->ramp_ends[t->ramp] = at += frames;
+    }
+    t->count = t->ramp + regular_count(t, t->frames - at);
 }
 
 struct segtab segtab_make_open(struct rational fps, int64_t frames, int64_t target_ms)
@@ -100,10 +119,17 @@ static const struct cut *last_cut(const struct cutter *c)
     return &c->made.cuts[c->made.count];
 }
 
+// Whether the next segment is one of the ramp.
+static bool in_ramp(const struct cutter *c)
+{
+    const int k = c->made.count;
+    return k < c->ramp && c->made.frames - last_cut(c)->frame >= 2 * c->wants[k];
+}
+
 // How far a place is from where a segment should end.
 static int64_t off(const struct cutter *c, struct cut at)
 {
-    const int64_t goal = last_cut(c)->frame + c->made.per;
+    const int64_t goal = last_cut(c)->frame + (in_ramp(c) ? c->wants[c->made.count] : c->made.per);
     return at.frame > goal ? at.frame - goal : goal - at.frame;
 }
 
@@ -115,6 +141,8 @@ static void cut(struct cutter *c, struct cut at)
         c->longest = INT64_MAX;
         return;
     }
+    if (in_ramp(c))
+        c->made.ramp_ends[c->made.ramp++] = at.frame;
     if (c->made.count + 1 == c->cap) {
         c->cap *= 2;
         c->made.cuts = xrealloc(c->made.cuts, (size_t)c->cap * sizeof *c->made.cuts);
@@ -127,8 +155,20 @@ void cutter_begin(struct cutter *c, const struct segtab *t, int64_t clock, int64
     assert(!t->cuts && clock > 0);
     *c = (struct cutter){ .made = *t, .cap = 64, .limit = limit };
     c->made.clock = clock;
-    c->made.count = 0;
+    c->made.count = c->made.ramp = 0;
+    c->ramp = t->ramp;
+    for (int i = 0; i < t->ramp; i++)
+        c->wants[i] = t->ramp_ends[i] - (i ? t->ramp_ends[i - 1] : 0);
     c->made.cuts = xcalloc((size_t)c->cap, sizeof *c->made.cuts);
+}
+
+// Whether a segment that ends there leaves too little to either side, if it may be longer.
+static bool is_short(const struct cutter *c, struct cut at)
+{
+    const int64_t n = at.frame - last_cut(c)->frame, left = c->made.frames - at.frame;
+    if (!in_ramp(c))
+        return 2 * n < c->made.per;
+    return (n < left ? n : left) * c->made.fps.den < c->made.fps.num;
 }
 
 // Whether the best so far is better than the next one.  Of two equally far the earlier is.
@@ -137,7 +177,7 @@ static bool is_best(const struct cutter *c, struct cut at)
     const int64_t n = c->next.frame - last_cut(c)->frame;
     if (n <= 0 || is_tiny(c->made.fps, n))
         return false;
-    if (2 * n < c->made.per && at.frame - last_cut(c)->frame <= c->limit)
+    if (is_short(c, c->next) && at.frame - last_cut(c)->frame <= c->limit)
         return false;
     return off(c, c->next) <= off(c, at);
 }
@@ -147,6 +187,14 @@ void cutter_offer(struct cutter *c, struct cut at)
     if (is_best(c, at))
         cut(c, c->next);
     c->next = at;
+}
+
+// What ends with the asset is none of the ramp, nor is what is no shorter than what follows.
+static void trim_ramp(struct segtab *t)
+{
+    while (t->ramp >= t->count ||
+           (t->ramp > 0 && t->cuts[t->ramp].frame - t->cuts[t->ramp - 1].frame >= t->per))
+        t->ramp--;
 }
 
 bool cutter_end(struct cutter *c, struct cut end, struct segtab *t, int64_t *longest)
@@ -166,6 +214,7 @@ bool cutter_end(struct cutter *c, struct cut end, struct segtab *t, int64_t *lon
         last[-1] = *last;
         made->count--;
     }
+    trim_ramp(made);
     *t = *made;
     return true;
 }
@@ -188,7 +237,13 @@ int64_t segtab_frame(const struct segtab *t, int k)
     assert(k >= 0 && k <= t->count);
     if (t->cuts)
         return t->cuts[k].frame;
-    return k == t->count ? t->frames : k * t->per;
+    if (k == t->count)
+        return t->frames;
+    if (t->ramp == 0)
+        return k * t->per;
+    return k == 0         ? 0
+           : k <= t->ramp ? t->ramp_ends[k - 1]
+                          : t->ramp_ends[t->ramp - 1] + (k - t->ramp) * t->per;
 }
 
 int64_t segtab_start_us(const struct segtab *t, int k)
@@ -206,16 +261,19 @@ int64_t segtab_audio_start_us(const struct segtab *t, int k, struct rational rat
     return muldiv_round(segtab_audio_frame(t, k, rate), 1000000 * rate.den, rate.num);
 }
 
-// Of a segment of n frames.
+// Of a segment of n frames behind the ramp.
 static int64_t parts_of(const struct segtab *t, int64_t n)
 {
     const int64_t parts = muldiv_round(n, 1, t->part);
     return parts > 1 ? parts : 1;
 }
 
+// One of the ramp is one part: half of it would be too short for an encoder to spread what it
+// takes from its buffer.
 int segtab_parts(const struct segtab *t, int k)
 {
-    return (int)parts_of(t, segtab_frame(t, k + 1) - segtab_frame(t, k));
+    const int64_t n = segtab_frame(t, k + 1) - segtab_frame(t, k);
+    return k < t->ramp && n < t->per ? 1 : (int)parts_of(t, n);
 }
 
 void segtab_part(const struct segtab *t, int k, int j, int64_t *first, int64_t *n)
@@ -250,17 +308,24 @@ static void open_part_range(const struct segtab *t, int64_t *min, int64_t *max)
     }
 }
 
-// All segments of a regular table but the last are alike, so the first and the last tell.
-static void part_range(const struct segtab *t, int64_t *min, int64_t *max)
+// The next segment behind k that may be unlike it: behind its ramp all of a regular table are
+// alike but the last.
+static int next_unlike(const struct segtab *t, int k)
+{
+    const bool alike = !t->cuts && k >= t->ramp && k + 1 < t->count;
+    return alike ? t->count - 1 : k + 1;
+}
+
+// Of segments [k, end).
+static void part_range(const struct segtab *t, int k, int end, int64_t *min, int64_t *max)
 {
     if (t->open) {
         open_part_range(t, min, max);
         return;
     }
-    const int step = t->cuts || t->count == 1 ? 1 : t->count - 1;
     *min = INT64_MAX;
     *max = 0;
-    for (int k = 0; k < t->count; k += step) {
+    for (; k < end; k = next_unlike(t, k)) {
         for (int j = 0; j < segtab_parts(t, k); j++) {
             int64_t first, n;
             segtab_part(t, k, j, &first, &n);
@@ -273,22 +338,32 @@ static void part_range(const struct segtab *t, int64_t *min, int64_t *max)
 int64_t segtab_part_max(const struct segtab *t)
 {
     int64_t min, max;
-    part_range(t, &min, &max);
+    part_range(t, 0, t->count, &min, &max);
     return max;
+}
+
+int64_t segtab_part_least(const struct segtab *t, int k, int end)
+{
+    int64_t min, max;
+    part_range(t, k, end, &min, &max);
+    return min;
 }
 
 int64_t segtab_part_min(const struct segtab *t)
 {
-    int64_t min, max;
-    part_range(t, &min, &max);
-    return min;
+    return segtab_part_least(t, 0, t->count);
 }
 
 int64_t segtab_audio_min(const struct segtab *t, struct rational rate)
 {
     if (t->open)
         return muldiv_floor(open_shortest(t), rate.num * t->fps.den, rate.den * t->fps.num);
-    return segtab_audio_frame(t, t->count, rate) - segtab_audio_frame(t, t->count - 1, rate);
+    int64_t min = INT64_MAX;
+    for (int k = 0; k < t->count; k = next_unlike(t, k)) {
+        const int64_t n = segtab_audio_frame(t, k + 1, rate) - segtab_audio_frame(t, k, rate);
+        min = n < min ? n : min;
+    }
+    return min;
 }
 
 static int64_t longer(int64_t longest_us, int64_t from_us, int64_t to_us)

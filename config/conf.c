@@ -15,6 +15,8 @@
 #include "config/machine.h"
 #include "config/memory.h"
 #include "config/param.h"
+#include "config/quantity.h"
+#include "config/ramp.h"
 
 #define VARIABLE "TIDEMILL_"
 
@@ -174,6 +176,18 @@ static int check_devices(const struct conf *c, const struct complaint *to)
     return 0;
 }
 
+static int resolve_ramp(struct conf *c, const struct complaint *to)
+{
+    const struct from from = { .to = to, .name = "media.ramp" };
+    char text[QUANTITY_TEXT];
+    c->ramp_count = ramp_parse(c->media_ramp, c->ramp);
+    assert(c->ramp_count >= 0 && "it was checked when it was set");
+    if (c->ramp_count == 0 || c->ramp[c->ramp_count - 1] < c->media_segment)
+        return 0;
+    return complain(&from, "\"%s\" does not stay below media.segment, which is %s", c->media_ramp,
+                    quantity_print(QUANTITY_TIME, c->media_segment, text));
+}
+
 static int resolve(struct conf *c, char *const environment[], const struct complaint *to)
 {
     const int cores = machine_cores("");
@@ -184,6 +198,8 @@ static int resolve(struct conf *c, char *const environment[], const struct compl
         rc = check_keys(c, to);
     if (rc == 0)
         rc = check_devices(c, to);
+    if (rc == 0)
+        rc = resolve_ramp(c, to);
     if (rc == 0)
         rc = memory_share_out(c, cores, machine_memory(""), to);
     return rc < 0 ? rc : resolve_folder(c, environment, to);

@@ -18,6 +18,7 @@
 #define CONF_RUNGS 16
 #define CONF_ORIGINS 32
 #define CONF_LANGUAGES 16
+#define CONF_RAMP 4
 
 enum conf_codec { CONF_H264, CONF_HEVC, CONF_AV1, CONF_CODECS };
 
@@ -72,6 +73,8 @@ struct conf {
 #undef PARAM
     struct conf_rung rungs[CONF_RUNGS]; // descending by short_side, by codec where that is equal
     int rung_count;
+    int64_t ramp[CONF_RAMP]; // media.ramp in milliseconds, none shorter than the one before it
+    int ramp_count;
     int opus_bitrate; // {"codec": "opus", "bitrate": 96000} in the ladder; 0: it has none
     struct conf_origin origins[CONF_ORIGINS]; // longest prefix first
     int origin_count;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/base.h"
+#include "config/ramp.h"
 #include "config/text.h"
 
 #define VARIABLE "TIDEMILL_"
@@ -193,6 +194,12 @@ static bool is_key_url(const char *s)
     return is_web(s) && !strchr(s, '&');
 }
 
+static bool is_ramp(const char *s)
+{
+    int64_t ms[CONF_RAMP];
+    return ramp_parse(s, ms) >= 0;
+}
+
 static const struct form {
     size_t offset;
     bool (*is_good)(const char *s);
@@ -207,6 +214,7 @@ static const struct form {
     { offsetof(struct conf, pressure_preset), is_preset_or_empty,
       "jit, ultrafast, superfast, veryfast, faster, fast, medium, slow, slower, veryslow or "
       "nothing" },
+    { offsetof(struct conf, media_ramp), is_ramp, RAMP_FORM },
     { offsetof(struct conf, redis_url), is_redis, "redis://HOST:PORT/DB or nothing" },
     { offsetof(struct conf, encryption_method), is_method, "none, aes-128 or cbcs" },
     { offsetof(struct conf, encryption_key_url), is_key_url,

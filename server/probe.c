@@ -115,8 +115,8 @@ static void print_media(const struct media *m, size_t index_bytes)
                                : "variable rate: each frame shows the nearest source frame");
 }
 
-// All segments of a regular table but the last have as many frames; one alone has those of
-// the asset.
+// Behind its ramp all segments of a regular table but the last have as many frames; one alone has
+// those of the asset.
 static void print_segments(const struct segtab *t)
 {
     const int64_t last = t->frames - segtab_frame(t, t->count - 1);

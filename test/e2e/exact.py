@@ -154,11 +154,11 @@ def check_cuts(videos, sounds=()):
         assert all(0 <= a - b < 1024 / r.ticks for a, b in zip(r.cuts(), grid, strict=True)), (r.name, r.cuts(), grid)
 
 
-def check_lengths(videos):
-    """A regular table has as many frames in each segment but the last, which is the shorter or takes in what would be
-    too short by itself (check 10)."""
+def check_lengths(videos, ramp=0):
+    """A regular table has as many frames in each segment behind its ramp but the last, which is the shorter or takes in
+    what would be too short by itself (check 10)."""
     for r in videos if not any(r.copied for r in videos) else ():
-        *counts, last = [sum(len(f.samples) for f in fragments) for fragments in r.fragments]
+        *counts, last = [sum(len(f.samples) for f in fragments) for fragments in r.fragments[ramp:]]
         assert len(set(counts)) <= 1 and (not counts or last < 1.5 * counts[0]), (r.name, counts, last)
 
 
@@ -234,8 +234,9 @@ def check_shape(r, tmp):
     assert r.copied or frame["color_range"] == "tv" and told, (r.name, frame)
 
 
-def check_renditions(renditions, tmp):
-    """All that can be asked of an asset's renditions without knowing what they show.  Returns those of pictures."""
+def check_renditions(renditions, tmp, ramp=0):
+    """All that can be asked of an asset's renditions without knowing what they show; so many of the first segments may
+    be shorter.  Returns those of pictures."""
     videos, sounds = ([r for r in renditions if r.video is kind] for kind in (True, False))
     ends = {r.name: check_chain(r) for r in renditions}
     if videos:
@@ -243,7 +244,7 @@ def check_renditions(renditions, tmp):
         assert max(abs(ends[r.name] - end) for r in videos) <= 1 / min(r.ticks for r in videos) / 2
         assert all(0 <= ends[r.name] - end < 1024 / r.ticks for r in sounds)
         check_cuts(videos, sounds)
-        check_lengths(videos)
+        check_lengths(videos, ramp)
     targets = {check_playlist(r, ends[r.name]) for r in renditions}
     assert len(targets) == 1, targets
     for r in renditions:

@@ -67,6 +67,15 @@ def test_firefox(player, name, fps, frames, start, clip, media_dir):
     play(start(media_dir), start(media_dir), player, name, fps, frames, 0, "firefox")
 
 
+@pytest.mark.parametrize("player", ["hls", "shaka", *(pytest.param(p, marks=pytest.mark.long)
+                                                     for p in ("dash", "dashjs", "native", "hls-ts"))])
+def test_ramp(player, start, clip, media_dir):
+    """Segments of 1, 2, then 4 s."""
+    config = {"ui": True, "media": {"passthrough": False, "ramp": "1s,2s"}}
+    clip("base.mp4")
+    play(start(media_dir, config=config), start(media_dir, config=config), player, "base.mp4", 25, 325, 0)
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("player", ["hls", "dash"])
 def test_av1_in_chromium(player, start, clip, media_dir):

@@ -36,6 +36,10 @@ static int load_text(struct conf **c, const char *text, char *why, size_t cap)
     return conf_load(c, &flags, home, why, cap);
 }
 
+#define RAMP                                                                                       \
+    "nothing or up to four times such as \"1s,2s\", of at least 1s, none shorter than the one "    \
+    "before it"
+
 static const struct {
     const char *text;
     const char *why; // after "c.json:"
@@ -106,6 +110,18 @@ static const struct {
     { "{\"media\": {\"preset\": \"placebo\"}}", "1:12: media.preset: \"placebo\" is wrong; write "
                                                 "jit, ultrafast, superfast, veryfast, faster, "
                                                 "fast, medium, slow, slower or veryslow" },
+    { "{\"media\": {\"ramp\": \"1s,900ms\"}}",
+      "1:12: media.ramp: \"1s,900ms\" is wrong; write " RAMP },
+    { "{\"media\": {\"ramp\": \"900ms\"}}", "1:12: media.ramp: \"900ms\" is wrong; write " RAMP },
+    { "{\"media\": {\"ramp\": \"2s,1s\"}}", "1:12: media.ramp: \"2s,1s\" is wrong; write " RAMP },
+    { "{\"media\": {\"ramp\": \"1s,\"}}", "1:12: media.ramp: \"1s,\" is wrong; write " RAMP },
+    { "{\"media\": {\"ramp\": \",\"}}", "1:12: media.ramp: \",\" is wrong; write " RAMP },
+    { "{\"media\": {\"ramp\": \"1s, 2s\"}}", "1:12: media.ramp: \"1s, 2s\" is wrong; write " RAMP },
+    { "{\"media\": {\"ramp\": \"1s,1s,1s,1s,1s\"}}",
+      "1:12: media.ramp: \"1s,1s,1s,1s,1s\" is wrong; write " RAMP },
+    { "{\"media\": {\"ramp\": \"00000000000000000000000000000001s\"}}",
+      "1:12: media.ramp: \"00000000000000000000000000000001s\" is wrong; write " RAMP },
+    { "{\"media\": {\"ramp\": [\"1s\"]}}", "1:12: media.ramp: wants a string, not a list" },
     { "{\"redis\": {\"key\": \"hunter2\"}}",
       "1:12: redis.key: too short; it has 16 to 1024 bytes" },
     { "{\"encryption\": {\"method\": \"aes128\"}}",
@@ -282,6 +298,9 @@ static const struct {
       "TIDEMILL_HTTP_THREADS=99999999999999999999",
       "TIDEMILL_HTTP_THREADS: out of range; it goes from 0 to 64" },
     { { .origin = "/" },
+      "TIDEMILL_MEDIA_RAMP=1s,4s",
+      "media.ramp: \"1s,4s\" does not stay below media.segment, which is 4s" },
+    { { .origin = "/" },
       "TIDEMILL_HTTP_THREADS=4x",
       "TIDEMILL_HTTP_THREADS: \"4x\" is not a whole number" },
     { { .origin = "/" },
@@ -440,6 +459,23 @@ static void test_lists(void **state)
     assert_int_equal(c->rungs[0].crf, 20);
     assert_int_equal(c->rungs[1].maxrate, 300000);
     assert_int_equal(c->opus_bitrate, 96000);
+    assert_int_equal(c->ramp_count, 0);
+    conf_destroy(c);
+}
+
+static void test_ramp(void **state)
+{
+    (void)state;
+    struct conf *c;
+    char why[512] = "";
+    assert_int_equal(load_text(&c,
+                               "{\"origins\": [{\"prefix\": \"/\", \"base\": \"/usr/\"}],\n"
+                               "\"media\": {\"ramp\": \"1s,1s,1500ms,3999ms\"}}",
+                               why, sizeof why),
+                     0);
+    static const int64_t want[] = { 1000, 1000, 1500, 3999 };
+    assert_int_equal(c->ramp_count, countof(want));
+    assert_memory_equal(c->ramp, want, sizeof want);
     conf_destroy(c);
 }
 
@@ -649,13 +685,14 @@ static int leave(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_bad_files),  cmocka_unit_test(test_bad_others),
-        cmocka_unit_test(test_addresses),  cmocka_unit_test(test_defaults),
-        cmocka_unit_test(test_url_origin), cmocka_unit_test(test_precedence),
-        cmocka_unit_test(test_lists),      cmocka_unit_test(test_encoders),
-        cmocka_unit_test(test_signing),    cmocka_unit_test(test_round_trip),
-        cmocka_unit_test(test_secret),     cmocka_unit_test(test_cache_folder),
-        cmocka_unit_test(test_help),       cmocka_unit_test(test_any_text),
+        cmocka_unit_test(test_bad_files),    cmocka_unit_test(test_bad_others),
+        cmocka_unit_test(test_addresses),    cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_url_origin),   cmocka_unit_test(test_precedence),
+        cmocka_unit_test(test_lists),        cmocka_unit_test(test_ramp),
+        cmocka_unit_test(test_encoders),     cmocka_unit_test(test_signing),
+        cmocka_unit_test(test_round_trip),   cmocka_unit_test(test_secret),
+        cmocka_unit_test(test_cache_folder), cmocka_unit_test(test_help),
+        cmocka_unit_test(test_any_text),
     };
     return cmocka_run_group_tests(tests, enter, leave);
 }

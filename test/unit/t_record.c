@@ -33,10 +33,8 @@ static struct media *planned(struct plan *p, const struct conf *conf, struct med
     return m;
 }
 
-static struct media *asset(struct plan *p, int groups, int packets)
+static struct media *asset_by(struct plan *p, const struct conf *conf, int groups, int packets)
 {
-    struct conf conf = settings();
-    conf.opus_bitrate = 96000;
     struct media *const m = make_media(groups, packets);
     if (groups) {
         make_text(m, 9, "en", &m->size);
@@ -44,15 +42,48 @@ static struct media *asset(struct plan *p, int groups, int packets)
     }
     if (groups && packets)
         make_more_audio(m, "de", 48000, &m->size);
-    return planned(p, &conf, m);
+    return planned(p, conf, m);
+}
+
+static struct media *asset(struct plan *p, int groups, int packets)
+{
+    struct conf conf = settings();
+    conf.opus_bitrate = 96000;
+    return asset_by(p, &conf, groups, packets);
+}
+
+// With a ramp of 1 and 2 s.
+static struct media *ramped_asset(struct plan *p, int groups, int packets)
+{
+    struct conf conf = settings();
+    conf.ramp[0] = 1000;
+    conf.ramp[1] = 2000;
+    conf.ramp_count = 2;
+    struct media *const m = asset_by(p, &conf, groups, packets);
+    assert_int_equal(p->table.ramp, 2);
+    return m;
 }
 
 // Whose table is cut by the source.
-static struct media *copied_asset(struct plan *p, int groups)
+static struct media *copied_asset_by(struct plan *p, struct conf conf, int groups)
 {
-    const struct conf conf = settings_to_copy();
     struct media *const m = planned(p, &conf, make_closed(groups));
     assert_true(p->table.cuts && p->renditions[0].kind == RENDITION_SOURCE);
+    return m;
+}
+
+static struct media *copied_asset(struct plan *p, int groups)
+{
+    return copied_asset_by(p, settings_to_copy(), groups);
+}
+
+static struct media *ramped_copied_asset(struct plan *p, int groups)
+{
+    struct conf conf = settings_to_copy();
+    conf.ramp[0] = 1000;
+    conf.ramp_count = 1;
+    struct media *const m = copied_asset_by(p, conf, groups);
+    assert_int_equal(p->table.ramp, 1);
     return m;
 }
 
@@ -97,6 +128,9 @@ static void assert_same_table(const struct segtab *a, const struct segtab *b)
     assert_true(rat_cmp(a->fps, b->fps) == 0 && a->fps.den == b->fps.den);
     assert_true(a->frames == b->frames && a->per == b->per && a->part == b->part);
     assert_true(a->count == b->count && a->clock == b->clock && !a->cuts == !b->cuts);
+    assert_int_equal(a->ramp, b->ramp);
+    for (int k = 0; k <= a->count; k++)
+        assert_int_equal(segtab_frame(a, k), segtab_frame(b, k));
     if (a->cuts)
         assert_memory_equal(a->cuts, b->cuts, ((size_t)a->count + 1) * sizeof *a->cuts);
 }
@@ -106,13 +140,18 @@ static void round_trip(void **state)
     (void)state;
     static const struct {
         int groups, packets;
-        bool copied;
-    } cases[] = { { 30, 600, false }, { 30, 0, false }, { 0, 600, false },
-                  { 1, 2, false },    { 90, 0, true },  { 1, 0, true } };
+        bool copied, ramp;
+    } cases[] = { { 30, 600, false, false }, { 30, 0, false, false }, { 0, 600, false, false },
+                  { 1, 2, false, false },    { 90, 0, true, false },  { 1, 0, true, false },
+                  { 30, 600, false, true },  { 0, 600, false, true }, { 90, 0, true, true } };
     for (size_t i = 0; i < countof(cases); i++) {
         struct plan p, back;
-        struct media *m = cases[i].copied ? copied_asset(&p, cases[i].groups)
-                                          : asset(&p, cases[i].groups, cases[i].packets);
+        struct media *(*const copied)(struct plan *, int) =
+            cases[i].ramp ? ramped_copied_asset : copied_asset;
+        struct media *(*const coded)(struct plan *, int, int) =
+            cases[i].ramp ? ramped_asset : asset;
+        struct media *m = cases[i].copied ? copied(&p, cases[i].groups)
+                                          : coded(&p, cases[i].groups, cases[i].packets);
         assert_true(p.count > 0);
         for (int k = 0; k < p.count; k++) {
             struct buf b = packed(&p, &p.renditions[k]), again;
@@ -337,6 +376,10 @@ static void any_byte(void **state)
     flip_each_bit(&p, m);
     m = copied_asset(&p, 60);
     flip_each_bit(&p, m);
+    m = ramped_asset(&p, 30, 0);
+    flip_each_bit(&p, m);
+    m = ramped_copied_asset(&p, 60);
+    flip_each_bit(&p, m);
 }
 
 static void any_length(void **state)
@@ -560,6 +603,41 @@ static void cuts_out_of_range(void **state)
     media_destroy(m);
 }
 
+static void ramps_out_of_range(void **state)
+{
+    (void)state;
+    for (int copied = 0; copied < 2; copied++) {
+        struct plan p;
+        struct media *m = copied ? ramped_copied_asset(&p, 60) : ramped_asset(&p, 30, 0);
+        struct segtab *const t = &p.table;
+        const int64_t first = t->ramp_ends[0],
+                      values[] = { 0, -1, t->frames + 1, INT64_MAX, INT64_MIN };
+        for (size_t i = 0; i < countof(values); i++) {
+            t->ramp_ends[0] = values[i];
+            refuse(&p, &p.renditions[0]);
+        }
+        t->ramp_ends[0] = copied ? first + 1 : t->ramp_ends[1];
+        refuse(&p, &p.renditions[0]);
+        t->ramp_ends[0] = first;
+        if (!copied) { // a whole segment in the ramp
+            t->ramp_ends[1] += t->per;
+            t->count--;
+            refuse(&p, &p.renditions[0]);
+            t->ramp_ends[1] -= t->per;
+            t->count++;
+        }
+        const int was = t->ramp;
+        t->ramp = 0;
+        if (!copied) // the whole segments would not be so many
+            refuse(&p, &p.renditions[0]);
+        t->ramp = was;
+        t->count = t->ramp;
+        refuse(&p, &p.renditions[0]);
+        plan_finish(&p);
+        media_destroy(m);
+    }
+}
+
 // The longest table fits, however uneven it is.
 static void the_longest_table(void **state)
 {
@@ -618,6 +696,7 @@ int main(void)
         cmocka_unit_test(numbers_out_of_range),
 
         cmocka_unit_test(cuts_out_of_range),
+        cmocka_unit_test(ramps_out_of_range),
         cmocka_unit_test(the_longest_table),
         cmocka_unit_test(a_record_of_another_index),
     };

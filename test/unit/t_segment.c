@@ -75,7 +75,7 @@ static void check_parts(const struct segtab *t)
             int64_t first, n;
             segtab_part(t, k, j, &first, &n);
             assert_int_equal(first, at);
-            assert_in_range(n, 1, t->part + t->part / 2 + 1);
+            assert_in_range(n, 1, k < t->ramp ? t->per : t->part + t->part / 2 + 1);
             assert_in_range(n, shortest, longest);
             at += n;
         }
@@ -112,6 +112,92 @@ static void check_audio(const struct segtab *t, struct rational rate, int target
     }
 }
 
+// ---- ramps
+
+static void ramps(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *what;
+        struct rational fps;
+        int64_t frames;
+        int64_t ms[SEGTAB_RAMP_MAX]; // of the ramp; all in segments of 4 s
+        int ramp;                    // of them are taken
+        int64_t starts[6];           // but for the first, and with the end
+    } cases[] = {
+        { "a part, which costs nothing", { 25, 1 }, 325, { 2000 }, 1, { 50, 150, 250, 325 } },
+        { "one, then two", { 25, 1 }, 325, { 1000, 2000 }, 2, { 25, 75, 175, 275, 325 } },
+        { "equal ones", { 25, 1 }, 225, { 1000, 1000 }, 2, { 25, 50, 150, 225 } },
+        { "no less than what was told", { 25, 2 }, 125, { 1000 }, 1, { 13, 63, 113, 125 } },
+        { "of NTSC", { 30000, 1001 }, 300, { 1000, 2000 }, 2, { 30, 90, 210, 300 } },
+        { "as much is left", { 25, 1 }, 50, { 1000, 2000 }, 1, { 25, 50 } },
+        { "a frame less", { 25, 1 }, 49, { 1000, 2000 }, 0, { 49 } },
+        { "the second has no room", { 25, 1 }, 124, { 1000, 2000 }, 1, { 25, 124 } },
+        { "it has", { 25, 1 }, 125, { 1000, 2000 }, 2, { 25, 75, 125 } },
+        { "a rest that joins", { 25, 1 }, 187, { 1000, 2000 }, 2, { 25, 75, 187 } },
+        { "a rest that does not", { 25, 1 }, 188, { 1000, 2000 }, 2, { 25, 75, 175, 188 } },
+        { "no room behind the first, but for two",
+          { 25, 1 },
+          217,
+          { 1000, 3900 },
+          1,
+          { 25, 125, 217 } },
+        { "a picture", { 25, 1 }, 1, { 1000 }, 0, { 1 } },
+        { "as long as the others, in frames", { 1, 1 }, 9, { 3500 }, 0, { 4, 8, 9 } },
+        { "pictures that last longer", { 1, 5 }, 3, { 1000 }, 0, { 1, 2, 3 } },
+    };
+    for (size_t i = 0; i < countof(cases); i++) {
+        struct segtab t = segtab_make(cases[i].fps, cases[i].frames, 4000);
+        int n = 0;
+        while (n < SEGTAB_RAMP_MAX && cases[i].ms[n])
+            n++;
+        segtab_ramp(&t, cases[i].ms, n);
+        if (t.ramp != cases[i].ramp)
+            fail_msg("%s: %d in the ramp", cases[i].what, t.ramp);
+        for (int k = 1; k <= t.count; k++)
+            if (segtab_frame(&t, k) != cases[i].starts[k - 1])
+                fail_msg("%s: cut %d at %ld", cases[i].what, k, (long)segtab_frame(&t, k));
+        if (t.count < (int)countof(cases[i].starts))
+            assert_int_equal(cases[i].starts[t.count], 0);
+    }
+}
+
+static const int64_t some_ramps[][SEGTAB_RAMP_MAX] = {
+    { 0 }, { 1000 }, { 2000 }, { 1000, 2000 }, { 1000, 1000, 1500 }, { 1200, 1700, 2300, 3500 },
+};
+
+// Such of one of those as stay below a target.
+static void give_ramp(struct segtab *t, const int64_t *ms, int64_t target_ms)
+{
+    int n = 0;
+    while (n < SEGTAB_RAMP_MAX && ms[n] && ms[n] < target_ms)
+        n++;
+    segtab_ramp(t, ms, n);
+}
+
+// What is in the ramp is as long as was told, a second at least, and what follows no shorter.
+static void check_ramp(const struct segtab *t)
+{
+    for (int k = 0; k < t->ramp; k++) {
+        const int64_t n = segtab_frame(t, k + 1) - segtab_frame(t, k);
+        assert_true(n * t->fps.den >= t->fps.num && n < t->per);
+        assert_true(t->frames - segtab_frame(t, k + 1) >= n);
+        assert_int_equal(segtab_part_least(t, k, k + 1), n); // one part
+    }
+    for (int k = t->ramp; k + 1 < t->count; k++)
+        assert_true(segtab_frame(t, k + 1) - segtab_frame(t, k) >= t->per);
+}
+
+static int64_t audio_least(const struct segtab *t, struct rational rate)
+{
+    int64_t least = INT64_MAX;
+    for (int k = 0; k < t->count; k++)
+        least = min64(least, segtab_audio_frame(t, k + 1, rate) - segtab_audio_frame(t, k, rate));
+    return least;
+}
+
+// ---- all of it
+
 static void every_frame_once(void **state)
 {
     (void)state;
@@ -120,13 +206,19 @@ static void every_frame_once(void **state)
         for (size_t i = 0; i < countof(targets); i++) {
             const int64_t longest = rat_double(rates[r]) * 45 + 3;
             for (int64_t frames = 1; frames < longest; frames += 1 + frames / 97) {
-                const struct segtab t = segtab_make(rates[r], frames, targets[i]);
+                struct segtab t = segtab_make(rates[r], frames, targets[i]);
+                give_ramp(&t, some_ramps[frames % countof(some_ramps)], targets[i]);
+                check_ramp(&t);
                 assert_int_equal(segtab_frame(&t, 0), 0);
                 assert_int_equal(segtab_frame(&t, t.count), frames);
                 check_parts(&t);
                 check_video(&t, segtab_target_duration(&t, NO_AUDIO));
-                for (size_t s = 0; s < countof(audio_rates); s++)
+                for (size_t s = 0; s < countof(audio_rates); s++) {
+                    const int64_t least = audio_least(&t, audio_rates[s]);
                     check_audio(&t, audio_rates[s], segtab_target_duration(&t, audio_rates[s]));
+                    // Of two segments of as many frames one may have a frame more.
+                    assert_in_range(segtab_audio_min(&t, audio_rates[s]), least, least + 1);
+                }
             }
         }
 }
@@ -192,6 +284,55 @@ static bool cut_at(struct segtab *t, const int64_t *syncs, int n, int64_t limit,
 }
 
 #define MOST 24
+
+static void ramps_of_a_source(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *what;
+        int64_t frames;              // at 25 a second
+        int64_t ms[SEGTAB_RAMP_MAX]; // of the ramp; all in segments of about 4 s
+        int64_t syncs[MOST];         // but for the first
+        int ramp;
+        int64_t starts[MOST]; // but for the first, and with the end; none: refused
+    } cases[] = {
+        { "every second",
+          225,
+          { 1000, 2000 },
+          { 25, 50, 75, 100, 125, 150, 175, 200 },
+          2,
+          { 25, 75, 175, 225 } },
+        { "the nearest", 225, { 1000 }, { 30, 50, 140, 200 }, 1, { 30, 140, 225 } },
+        { "then five", 375, { 1000, 2000 }, { 25, 150, 250 }, 1, { 25, 150, 250, 375 } },
+        { "every two", 350, { 1000 }, { 50, 100, 150, 200, 250, 300 }, 1, { 50, 150, 250, 350 } },
+        { "every five", 375, { 1000, 2000 }, { 125, 250 }, 0, { 125, 250, 375 } },
+        { "none", 140, { 1000, 2000 }, { 0 }, 0, { 140 } },
+        { "none but at the end", 120, { 1000 }, { 100 }, 0, { 120 } },
+        { "within a second: the next one", 225, { 1000 }, { 20, 60, 150 }, 1, { 60, 150, 225 } },
+        { "unless that would be too long", 300, { 1000 }, { 20, 160 }, 1, { 20, 160, 300 } },
+        { "within a second of the end", 59, { 1000 }, { 38 }, 0, { 59 } },
+        { "no room for the second", 120, { 1000, 2000 }, { 25, 50, 75, 100 }, 1, { 25, 120 } },
+        { "what is left joins", 50, { 1000 }, { 15, 20, 42 }, 0, { 50 } },
+        { "it would be refused without one, too", 200, { 1000 }, { 10, 175 }, 0, { 0 } },
+    };
+    for (size_t i = 0; i < countof(cases); i++) {
+        struct segtab t = segtab_make((struct rational){ 25, 1 }, cases[i].frames, 4000);
+        int n = 0;
+        int64_t longest;
+        give_ramp(&t, cases[i].ms, 4000);
+        while (cases[i].syncs[n])
+            n++;
+        const bool cut = cut_at(&t, cases[i].syncs, n, segtab_longest(&t, 0), &longest);
+        if (cut != (cases[i].starts[0] > 0) || (cut && t.ramp != cases[i].ramp))
+            fail_msg("%s: longest %ld, %d in the ramp", cases[i].what, (long)longest, t.ramp);
+        for (int k = 1; cut && k <= t.count; k++)
+            if (segtab_frame(&t, k) != cases[i].starts[k - 1])
+                fail_msg("%s: cut %d at %ld", cases[i].what, k, (long)segtab_frame(&t, k));
+        for (int k = 0; cut && k < t.ramp; k++)
+            assert_int_equal(t.ramp_ends[k], segtab_frame(&t, k + 1));
+        segtab_finish(&t);
+    }
+}
 
 static void cuts_of_a_source(void **state)
 {
@@ -290,7 +431,9 @@ static void any_source(void **state)
         int n = 0;
         for (int64_t at = 1 + rand_r(&seed) % most; at < frames; at += 1 + rand_r(&seed) % most)
             syncs[n++] = at;
-        struct segtab t = segtab_make(fps, frames, targets[rand_r(&seed) % countof(targets)]);
+        const int64_t target = targets[rand_r(&seed) % countof(targets)];
+        struct segtab t = segtab_make(fps, frames, target);
+        give_ramp(&t, some_ramps[rand_r(&seed) % countof(some_ramps)], target);
         const int64_t limit = segtab_longest(&t, rand_r(&seed) % 2 * 7000);
         if (cut_at(&t, syncs, n, limit, &longest)) {
             cut++;
@@ -298,10 +441,16 @@ static void any_source(void **state)
             assert_int_equal(segtab_frame(&t, 0), 0);
             assert_int_equal(segtab_frame(&t, t.count), frames);
             check_parts(&t);
-            const int target = segtab_target_duration(&t, CD);
-            check_video(&t, target);
-            check_ticks(&t, target);
-            check_audio(&t, CD, target);
+            const int longest_s = segtab_target_duration(&t, CD);
+            check_video(&t, longest_s);
+            check_ticks(&t, longest_s);
+            check_audio(&t, CD, longest_s);
+            assert_int_equal(segtab_audio_min(&t, CD), audio_least(&t, CD));
+            assert_true(t.ramp < t.count);
+            assert_true(t.ramp == 0 ||
+                        t.ramp_ends[t.ramp - 1] - segtab_frame(&t, t.ramp - 1) < t.per);
+            for (int k = 0; k < t.ramp; k++)
+                assert_int_equal(t.ramp_ends[k], segtab_frame(&t, k + 1));
             for (int k = 1, i = 0; k < t.count; k++) { // each a sync sample
                 while (i < n && syncs[i] < segtab_frame(&t, k))
                     i++;
@@ -337,9 +486,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(cuts),
         cmocka_unit_test(every_frame_once),
+        cmocka_unit_test(ramps),
         cmocka_unit_test(open_tables),
         cmocka_unit_test(long_assets),
         cmocka_unit_test(cuts_of_a_source),
+        cmocka_unit_test(ramps_of_a_source),
         cmocka_unit_test(how_long_a_segment_may_be),
         cmocka_unit_test(any_source),
         cmocka_unit_test(too_many_cuts),
