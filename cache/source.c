@@ -151,7 +151,7 @@ static int ask_bytes(struct source *s, struct flight *f, const struct cancel *ca
     const int64_t n = min64((f->run.last - f->run.first + 1) * size, s->version.size - offset);
     struct origin_version got;
     const int rc =
-        s->origin->read(s->origin, s->path, &s->version, offset, n, &f->data, &got, cancel);
+        s->origin->read(s->origin, s->path, &s->version, offset, n, &f->data, &got, NULL, cancel);
     if (rc < 0)
         return rc;
     if (!origin_version_equal(&got, &s->version))

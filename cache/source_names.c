@@ -96,7 +96,7 @@ static int ask_version(const struct source_cache *c, const struct name *n, bool 
     struct origin *const o = n->origin;
     if (only_version)
         return o->stat(o, n->path, got, cancel);
-    const int rc = o->read(o, n->path, NULL, 0, c->first_read, data, got, cancel);
+    const int rc = o->read(o, n->path, NULL, 0, c->first_read, data, got, NULL, cancel);
     if (rc < 0)
         return rc;
     return (int64_t)data->len == min64(c->first_read, got->size) ? 0 : -E_ORIGIN;

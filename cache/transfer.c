@@ -6,7 +6,8 @@
 // all callers share its connections.  A caller submits a struct answer, which lives
 // on its stack, and sleeps until the thread is done with it; cancelling and
 // stalling are noticed by the thread, which looks at its answers every 50 ms.
-// Trying again is the caller's side: a retry is a new answer.
+// Trying again is the caller's side: a retry is a new answer, which goes on where the
+// one before it was cut, if whoever asks can ask for that.
 //
 // An answer is judged when its first body byte (or its end) arrives: from then
 // on it knows how many bytes to skip and how many to take, and the bytes of an
@@ -67,6 +68,7 @@ struct answer {
     // constant
     struct transfers *to;
     const struct request *request;
+    int64_t had; // body bytes of the tries before it
 
     // network thread only, until done
     CURL *easy;
@@ -74,7 +76,7 @@ struct answer {
     bool refused;          // a redirect led too far inside
     bool judged;           // result, skip and take are from the answer's header
     bool all;              // of the body is taken, up to its end
-    int64_t skip, take;    // body bytes yet to skip, body bytes to take in all, or at most
+    int64_t skip, take;    // body bytes yet to skip, and to have in the end, or at most
     bool much_more;        // the body goes on long after that: cut it there
     int64_t drained;       // body bytes nobody wants
     int64_t seen, counted; // body bytes, and those that were progress
@@ -202,7 +204,7 @@ int64_t answer_length(const struct answer *a)
 void answer_take(struct answer *a, int64_t skip, int64_t n, int64_t size)
 {
     a->skip = skip;
-    a->take = n;
+    a->take = a->had + n;
     a->much_more = size - skip - n > TRANSFER_DRAIN_MAX;
 }
 
@@ -244,6 +246,8 @@ static void take_bytes(struct answer *a, const char *bytes, int64_t n)
     const int64_t taken = n - skipped < left ? n - skipped : left;
     if (buf_append(a->request->out, bytes + skipped, (size_t)taken) < 0)
         a->result = answer_fault(a, -E_NO_MEMORY, "no memory for its bytes");
+    else if (taken > 0 && a->request->came)
+        a->request->came(a->request->arg);
 }
 
 static void take_all(struct answer *a, const char *bytes, int64_t n)
@@ -479,22 +483,37 @@ static int count_and_tell(const struct answer *a)
     return a->result;
 }
 
+static void begin_try(struct answer *a)
+{
+    const struct request *const r = a->request;
+    if (r->out && !r->prepare)
+        buf_clear(r->out);
+    a->had = r->out ? (int64_t)r->out->len : 0;
+    if (r->prepare)
+        r->prepare(r->arg, a->had);
+}
+
+static int give_back(struct answer *a, int result)
+{
+    if (result != 0 && a->request->out)
+        buf_clear(a->request->out);
+    return result;
+}
+
 int transfer_ask(struct transfers *ts, const struct request *r)
 {
     if (cancel_is_set(r->cancel))
         return -E_CANCELLED;
     earn_retry(ts);
+    if (r->out)
+        buf_clear(r->out);
     for (int tries = 0;; tries++) {
         struct answer a = { .to = ts, .request = r };
-        if (r->out)
-            buf_clear(r->out);
+        begin_try(&a);
         transfer(&a);
-        if (a.result != 0 && r->out)
-            buf_clear(r->out);
-        if (!a.retry || tries == ts->settings.retries || !pay_retry(ts))
-            return count_and_tell(&a);
-        if (!back_off(tries, r->cancel))
-            return -E_CANCELLED;
+        const bool again = a.retry && tries < ts->settings.retries && pay_retry(ts);
+        if (!again || !back_off(tries, r->cancel))
+            return give_back(&a, again ? -E_CANCELLED : count_and_tell(&a));
         stat_add(STAT_origin_retries_total, 1);
     }
 }

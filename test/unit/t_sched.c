@@ -102,9 +102,9 @@ static int script_stat(struct origin *o, const char *path, struct origin_version
 
 static int script_read(struct origin *o, const char *path, const struct origin_version *want,
                        int64_t offset, int64_t n, struct buf *out, struct origin_version *got,
-                       const struct cancel *cancel)
+                       struct origin_progress *progress, const struct cancel *cancel)
 {
-    (void)o, (void)offset;
+    (void)o, (void)offset, (void)progress;
     char c = 'x';
     int rc = 0;
     buf_clear(out);

@@ -79,10 +79,10 @@ static int pass_gate(struct fake *f, const struct cancel *cancel)
 
 static int fake_read(struct origin *o, const char *path, const struct origin_version *want,
                      int64_t offset, int64_t n, struct buf *out, struct origin_version *got,
-                     const struct cancel *cancel)
+                     struct origin_progress *progress, const struct cancel *cancel)
 {
     struct fake *f = (struct fake *)o;
-    (void)path;
+    (void)path, (void)progress;
     buf_clear(out);
     lock(&f->lock);
     f->reads++;
