@@ -18,6 +18,7 @@
 struct buf;
 struct conf;
 struct conf_origin;
+struct tasks;
 
 #define ORIGIN_PATH_MAX 2048
 #define ORIGIN_VALIDATOR_MAX 256
@@ -49,6 +50,9 @@ struct origin_progress {
 };
 
 struct origin {
+    // Threads for reads that others wait for, as each takes a while; NULL: a read is soon over,
+    // and who wants its bytes reads himself.
+    struct tasks *threads;
     // Reads up to n bytes at offset into out (cleared first).  A read past the
     // end is shorter, at or past it empty.  want: NULL for any version, else
     // the one it must be.  got: what it was.  progress: NULL, or it hears of the bytes, unless

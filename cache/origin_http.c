@@ -20,6 +20,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "base/tasks.h"
 #include "cache/origin.h"
 #include "cache/transfer.h"
 #include "config/conf.h"
@@ -327,6 +328,7 @@ static int http_read(struct origin *o, const char *path, const struct origin_ver
 static void http_destroy(struct origin *o)
 {
     struct origin_http *h = (struct origin_http *)o;
+    tasks_destroy(h->origin.threads);
     transfers_destroy(h->transfers);
     free(h->base);
     free(h->token);
@@ -351,6 +353,7 @@ struct origin *origin_http_create(const struct conf *conf, const char *base,
     }
     struct origin_http *h = xcalloc(1, sizeof *h);
     h->origin = (struct origin){ .read = http_read, .stat = http_stat, .destroy = http_destroy };
+    h->origin.threads = tasks_create("source", conf->origin_connections);
     h->base = xasprintf("%s%s", base, base[strlen(base) - 1] == '/' ? "" : "/");
     h->transfers = transfers_create(&(struct transfer_settings){
         .connect_timeout_ms = conf->origin_connect_timeout,

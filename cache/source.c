@@ -47,6 +47,17 @@ void source_unref(struct source *s, struct list *gone)
     free(s);
 }
 
+void source_bury(struct source *s, struct list *gone)
+{
+    if (s->dead)
+        return;
+    s->dead = true;
+    stat_add(STAT_source_changed_total, 1);
+    log_info("origin", "%s: changed", s->path);
+    blocks_drop(&s->cache->blocks, &s->file, gone);
+    names_forget(s, gone);
+}
+
 struct source *source_ref(struct source *s)
 {
     lock(&s->cache->lock);
@@ -98,6 +109,15 @@ static bool is_missing(const struct source *s, int64_t number)
     return !blocks_find(&s->cache->blocks, &s->file, number) && !flight_over(s, number);
 }
 
+// Locked.
+static bool is_here(const struct source *s, int64_t number)
+{
+    const struct flight *const f = flight_over(s, number);
+    const int64_t end = f ? (number + 1 - f->run.first) * s->cache->block_size : 0;
+    return blocks_find(&s->cache->blocks, &s->file, number) ||
+           (f && f->have >= min64(end, flight_size(f)));
+}
+
 // Locked.  Where the reading of blocks at..last may begin and end.
 static struct run limit_of(const struct source *s, int64_t at, int64_t last)
 {
@@ -132,83 +152,6 @@ static struct run plan_run(const struct source *s, int64_t at, struct run wanted
     return run;
 }
 
-// Locked.  Hints that were followed are taken back, so that they do not make
-// reads larger once their blocks have been evicted.
-static void fulfil_wants(struct source *s, struct run run)
-{
-    for (int i = 0; i < SOURCE_WANTS; i++) {
-        struct run *w = &s->wants[i];
-        if (run.first <= w->first && w->first <= run.last)
-            w->first = run.last + 1;
-        if (run.first <= w->last && w->last <= run.last)
-            w->last = run.first - 1;
-    }
-}
-
-static int ask_bytes(struct source *s, struct flight *f, const struct cancel *cancel)
-{
-    const int64_t size = s->cache->block_size, offset = f->run.first * size;
-    const int64_t n = min64((f->run.last - f->run.first + 1) * size, s->version.size - offset);
-    struct origin_version got;
-    const int rc =
-        s->origin->read(s->origin, s->path, &s->version, offset, n, &f->data, &got, NULL, cancel);
-    if (rc < 0)
-        return rc;
-    if (!origin_version_equal(&got, &s->version))
-        return -E_CHANGED;
-    return (int64_t)f->data.len == n ? 0 : -E_ORIGIN;
-}
-
-// Locked.
-static void bury(struct source *s, struct list *gone)
-{
-    if (s->dead)
-        return;
-    s->dead = true;
-    stat_add(STAT_source_changed_total, 1);
-    log_info("origin", "%s: changed", s->path);
-    blocks_drop(&s->cache->blocks, &s->file, gone);
-    names_forget(s, gone);
-}
-
-// The asker's part of a flight over missing blocks.
-static int lead_read(struct source *s, struct flight *f, const struct cancel *cancel)
-{
-    struct source_cache *c = s->cache;
-    struct list made, gone;
-    list_init(&made);
-    list_init(&gone);
-    const int rc = ask_bytes(s, f, cancel);
-    if (rc == 0)
-        blocks_cut(&c->blocks, f->run.first, &f->data, &s->file, &made);
-    lock(&c->lock);
-    if (rc == 0) {
-        fulfil_wants(s, f->run);
-        blocks_keep(&c->blocks, &made, f->use, &gone);
-    } else if (rc == -E_CHANGED) {
-        bury(s, &gone);
-    } else if (rc == -E_NOT_FOUND) {
-        names_forget(s, &gone);
-    }
-    flight_end(f, rc);
-    unlock(&c->lock);
-    blocks_free(&gone);
-    return rc;
-}
-
-// Copies what a flight that went well brought of [at, at + n); with no out only says how many
-// bytes those are.
-static int64_t copy(const struct source_cache *c, const struct flight *f, int64_t at, void *out,
-                    int64_t n)
-{
-    const int64_t skip = at - f->run.first * c->block_size, size = (int64_t)f->data.len;
-    assert(skip >= 0 && skip < size);
-    const int64_t take = min64(n, size - skip);
-    if (out)
-        memcpy(out, f->data.data + skip, (size_t)take);
-    return take;
-}
-
 // Locked; unlocks.
 static int64_t read_block(struct source_cache *c, struct block *b, int64_t at, void *out, int64_t n,
                           enum block_use use)
@@ -222,45 +165,62 @@ static int64_t read_block(struct source_cache *c, struct block *b, int64_t at, v
     return took;
 }
 
-// Copies the next bytes of [at, at + n) and adds to *took how many; or nothing,
-// when the flight it waited for was cancelled.
-static int read_some(struct source *s, int64_t at, void *out, int64_t n, enum block_use use,
-                     const struct cancel *cancel, int64_t *took)
+// Locked; released meanwhile.  A flight over the block at..., whose reference is the caller's.
+static struct flight *begin_run(struct source *s, int64_t number, int64_t last, enum block_use use)
 {
-    struct source_cache *c = s->cache;
-    const int64_t number = at / c->block_size;
+    struct flight *const f = flight_create(s->cache, s->origin, s->path);
+    f->run = plan_run(s, number, (struct run){ number, last });
+    f->use = use;
+    f->source = s;
+    s->refs++;
+    s->next_block = f->run.last + 1;
+    list_push_back(&s->flights, &f->link);
+    flight_begin(f);
+    return f;
+}
+
+// Locked; released meanwhile.
+static struct flight *join_flight(struct source *s, int64_t number, int64_t last,
+                                  enum block_use use)
+{
+    struct flight *const f = flight_over(s, number);
+    if (!f)
+        return begin_run(s, number, last, use);
+    f->refs++;
+    f->use = use == BLOCK_STAYS ? use : f->use;
+    return f;
+}
+
+// Locked; unlocks.  Waits for the bytes of [at, at + n) that a flight brings and copies them.
+// How many, or an error.
+static int64_t read_flight(struct source *s, int64_t at, void *out, int64_t n, enum block_use use,
+                           const struct cancel *cancel)
+{
+    struct source_cache *const c = s->cache;
+    struct flight *const f = join_flight(s, at / c->block_size, (at + n - 1) / c->block_size, use);
+    const int64_t skip = at - f->run.first * c->block_size;
+    const int64_t take = min64(n, flight_size(f) - skip);
+    assert(skip >= 0 && take > 0);
+    const int rc = flight_wait(f, skip + take, cancel);
+    unlock(&c->lock);
+    if (rc == 0 && out)
+        memcpy(out, f->data.data + skip, (size_t)take);
+    flight_leave(f, rc == -E_CANCELLED);
+    return rc == 0 ? take : rc;
+}
+
+// Copies the next bytes of [at, at + n).  How many, or an error.
+static int64_t read_some(struct source *s, int64_t at, void *out, int64_t n, enum block_use use,
+                         const struct cancel *cancel)
+{
+    struct source_cache *const c = s->cache;
     lock(&c->lock);
     if (s->dead) {
         unlock(&c->lock);
         return -E_CHANGED;
     }
-    struct block *b = blocks_find(&c->blocks, &s->file, number);
-    if (b) {
-        *took += read_block(c, b, at, out, n, use);
-        return 0;
-    }
-    struct flight *f = flight_over(s, number);
-    const bool lead = !f;
-    if (lead) {
-        const struct run run =
-            plan_run(s, number, (struct run){ number, (at + n - 1) / c->block_size });
-        f = flight_create((run.last - run.first + 1) * c->block_size);
-        f->run = run;
-        f->use = use;
-        s->next_block = run.last + 1;
-        list_push_back(&s->flights, &f->link);
-    } else {
-        f->refs++;
-        f->use = use == BLOCK_STAYS ? use : f->use;
-    }
-    int rc = lead ? 0 : flight_wait(f, c, cancel);
-    unlock(&c->lock);
-    if (lead)
-        rc = lead_read(s, f, cancel);
-    if (rc == 0)
-        *took += copy(c, f, at, out, n);
-    flight_leave(f, c);
-    return rc < 0 ? rc : 0;
+    struct block *const b = blocks_find(&c->blocks, &s->file, at / c->block_size);
+    return b ? read_block(c, b, at, out, n, use) : read_flight(s, at, out, n, use, cancel);
 }
 
 static int64_t read_all(struct source *s, int64_t offset, void *out, int64_t n, enum block_use use,
@@ -275,9 +235,10 @@ static int64_t read_all(struct source *s, int64_t offset, void *out, int64_t n, 
         if (cancel_is_set(cancel))
             return -E_CANCELLED;
         void *const to = out ? (uint8_t *)out + took : NULL;
-        const int rc = read_some(s, offset + took, to, n - took, use, cancel, &took);
-        if (rc < 0)
-            return rc;
+        const int64_t some = read_some(s, offset + took, to, n - took, use, cancel);
+        if (some < 0)
+            return some;
+        took += some;
     }
     return n;
 }
@@ -308,7 +269,7 @@ bool source_has(struct source *s, int64_t offset, int64_t n)
     const int64_t last = (offset + min64(n, s->version.size - offset) - 1) / size;
     int64_t at = offset / size;
     lock(&s->cache->lock);
-    while (at <= last && blocks_find(&s->cache->blocks, &s->file, at))
+    while (at <= last && is_here(s, at))
         at++;
     unlock(&s->cache->lock);
     return at > last;
@@ -359,7 +320,18 @@ struct source_cache *source_cache_create(const struct conf *conf)
     list_init(&c->absent.list);
     c->known.max = KNOWN_MAX;
     c->absent.max = ABSENT_MAX;
+    list_init(&c->flights);
+    cond_init(&c->landed);
     return c;
+}
+
+// Locked; released while it waits.  All who waited for them have left.
+static void end_flights(struct source_cache *c)
+{
+    for (struct list *l = c->flights.next; l != &c->flights; l = l->next)
+        atomic_store(&container_of(l, struct flight, sibling)->cancel.set, true);
+    while (!list_empty(&c->flights))
+        pthread_cond_wait(&c->landed, &c->lock);
 }
 
 void source_cache_destroy(struct source_cache *c)
@@ -369,12 +341,14 @@ void source_cache_destroy(struct source_cache *c)
     struct list gone;
     list_init(&gone);
     lock(&c->lock);
+    end_flights(c);
     c->known.max = c->absent.max = 0;
     names_trim(c, &c->known, &gone);
     names_trim(c, &c->absent, &gone);
     assert(c->known.count == 0 && c->absent.count == 0);
     unlock(&c->lock);
     blocks_free(&gone);
+    pthread_cond_destroy(&c->landed);
     pthread_mutex_destroy(&c->lock);
     blocks_finish(&c->blocks);
     free(c);

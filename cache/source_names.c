@@ -90,72 +90,57 @@ void names_forget(struct source *s, struct list *gone)
 
 // ---- opening
 
-static int ask_version(const struct source_cache *c, const struct name *n, bool only_version,
-                       struct buf *data, struct origin_version *got, const struct cancel *cancel)
+// Locked.  f is not to be found by its name any more.
+static struct name *answered(struct flight *f)
 {
-    struct origin *const o = n->origin;
-    if (only_version)
-        return o->stat(o, n->path, got, cancel);
-    const int rc = o->read(o, n->path, NULL, 0, c->first_read, data, got, NULL, cancel);
-    if (rc < 0)
-        return rc;
-    return (int64_t)data->len == min64(c->first_read, got->size) ? 0 : -E_ORIGIN;
+    struct name *const n = f->name;
+    assert(n->opening == f);
+    n->opening = NULL;
+    f->name = NULL;
+    return n;
 }
 
-// The source of n at a version: the one it has, if it is still that.  A reference.
-static struct source *source_at(struct source_cache *c, struct name *n,
+// Locked.
+static void trim(struct source_cache *c, struct list *gone)
+{
+    names_trim(c, &c->known, gone);
+    names_trim(c, &c->absent, gone);
+}
+
+// Locked.  The source of n at a version: the one it has, if it is still that.  A reference.
+static struct source *source_at(struct source_cache *c, const struct name *n,
                                 const struct origin_version *version)
 {
-    struct source *s = NULL;
-    lock(&c->lock);
-    if (n->source && origin_version_equal(&n->source->version, version)) {
-        s = n->source;
-        s->refs++;
-    }
-    unlock(&c->lock);
-    return s ? s : source_create(c, n->origin, n->path, version);
+    if (!n->source || !origin_version_equal(&n->source->version, version))
+        return source_create(c, n->origin, n->path, version);
+    n->source->refs++;
+    return n->source;
 }
 
-// Locked.  What the origin said of n is remembered.
-static int keep_answer(struct source_cache *c, struct name *n, struct source *s, int rc,
-                       int64_t now_ms, struct list *gone)
+void names_found(struct flight *f, const struct origin_version *version, struct list *gone)
 {
-    if (rc == 0 && s->dead) // since source_at
-        return -E_CHANGED;
-    if (rc != 0 && rc != -E_NOT_FOUND)
-        return rc;
-    if (s)
-        s->refs++;
+    struct source_cache *const c = f->cache;
+    struct name *const n = answered(f);
+    struct source *const s = f->source = source_at(c, n, version);
+    s->refs++;
     set_source(c, n, s, gone);
-    n->until_ms = now_ms + (s ? c->fresh_ms : c->negative_ms);
-    return rc;
+    n->until_ms = f->now_ms + c->fresh_ms;
+    if (!f->only_version) {
+        f->run.last = (min64(c->first_read, version->size) + c->block_size - 1) / c->block_size - 1;
+        list_push_back(&s->flights, &f->link);
+    }
+    trim(c, gone);
 }
 
-// The asker's part of n->opening.
-static int lead_opening(struct source_cache *c, struct name *n, bool only_version, int64_t now_ms,
-                        const struct cancel *cancel)
+void names_not_found(struct flight *f, int err, struct list *gone)
 {
-    struct flight *const f = n->opening;
-    struct list made, gone;
-    list_init(&made);
-    list_init(&gone);
-    struct origin_version got;
-    int rc = ask_version(c, n, only_version, &f->data, &got, cancel);
-    if (rc == 0) {
-        f->source = source_at(c, n, &got);
-        blocks_cut(&c->blocks, 0, &f->data, &f->source->file, &made);
+    struct source_cache *const c = f->cache;
+    struct name *const n = answered(f);
+    if (err == -E_NOT_FOUND) {
+        set_source(c, n, NULL, gone);
+        n->until_ms = f->now_ms + c->negative_ms;
     }
-    lock(&c->lock);
-    if (rc == 0)
-        blocks_keep(&c->blocks, &made, BLOCK_STAYS, &gone);
-    rc = keep_answer(c, n, f->source, rc, now_ms, &gone);
-    n->opening = NULL;
-    flight_end(f, rc);
-    names_trim(c, &c->known, &gone);
-    names_trim(c, &c->absent, &gone);
-    unlock(&c->lock);
-    blocks_free(&gone);
-    return rc;
+    trim(c, gone);
 }
 
 // Locked.
@@ -170,33 +155,21 @@ static int open_believed(struct source_cache *c, struct name *n, struct source *
     return 0;
 }
 
-static int open_once(struct source_cache *c, struct origin *origin, const char *path,
-                     int64_t now_ms, const struct cancel *cancel, struct source **out)
+// Locked; released meanwhile.
+static int ask(struct source_cache *c, struct name *n, int64_t now_ms, const struct cancel *cancel,
+               struct flight **out)
 {
-    lock(&c->lock);
-    struct name *n = *name_slot(c, origin, path);
-    if (n && now_ms < n->until_ms) {
-        const int rc = open_believed(c, n, out);
-        unlock(&c->lock);
-        return rc;
+    struct flight *f = *out = n->opening;
+    if (f) {
+        f->refs++;
+        return flight_wait(f, 0, cancel);
     }
-    if (!n)
-        n = add_name(c, origin, path);
-    const bool lead = !n->opening;
-    const bool only_version = n->source && !block_file_is_empty(&n->source->file);
-    if (lead)
-        n->opening = flight_create(c->first_read);
-    else
-        n->opening->refs++;
-    struct flight *const f = n->opening;
-    int rc = lead ? 0 : flight_wait(f, c, cancel);
-    unlock(&c->lock);
-    if (lead)
-        rc = lead_opening(c, n, only_version, now_ms, cancel);
-    if (rc == 0)
-        *out = source_ref(f->source);
-    flight_leave(f, c);
-    return rc;
+    f = *out = n->opening = flight_create(c, n->origin, n->path);
+    f->name = n;
+    f->now_ms = now_ms;
+    f->only_version = n->source && !block_file_is_empty(&n->source->file);
+    flight_begin(f);
+    return flight_wait(f, 0, cancel);
 }
 
 int source_open(struct source_cache *c, struct origin *origin, const char *path, int64_t now_ms,
@@ -205,9 +178,16 @@ int source_open(struct source_cache *c, struct origin *origin, const char *path,
     *out = NULL;
     if (!origin_path_ok(path))
         return -E_BAD_REQUEST;
-    int rc;
-    do
-        rc = open_once(c, origin, path, now_ms, cancel, out);
-    while (rc == AGAIN);
+    struct flight *f = NULL;
+    lock(&c->lock);
+    struct name *n = *name_slot(c, origin, path);
+    if (!n)
+        n = add_name(c, origin, path);
+    const int rc = now_ms < n->until_ms ? open_believed(c, n, out) : ask(c, n, now_ms, cancel, &f);
+    if (f && rc == 0)
+        (*out = f->source)->refs++;
+    unlock(&c->lock);
+    if (f)
+        flight_leave(f, rc == -E_CANCELLED);
     return rc;
 }

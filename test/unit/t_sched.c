@@ -185,13 +185,16 @@ static const struct conf usual = {
 static struct zygote *zygote;
 static struct source_cache *sources;
 static struct tasks *threads; // that wait for the origin
+static struct tasks *reads;   // of the origin
 static int64_t wanted;        // what is prepared now; 0 at first
 static struct sched *sched;
 
 static void open_sched(void)
 {
     char why[200] = "";
-    world = (struct world){ .origin = { .read = script_read, .stat = script_stat } };
+    reads = tasks_create("reads", 16);
+    world =
+        (struct world){ .origin = { .threads = reads, .read = script_read, .stat = script_stat } };
     pthread_mutex_init(&world.lock, NULL);
     cond_init(&world.change);
     zygote = zygote_start(&conf, why, sizeof why);
@@ -208,6 +211,7 @@ static void close_sched(void)
     tasks_destroy(threads);
     zygote_stop(zygote);
     source_cache_destroy(sources);
+    tasks_destroy(reads);
 }
 
 static int setup(void **state)
