@@ -17,6 +17,7 @@
 #define KNOWN_MAX 10000 // names with a source
 #define ABSENT_MAX 1000 // names without
 #define AHEAD 8         // blocks read at once where nobody said how many
+#define NEAR_MAX MIB    // of one read of an origin where none takes a while: who asks waits for all
 
 // ---- sources, without their opening and reading
 
@@ -141,7 +142,7 @@ static struct run limit_of(const struct source *s, int64_t at, int64_t last)
 // it: those of wanted, of the hints that it meets, or ahead.
 static struct run plan_run(const struct source *s, int64_t at, struct run wanted)
 {
-    const int64_t max = s->cache->run_max;
+    const int64_t max = s->origin->threads ? s->cache->run_max : s->cache->near_max;
     const struct run limit = limit_of(s, at, wanted.last);
     struct run run = { at, at };
     while (run.last < limit.last && run.last - at + 1 < max && is_missing(s, run.last + 1))
@@ -313,6 +314,7 @@ struct source_cache *source_cache_create(const struct conf *conf)
     const int64_t first_blocks = (conf->origin_first_read + c->block_size - 1) / c->block_size;
     c->first_read = first_blocks * c->block_size;
     c->run_max = max64(1, conf->origin_read_max / c->block_size);
+    c->near_max = max64(1, min64(conf->origin_read_max, NEAR_MAX) / c->block_size);
     c->fresh_ms = conf->origin_fresh;
     c->negative_ms = conf->cache_negative;
     pthread_mutex_init(&c->lock, NULL);

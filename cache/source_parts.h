@@ -113,7 +113,7 @@ struct names {
 struct source_cache {
     // constant
     int64_t block_size, first_read, fresh_ms, negative_ms;
-    int64_t run_max; // blocks
+    int64_t run_max, near_max; // blocks
 
     pthread_mutex_t lock; // protects the rest
     struct blocks blocks;

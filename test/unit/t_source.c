@@ -373,6 +373,28 @@ static void fetches_what_is_wanted(void **state)
     source_cache_destroy(c);
 }
 
+// Who asks next to a folder waits for all that is read with it, which is therefore not much.
+static void reads_little_at_once_nearby(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        struct fake f;
+        fake_init(&f);
+        f.size = 3 * MIB;
+        f.origin.threads = i ? tasks_create("far", 1) : NULL;
+        struct conf conf = settings;
+        conf.origin_read_max = 8 * MIB;
+        struct source_cache *c = source_cache_create(&conf);
+        struct source *s = must_open(c, &f, "a", 0);
+        source_want(s, 0, 3 * MIB);
+        check_read(s, 0, MIB / 2, 1);
+        source_close(&s);
+        source_cache_destroy(c);
+        assert_int_equal(f.most, i ? 3 * MIB - 2 * BLOCK : MIB);
+        tasks_destroy(f.origin.threads);
+    }
+}
+
 // A hint is followed once, not again for blocks that were evicted since.
 static void forgets_what_was_wanted(void **state)
 {
@@ -1116,6 +1138,7 @@ int main(void)
         cmocka_unit_test(fetches_what_is_missing),
         cmocka_unit_test(says_what_is_here),
         cmocka_unit_test(fetches_what_is_wanted),
+        cmocka_unit_test(reads_little_at_once_nearby),
         cmocka_unit_test(forgets_what_was_wanted),
         cmocka_unit_test(what_is_here_is_not_wanted),
         cmocka_unit_test(what_is_passed_leaves_first),
