@@ -97,6 +97,14 @@ int answer_fault(struct answer *a, int code, const char *fmt, ...) PRINTF_LIKE(3
 // The same of a status that is not understood; asking again may help with some.
 int answer_refuse(struct answer *a);
 
+// ---- connections
+
+// Whether the `left` bytes of a body, of which so many were seen since its first, will have come
+// before a new connection is there; that takes as much longer as first bytes take on a fresh one
+// than on a kept one (0: not known).  Pure.
+bool transfer_is_soon(int64_t left, int64_t seen, int64_t since_us, int64_t fresh_us,
+                      int64_t kept_us);
+
 // ---- the library
 
 // NULL when base can be what paths are put behind, else why not.

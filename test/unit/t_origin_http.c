@@ -483,6 +483,50 @@ static void shares_few_connections(void **state)
     o->destroy(o);
 }
 
+static void knows_what_is_worth_waiting_for(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t left, seen, since_us, fresh_us, kept_us;
+        bool soon;
+    } cases[] = {
+        { 99, 100, 50000, 150000, 100000, true },
+        { 100, 100, 50000, 150000, 100000, false },
+        { 99, 100, 50000, 100000, 0, true }, // half of the way to the first byte
+        { 100, 100, 50000, 100000, 0, false },
+        { 99, 100, 10000, 1000, 900, true }, // any connection starts slowly
+        { 100, 100, 10000, 100, 900, false },
+        { INT64_MAX, 1, 0, 0, 0, true }, // the first bytes came this moment
+        { 0, 1, INT64_MAX, 0, 0, true },
+        { INT64_MAX, 1, INT64_MAX, INT64_MAX, 0, false },
+    };
+    for (size_t i = 0; i < countof(cases); i++)
+        assert_int_equal(transfer_is_soon(cases[i].left, cases[i].seen, cases[i].since_us,
+                                          cases[i].fresh_us, cases[i].kept_us),
+                         cases[i].soon);
+}
+
+// Nobody waits for a connection whose answer stands still.
+static void goes_around_what_stands_still(void **state)
+{
+    (void)state;
+    const struct conf patient = { .origin_connect_timeout = 2000,
+                                  .origin_timeout = 20000,
+                                  .origin_connections = 4 };
+    struct origin *o = create(&patient);
+    origin_server_order(&server, "fault=pause&n=200000 fault=pause&n=200000&path=none&count=0");
+    struct reader first = { .origin = o, .n = SIZE }, second = { .origin = o, .n = 1000 };
+    pthread_t t = thread_start("first", run_reader, &first);
+    while (origin_server_totals(&server).bytes < 200000)
+        continue;
+    run_reader(&second);
+    assert_int_equal(second.outcome.bytes, 1000);
+    origin_server_order(&server, NULL);
+    pthread_join(t, NULL);
+    assert_int_equal(first.outcome.bytes, SIZE);
+    o->destroy(o);
+}
+
 static void can_be_cancelled(void **state)
 {
     (void)state;
@@ -581,6 +625,8 @@ int main(void)
         cmocka_unit_test(pins_the_version),
         cmocka_unit_test(keeps_connections),
         cmocka_unit_test(shares_few_connections),
+        cmocka_unit_test(knows_what_is_worth_waiting_for),
+        cmocka_unit_test(goes_around_what_stands_still),
         cmocka_unit_test(can_be_cancelled),
         cmocka_unit_test(retries_within_a_budget),
         cmocka_unit_test(tells_an_origin_that_is_down),
