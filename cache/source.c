@@ -276,13 +276,31 @@ bool source_has(struct source *s, int64_t offset, int64_t n)
     return at > last;
 }
 
-// Locked.
-static bool any_missing(const struct source *s, struct run run)
+// Locked.  The first block of a run that is missing; behind its last: none.
+static int64_t first_missing(const struct source *s, struct run run)
 {
-    int64_t at = run.first;
-    while (at <= run.last && !is_missing(s, at))
-        at++;
-    return at <= run.last;
+    while (run.first <= run.last && !is_missing(s, run.first))
+        run.first++;
+    return run.first;
+}
+
+// Locked.  Whether that was not said yet.
+static bool note_want(struct source *s, struct run want)
+{
+    for (int i = 0; i < SOURCE_WANTS; i++)
+        if (s->wants[i].first <= want.first && want.last <= s->wants[i].last)
+            return false;
+    s->wants[s->next_want] = want;
+    s->next_want = (s->next_want + 1) % SOURCE_WANTS;
+    return true;
+}
+
+// Locked.  Whether a read may begin before somebody waits for it: a second one of a source, as the
+// first is that of its opening or of what was wanted before.
+static bool may_hurry(const struct source *s)
+{
+    return s->origin->threads && !s->dead &&
+           (list_empty(&s->flights) || s->flights.next == s->flights.prev);
 }
 
 void source_want(struct source *s, int64_t offset, int64_t n)
@@ -292,15 +310,14 @@ void source_want(struct source *s, int64_t offset, int64_t n)
     const int64_t size = s->cache->block_size;
     const int64_t last = offset + min64(n, s->version.size - offset) - 1;
     const struct run want = { offset / size, last / size };
+    struct flight *f = NULL;
     lock(&s->cache->lock);
-    bool known = false;
-    for (int i = 0; i < SOURCE_WANTS; i++)
-        known |= s->wants[i].first <= want.first && want.last <= s->wants[i].last;
-    if (!known && any_missing(s, want)) {
-        s->wants[s->next_want] = want;
-        s->next_want = (s->next_want + 1) % SOURCE_WANTS;
-    }
+    const int64_t number = first_missing(s, want);
+    if (number <= want.last && note_want(s, want) && may_hurry(s))
+        f = begin_run(s, number, want.last, BLOCK_STAYS);
     unlock(&s->cache->lock);
+    if (f)
+        flight_leave(f, false);
 }
 
 // ---- life

@@ -55,7 +55,8 @@ bool source_has(struct source *s, int64_t offset, int64_t n);
 
 // Says that [offset, offset + n) will be wanted soon: missing blocks in it are
 // fetched together by the next read that meets one of them (in reads of at most
-// conf->origin_read_max, next to a folder less).  Never blocks; a hint.
+// conf->origin_read_max, next to a folder less); of a far origin the first of these
+// begins now, unless others are under way.  Never blocks; a hint.
 void source_want(struct source *s, int64_t offset, int64_t n);
 
 #endif

@@ -682,6 +682,29 @@ static void gives_bytes_while_they_come(void **state)
     source_cache_destroy(c);
 }
 
+// It is on its way before somebody waits for it; but one read is, however much is wanted.
+static void hurries_for_what_is_wanted(void **state)
+{
+    (void)state;
+    struct fake f;
+    fake_init(&f);
+    struct source_cache *c = source_cache_create(&settings);
+    set_limit(&f, 1);
+    struct source *s = must_open(c, &f, "a", 0);
+    for (int i = 10; i < 60; i += 5)
+        source_want(s, i * BLOCK, 5 * BLOCK);
+    await_waiting(&f, 2); // the opening's read, and another
+    expect(&f, 2, 0);
+    set_limit(&f, INT64_MAX);
+    check_read(s, 0, 0, 2 * BLOCK);
+    check_read(s, 0, 10 * BLOCK, 5 * BLOCK);
+    expect(&f, 2, 0);
+    check_read(s, 0, 15 * BLOCK, 5 * BLOCK); // is still a hint
+    expect(&f, 3, 0);
+    source_close(&s);
+    source_cache_destroy(c);
+}
+
 static void await_cancelled(struct fake *f, int count)
 {
     lock(&f->lock);
@@ -1160,6 +1183,7 @@ int main(void)
         cmocka_unit_test(a_cancelled_asker_hurts_nobody),
         cmocka_unit_test(lets_a_waiter_go),
         cmocka_unit_test(gives_bytes_while_they_come),
+        cmocka_unit_test(hurries_for_what_is_wanted),
         cmocka_unit_test(cuts_what_nobody_waits_for),
         cmocka_unit_test(a_cut_fails_who_waits_behind_it),
         cmocka_unit_test(ends_with_reads_under_way),
