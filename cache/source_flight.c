@@ -195,9 +195,11 @@ int flight_wait(struct flight *f, int64_t need, const struct cancel *cancel)
 {
     while (!f->done && !(f->source && f->have >= need) && !cancel_is_set(cancel))
         cond_wait_until(&f->news, &f->cache->lock, clock_ms() + LOOK_MS);
+    if (cancel_is_set(cancel)) // also when they came: nobody comes for the rest
+        return -E_CANCELLED;
     if (f->source && f->have >= need)
         return 0;
-    return f->done ? f->result : -E_CANCELLED;
+    return f->result;
 }
 
 // Locked.  Nobody can find it any more.

@@ -748,6 +748,29 @@ static void cuts_what_nobody_waits_for(void **state)
     }
 }
 
+// The same when the bytes he waited for come in that moment.
+static void cuts_what_came_too_late(void **state)
+{
+    (void)state;
+    struct fake f;
+    fake_init(&f);
+    struct source_cache *c = source_cache_create(&settings);
+    struct source *s = must_open(c, &f, "a", 0);
+    check_read(s, 0, 0, 2 * BLOCK);
+    set_limit(&f, BLOCK);
+    struct cancel cancel = { false };
+    struct reader r = { .source = s, .cancel = &cancel, .offset = 2 * BLOCK, .n = 3 * BLOCK };
+    pthread_t t = thread_start("reader", run_reader, &r);
+    await_waiting(&f, 1);
+    atomic_store(&cancel.set, true);
+    set_limit(&f, 4 * BLOCK); // of eight, as he is likely to go on
+    pthread_join(t, NULL);
+    assert_int_equal(r.result, -E_CANCELLED);
+    await_cancelled(&f, 1);
+    source_close(&s);
+    source_cache_destroy(c);
+}
+
 // A read that breaks off fails who waits for what did not come, and nobody else.
 static void a_cut_fails_who_waits_behind_it(void **state)
 {
@@ -1185,6 +1208,7 @@ int main(void)
         cmocka_unit_test(gives_bytes_while_they_come),
         cmocka_unit_test(hurries_for_what_is_wanted),
         cmocka_unit_test(cuts_what_nobody_waits_for),
+        cmocka_unit_test(cuts_what_came_too_late),
         cmocka_unit_test(a_cut_fails_who_waits_behind_it),
         cmocka_unit_test(ends_with_reads_under_way),
         cmocka_unit_test(tells_origins_apart),
