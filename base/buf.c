@@ -56,6 +56,13 @@ int buf_error(const struct buf *b)
     return b->failed ? -E_LIMITS : 0;
 }
 
+int buf_reserve(struct buf *b, size_t n)
+{
+    if (n > b->len)
+        reserve(b, n - b->len);
+    return buf_error(b);
+}
+
 uint8_t *buf_extend(struct buf *b, size_t n)
 {
     if (!reserve(b, n))

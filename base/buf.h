@@ -38,6 +38,9 @@ int buf_fill(struct buf *b, uint8_t byte, size_t n);
 int buf_puts(struct buf *b, const char *s);
 int buf_printf(struct buf *b, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
+// Room for n bytes in all: up to there they do not move.  0, or as the appending ones.
+int buf_reserve(struct buf *b, size_t n);
+
 // Room for n more bytes at the end, counted in len at once; NULL on failure.
 // The pointer is valid until the next call.
 uint8_t *buf_extend(struct buf *b, size_t n);

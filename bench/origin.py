@@ -143,7 +143,11 @@ class Ours:
         return passed + first_byte(self.server, self.folder + "0.m4s"), self.cost(before)
 
     def cost(self, before):
-        return [b - a for a, b in zip(before, self.far.counts())]
+        """Also of what is still on its way."""
+        now = None
+        while now != (now := self.far.counts()):
+            time.sleep(0.1)
+        return [b - a for a, b in zip(before, now)]
 
     def go_on(self):
         """The mean of the requests of the segments behind the one in the middle."""

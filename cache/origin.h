@@ -18,6 +18,7 @@
 struct buf;
 struct conf;
 struct conf_origin;
+struct tasks;
 
 #define ORIGIN_PATH_MAX 2048
 #define ORIGIN_VALIDATOR_MAX 256
@@ -41,15 +42,27 @@ struct origin_entry {
     int64_t mtime_ms;
 };
 
+// Who hears of a read while its bytes come.
+struct origin_progress {
+    // The first have bytes are in out, and they are of version got: that is known before the
+    // first of them.  On any thread, which may not block long.
+    void (*came)(struct origin_progress *p, const struct origin_version *got, int64_t have);
+};
+
 struct origin {
+    // Threads for reads that others wait for, as each takes a while; NULL: a read is soon over,
+    // and who wants its bytes reads himself.
+    struct tasks *threads;
     // Reads up to n bytes at offset into out (cleared first).  A read past the
     // end is shorter, at or past it empty.  want: NULL for any version, else
-    // the one it must be.  got: what it was.  Blocks; any thread.
+    // the one it must be.  got: what it was.  progress: NULL, or it hears of the bytes, unless
+    // all come at once; out has room for n then, and what came stays in its place also when
+    // the read fails in the end.  Blocks; any thread.
     // -E_NOT_FOUND, -E_CHANGED, -E_ORIGIN, -E_ORIGIN_TIMEOUT, -E_CANCELLED,
     // -E_BAD_REQUEST (a path that cannot be one).
     int (*read)(struct origin *o, const char *path, const struct origin_version *want,
                 int64_t offset, int64_t n, struct buf *out, struct origin_version *got,
-                const struct cancel *cancel);
+                struct origin_progress *progress, const struct cancel *cancel);
     // Only the version.  Same errors.
     int (*stat)(struct origin *o, const char *path, struct origin_version *got,
                 const struct cancel *cancel);

@@ -3,7 +3,8 @@
 // origin_http - an HTTP(S) base URL as an origin.
 //
 // The bytes of an answer that is not from the wanted version are never taken.  We send If-Match
-// for a strong ETag, but believe only what the answer says.
+// for a strong ETag, but believe only what the answer says.  A read that was cut goes on where
+// that was, at the same version.
 //
 // Signatures are libcurl's (AWS SigV4).  7.88 signs right what S3 wants: the path as it is sent,
 // and url_of writes it as S3 does; all lines that we add; not the hash of the body, where we send
@@ -19,6 +20,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "base/tasks.h"
 #include "cache/origin.h"
 #include "cache/transfer.h"
 #include "config/conf.h"
@@ -49,7 +51,16 @@ struct question {
     bool head; // only the version
     int64_t offset, n;
     const struct origin_version *want; // or NULL
+    struct buf *out;                   // NULL for head
+    struct origin_progress *progress;  // or NULL
+
+    // of the try
+    int64_t have; // bytes that came before it
+    char range[64], match[ORIGIN_VALIDATOR_MAX + 16];
+    const char *headers[5]; // NULL-ended
     struct origin_version got;
+
+    struct origin_version version; // that bytes have come of
 };
 
 // ---- the request
@@ -76,6 +87,30 @@ static char *url_of(const char *base, const char *path)
     }
     *out = '\0';
     return url;
+}
+
+// The headers of a try; of one after a cut, for the rest and the version that is known by then.
+static void prepare(void *arg, int64_t have)
+{
+    struct question *const q = arg;
+    int n = 0;
+    q->have = have;
+    if (have > 0)
+        q->want = &q->version;
+    if (!q->head) {
+        snprintf(q->range, sizeof q->range, "Range: bytes=%lld-%lld", (long long)(q->offset + have),
+                 (long long)(q->offset + q->n - 1));
+        q->headers[n++] = q->range;
+    }
+    if (q->want && strncmp(q->want->validator, "etag:", 5) == 0) {
+        snprintf(q->match, sizeof q->match, "If-Match: %s", q->want->validator + 5);
+        q->headers[n++] = q->match;
+    }
+    if (q->http->signer)
+        q->headers[n++] = NO_BODY; // libcurl sends none before 8.0, and signs it
+    if (q->http->token)
+        q->headers[n++] = q->http->token;
+    q->headers[n] = NULL;
 }
 
 // ---- the answer
@@ -148,8 +183,9 @@ static int judge_part(struct answer *a, struct question *q)
     const int rc = judge_version(a, q, size);
     if (rc < 0)
         return rc;
-    const int64_t left = size - q->offset; // no overflow: both are 0 or more
-    if (first != q->offset || left <= 0 || last != q->offset + min64(q->n, left) - 1)
+    const int64_t offset = q->offset + q->have;
+    const int64_t left = size - offset; // no overflow: both are 0 or more
+    if (first != offset || left <= 0 || last != offset + min64(q->n - q->have, left) - 1)
         return answer_fault(a, -E_ORIGIN, "206 for another range than asked");
     answer_take(a, 0, last - first + 1, last - first + 1);
     return 0;
@@ -161,11 +197,12 @@ static int judge_whole(struct answer *a, struct question *q)
     if (size < 0)
         return answer_fault(a, -E_ORIGIN, "200 without a length");
     const int rc = judge_version(a, q, size);
-    if (rc < 0 || q->head || q->offset >= size)
+    const int64_t offset = q->offset + q->have;
+    if (rc < 0 || q->head || offset >= size)
         return rc;
-    if (q->offset > SKIP_MAX)
+    if (offset > SKIP_MAX)
         return answer_fault(a, -E_ORIGIN, "ranges are ignored");
-    answer_take(a, q->offset, min64(q->n, size - q->offset), size);
+    answer_take(a, offset, min64(q->n - q->have, size - offset), size);
     return 0;
 }
 
@@ -226,41 +263,35 @@ static int judge(struct answer *a, void *arg)
 
 // ---- asking
 
+static void came(void *arg)
+{
+    struct question *const q = arg;
+    q->version = q->got;
+    if (q->progress)
+        q->progress->came(q->progress, &q->got, (int64_t)q->out->len);
+}
+
 // got is set when it went well.
-static int ask(struct origin *o, const char *path, struct question *q, struct buf *out,
-               struct origin_version *got, const struct cancel *cancel)
+static int ask(struct origin *o, const char *path, struct question *q, struct origin_version *got,
+               const struct cancel *cancel)
 {
     struct origin_http *const h = (struct origin_http *)o;
-    char range[64], match[ORIGIN_VALIDATOR_MAX + 16];
-    const char *headers[5] = { 0 };
-    int n = 0;
-    q->http = h;
-    q->path = path;
     if (!origin_path_ok(path))
         return -E_BAD_REQUEST;
-    if (!q->head) {
-        snprintf(range, sizeof range, "Range: bytes=%lld-%lld", (long long)q->offset,
-                 (long long)(q->offset + q->n - 1));
-        headers[n++] = range;
-    }
-    if (q->want && strncmp(q->want->validator, "etag:", 5) == 0) {
-        snprintf(match, sizeof match, "If-Match: %s", q->want->validator + 5);
-        headers[n++] = match;
-    }
-    if (h->signer)
-        headers[n++] = NO_BODY; // libcurl sends none before 8.0, and signs it
-    if (h->token)
-        headers[n++] = h->token;
+    q->http = h;
+    q->path = path;
     char *const url = url_of(h->base, path);
     const struct request request = { .name = path,
                                      .url = url,
-                                     .headers = headers,
+                                     .headers = q->headers,
                                      .head = q->head,
                                      .redirects = !h->signer,
                                      .signer = h->signer,
                                      .cancel = cancel,
-                                     .out = out,
+                                     .out = q->out,
+                                     .prepare = prepare,
                                      .judge = judge,
+                                     .came = came,
                                      .arg = q };
     const int rc = transfer_ask(h->transfers, &request);
     if (rc == 0)
@@ -273,18 +304,23 @@ static int http_stat(struct origin *o, const char *path, struct origin_version *
                      const struct cancel *cancel)
 {
     struct question q = { .head = true };
-    return ask(o, path, &q, NULL, got, cancel);
+    return ask(o, path, &q, got, cancel);
 }
 
 static int http_read(struct origin *o, const char *path, const struct origin_version *want,
                      int64_t offset, int64_t n, struct buf *out, struct origin_version *got,
-                     const struct cancel *cancel)
+                     struct origin_progress *progress, const struct cancel *cancel)
 {
     assert(offset >= 0 && n >= 0 && n <= INT64_MAX - offset);
     buf_clear(out);
     // There is no empty range.
-    struct question q = { .head = n == 0, .offset = offset, .n = n, .want = want };
-    return ask(o, path, &q, n == 0 ? NULL : out, got, cancel);
+    struct question q = { .head = n == 0,
+                          .offset = offset,
+                          .n = n,
+                          .want = want,
+                          .out = n == 0 ? NULL : out,
+                          .progress = progress };
+    return ask(o, path, &q, got, cancel);
 }
 
 // ---- life
@@ -292,6 +328,7 @@ static int http_read(struct origin *o, const char *path, const struct origin_ver
 static void http_destroy(struct origin *o)
 {
     struct origin_http *h = (struct origin_http *)o;
+    tasks_destroy(h->origin.threads);
     transfers_destroy(h->transfers);
     free(h->base);
     free(h->token);
@@ -316,6 +353,7 @@ struct origin *origin_http_create(const struct conf *conf, const char *base,
     }
     struct origin_http *h = xcalloc(1, sizeof *h);
     h->origin = (struct origin){ .read = http_read, .stat = http_stat, .destroy = http_destroy };
+    h->origin.threads = tasks_create("source", conf->origin_connections);
     h->base = xasprintf("%s%s", base, base[strlen(base) - 1] == '/' ? "" : "/");
     h->transfers = transfers_create(&(struct transfer_settings){
         .connect_timeout_ms = conf->origin_connect_timeout,

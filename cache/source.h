@@ -3,8 +3,8 @@
 // source - one version of one file at an origin, as random-access bytes, and
 // the bounded block cache that all sources share.
 //
-// A block is fetched by one reader while the others wait for it (single-flight);
-// neighbouring blocks that are missing are fetched by one ranged read.  When the
+// A block is fetched once for all who wait for it (single-flight), and they have its bytes while
+// they come; neighbouring blocks that are missing are fetched by one ranged read.  When the
 // origin says that the file changed, the source is dead: its reads fail with
 // -E_CHANGED and the next source_open finds the new version.
 
@@ -25,7 +25,8 @@ void source_cache_destroy(struct source_cache *c); // NULL is fine; all sources 
 
 // Opens path at its current version: the remembered one while that is younger
 // than conf->origin_fresh at now_ms, else the origin is asked (by a first read,
-// or a stat when blocks are here).  Blocks.  Errors as origin.read; -E_NOT_FOUND
+// or a stat when blocks are here).  Blocks until the version is known: the bytes of that read may
+// come later.  Errors as origin.read; -E_NOT_FOUND
 // is remembered for conf->cache_negative.  The origin is borrowed.
 int source_open(struct source_cache *c, struct origin *origin, const char *path, int64_t now_ms,
                 const struct cancel *cancel, struct source **out);
@@ -36,7 +37,7 @@ const struct origin_version *source_version(const struct source *s);
 const char *source_path(const struct source *s);
 
 // Reads n bytes at offset into out and returns how many: fewer only at the end
-// of the file.  Negative: as origin.read.  Blocks.
+// of the file.  Negative: as origin.read, also when some of them came.  Blocks.
 int64_t source_read(struct source *s, int64_t offset, void *out, int64_t n,
                     const struct cancel *cancel);
 
@@ -49,12 +50,13 @@ int64_t source_pass(struct source *s, int64_t offset, void *out, int64_t n,
 // as source_read.  Blocks.
 int source_bring(struct source *s, int64_t offset, int64_t n, const struct cancel *cancel);
 
-// Whether these bytes are in the cache, so that reading them now would not wait.  Never blocks.
+// Whether these bytes are here, so that reading them now would not wait.  Never blocks.
 bool source_has(struct source *s, int64_t offset, int64_t n);
 
 // Says that [offset, offset + n) will be wanted soon: missing blocks in it are
 // fetched together by the next read that meets one of them (in reads of at most
-// conf->origin_read_max).  Never blocks; a hint.
+// conf->origin_read_max, next to a folder less); of a far origin the first of these
+// begins now, unless others are under way.  Never blocks; a hint.
 void source_want(struct source *s, int64_t offset, int64_t n);
 
 #endif

@@ -6,7 +6,8 @@
 // all callers share its connections.  A caller submits a struct answer, which lives
 // on its stack, and sleeps until the thread is done with it; cancelling and
 // stalling are noticed by the thread, which looks at its answers every 50 ms.
-// Trying again is the caller's side: a retry is a new answer.
+// Trying again is the caller's side: a retry is a new answer, which goes on where the
+// one before it was cut, if whoever asks can ask for that.
 //
 // An answer is judged when its first body byte (or its end) arrives: from then
 // on it knows how many bytes to skip and how many to take, and the bytes of an
@@ -14,6 +15,10 @@
 //
 // A transfer stalls when it does not bring another 16 KiB (or its end) within
 // the timeout, so a drip of single bytes is a stall too.
+//
+// A request waits for a connection that will be free before a new one could be there:
+// the bytes of a source are asked for one piece after the other, and the next one is
+// asked for before the last byte of the one before it has come.
 //
 // Redirects may lead to other hosts, but never further inside than the host
 // that is configured: see enum reach.
@@ -41,6 +46,7 @@
 #define LOOK_MS 50               // how often cancel tokens and stalls are looked at
 #define BACKOFF_MS 100           // before the first retry; three times as long each time
 #define BACKOFF_MAX_MS 2000
+#define NEW_LEAST_US 10000           // what a new connection costs in any case, as it starts slowly
 #define RETRY_COST 5                 // requests that earn one retry: one in five
 #define RETRY_SAVED (8 * RETRY_COST) // and a few for a rainy day
 
@@ -57,28 +63,33 @@ struct transfers {
     int tokens; // retries that may be made, times RETRY_COST
 
     // network thread only
-    struct list active; // of struct answer
-    enum reach reach;   // of the configured host, when last connected to
+    struct list held;          // of struct answer, submitted and not yet started
+    struct list active;        // of struct answer
+    enum reach reach;          // of the configured host, when last connected to
+    int idle;                  // connections, or fewer, as the server may have closed some
+    int64_t fresh_us, kept_us; // from a request to its first byte on a new connection, on another
 };
 
 struct answer {
-    struct list link; // submitted, then active
+    struct list link; // submitted, held, then active
 
     // constant
     struct transfers *to;
     const struct request *request;
+    int64_t had; // body bytes of the tries before it
 
     // network thread only, until done
     CURL *easy;
     struct curl_slist *headers;
-    bool refused;          // a redirect led too far inside
-    bool judged;           // result, skip and take are from the answer's header
-    bool all;              // of the body is taken, up to its end
-    int64_t skip, take;    // body bytes yet to skip, body bytes to take in all, or at most
-    bool much_more;        // the body goes on long after that: cut it there
-    int64_t drained;       // body bytes nobody wants
-    int64_t seen, counted; // body bytes, and those that were progress
-    int64_t deadline_ms;   // of progress
+    bool refused;               // a redirect led too far inside
+    bool judged;                // result, skip and take are from the answer's header
+    bool all;                   // of the body is taken, up to its end
+    int64_t skip, take;         // body bytes yet to skip, and to have in the end, or at most
+    bool much_more;             // the body goes on long after that: cut it there
+    int64_t drained;            // body bytes nobody wants
+    int64_t seen, counted;      // body bytes, and those that were progress
+    int64_t deadline_ms;        // of progress
+    int64_t began_us, first_us; // when it was sent, and the first byte came; 0: not yet
     int result;
     bool retry; // trying again may help
     char why[CURL_ERROR_SIZE];
@@ -202,7 +213,7 @@ int64_t answer_length(const struct answer *a)
 void answer_take(struct answer *a, int64_t skip, int64_t n, int64_t size)
 {
     a->skip = skip;
-    a->take = n;
+    a->take = a->had + n;
     a->much_more = size - skip - n > TRANSFER_DRAIN_MAX;
 }
 
@@ -244,6 +255,8 @@ static void take_bytes(struct answer *a, const char *bytes, int64_t n)
     const int64_t taken = n - skipped < left ? n - skipped : left;
     if (buf_append(a->request->out, bytes + skipped, (size_t)taken) < 0)
         a->result = answer_fault(a, -E_NO_MEMORY, "no memory for its bytes");
+    else if (taken > 0 && a->request->came)
+        a->request->came(a->request->arg);
 }
 
 static void take_all(struct answer *a, const char *bytes, int64_t n)
@@ -268,14 +281,33 @@ static size_t drain(struct answer *a, int64_t n)
     return a->drained <= TRANSFER_DRAIN_MAX ? (size_t)n : 0;
 }
 
+// What is seldom so long, like a name that was looked up or a server's start, is not believed at
+// once.
+static int64_t usual(int64_t old_us, int64_t us)
+{
+    return old_us == 0 || us < old_us ? us : old_us + (us - old_us) / 8;
+}
+
+static void note_first_byte(struct answer *a)
+{
+    struct transfers *const ts = a->to;
+    long connects = 0;
+    curl_easy_getinfo(a->easy, CURLINFO_NUM_CONNECTS, &connects);
+    a->first_us = clock_us();
+    int64_t *const us = connects > 0 ? &ts->fresh_us : &ts->kept_us;
+    *us = usual(*us, a->first_us - a->began_us);
+}
+
 // Returning anything but the number of bytes ends the transfer.
 static size_t on_body(char *bytes, size_t size, size_t count, void *arg)
 {
     struct answer *a = arg;
     const int64_t n = (int64_t)(size * count);
     stat_add(STAT_origin_bytes_total, n);
-    if (!a->judged)
+    if (!a->judged) {
+        note_first_byte(a);
         judge(a);
+    }
     a->seen += n;
     if (a->result < 0 || has_all(a))
         return drain(a, n);
@@ -345,14 +377,44 @@ static void finish(struct answer *a)
 static void end(struct answer *a, CURLcode code, int cut)
 {
     curl_multi_remove_handle(a->to->multi, a->easy);
+    a->to->idle += code == CURLE_OK && !cut;
     settle(a, code, cut);
     finish(a);
+}
+
+bool transfer_is_soon(int64_t left, int64_t seen, int64_t since_us, int64_t fresh_us,
+                      int64_t kept_us)
+{
+    // Of a server that has not answered on a kept connection yet: one of two ways there and back.
+    const int64_t handshake_us = kept_us ? fresh_us - kept_us : fresh_us / 2;
+    return (double)left * (double)since_us <
+           (double)seen * (double)max64(handshake_us, NEW_LEAST_US);
+}
+
+// Whether its connection will be free before a new one would be there.
+static bool ends_soon(const struct answer *a, int64_t now_us)
+{
+    const bool taking = a->judged && a->result == 0 && !a->all && !a->much_more;
+    return taking && a->seen > 0 &&
+           transfer_is_soon(a->take - (int64_t)a->request->out->len, a->seen, now_us - a->first_us,
+                            a->to->fresh_us, a->to->kept_us);
+}
+
+static int soon_free(const struct transfers *ts)
+{
+    const int64_t now_us = clock_us();
+    int n = 0;
+    for (struct list *l = ts->active.next; l != &ts->active; l = l->next)
+        n += ends_soon(container_of(l, struct answer, link), now_us);
+    return n;
 }
 
 static void start(struct answer *a)
 {
     struct transfers *ts = a->to;
     list_push_back(&ts->active, &a->link);
+    ts->idle -= ts->idle > 0;
+    a->began_us = clock_us();
     a->easy = curl_easy_init();
     if (!a->easy) {
         a->result = answer_fault(a, -E_NO_MEMORY, "no memory for a request");
@@ -367,16 +429,26 @@ static void start(struct answer *a)
     assert(bad == CURLM_OK);
 }
 
+// Those that no connection is free for soon get one now.
+static void start_held(struct transfers *ts)
+{
+    int soon = soon_free(ts);
+    for (struct list *l = ts->held.next, *next; l != &ts->held; l = next) {
+        next = l->next;
+        if (ts->idle == 0 && soon-- > 0)
+            continue;
+        list_remove(l);
+        start(container_of(l, struct answer, link));
+    }
+}
+
 static bool start_submitted(struct transfers *ts)
 {
-    struct list fresh;
-    list_init(&fresh);
     lock(&ts->lock);
-    list_move_all(&fresh, &ts->submitted);
+    list_move_all(&ts->held, &ts->submitted);
     const bool stopping = ts->stopping;
     unlock(&ts->lock);
-    for (struct list *l; (l = list_pop(&fresh));)
-        start(container_of(l, struct answer, link));
+    start_held(ts);
     return !stopping;
 }
 
@@ -419,6 +491,7 @@ static void *run(void *arg)
         assert(bad == CURLM_OK);
         end_finished(ts);
         cut_hopeless(ts);
+        start_held(ts);
         curl_multi_poll(ts->multi, NULL, 0, list_empty(&ts->active) ? 60000 : LOOK_MS, NULL);
     }
     return NULL;
@@ -479,22 +552,37 @@ static int count_and_tell(const struct answer *a)
     return a->result;
 }
 
+static void begin_try(struct answer *a)
+{
+    const struct request *const r = a->request;
+    if (r->out && !r->prepare)
+        buf_clear(r->out);
+    a->had = r->out ? (int64_t)r->out->len : 0;
+    if (r->prepare)
+        r->prepare(r->arg, a->had);
+}
+
+static int give_back(struct answer *a, int result)
+{
+    if (result != 0 && a->request->out)
+        buf_clear(a->request->out);
+    return result;
+}
+
 int transfer_ask(struct transfers *ts, const struct request *r)
 {
     if (cancel_is_set(r->cancel))
         return -E_CANCELLED;
     earn_retry(ts);
+    if (r->out)
+        buf_clear(r->out);
     for (int tries = 0;; tries++) {
         struct answer a = { .to = ts, .request = r };
-        if (r->out)
-            buf_clear(r->out);
+        begin_try(&a);
         transfer(&a);
-        if (a.result != 0 && r->out)
-            buf_clear(r->out);
-        if (!a.retry || tries == ts->settings.retries || !pay_retry(ts))
-            return count_and_tell(&a);
-        if (!back_off(tries, r->cancel))
-            return -E_CANCELLED;
+        const bool again = a.retry && tries < ts->settings.retries && pay_retry(ts);
+        if (!again || !back_off(tries, r->cancel))
+            return give_back(&a, again ? -E_CANCELLED : count_and_tell(&a));
         stat_add(STAT_origin_retries_total, 1);
     }
 }
@@ -509,6 +597,7 @@ struct transfers *transfers_create(const struct transfer_settings *s)
     ts->tokens = RETRY_SAVED;
     pthread_mutex_init(&ts->lock, NULL);
     list_init(&ts->submitted);
+    list_init(&ts->held);
     list_init(&ts->active);
     ts->multi = curl_multi_init();
     assert(ts->multi);
@@ -528,7 +617,7 @@ void transfers_destroy(struct transfers *ts)
     unlock(&ts->lock);
     curl_multi_wakeup(ts->multi);
     pthread_join(ts->thread, NULL);
-    assert(list_empty(&ts->submitted) && list_empty(&ts->active));
+    assert(list_empty(&ts->submitted) && list_empty(&ts->held) && list_empty(&ts->active));
     curl_multi_cleanup(ts->multi);
     pthread_mutex_destroy(&ts->lock);
     free(ts);

@@ -52,11 +52,18 @@ struct request {
     const struct signer *signer; // or NULL: it is not signed
     struct buf *out;             // the body; NULL for head
 
+    // Before each try; out has what came of the body before it was cut, and the headers may ask
+    // for the rest.  NULL: each try begins anew.
+    void (*prepare)(void *arg, int64_t have);
+
     // Called for each answer when its first body byte or its end has come, on a thread that
     // may not block.  0: what answer_take or answer_take_all says is taken, and the body of
     // any other version never; or an error, by answer_fault where people should know more.
     int (*judge)(struct answer *a, void *arg);
-    void *arg;
+
+    // Bytes were added to out.  NULL: nobody wants to know.  On the same thread.
+    void (*came)(void *arg);
+    void *arg; // of all three
 };
 
 // Asks, if need be again.  Blocks; any thread.  What judge returned, -E_ORIGIN,
@@ -77,7 +84,8 @@ int64_t answer_length(const struct answer *a);
 // Whether its body is anything but the bytes themselves.
 bool answer_is_encoded(const struct answer *a);
 
-// Of the body, n bytes behind the first skip; size is all of it.  Without a call: none.
+// Of the body, n bytes behind the first skip, put behind what out has; size is all of it.  Without
+// a call: none.
 void answer_take(struct answer *a, int64_t skip, int64_t n, int64_t size);
 
 // All of the body, which may have so many bytes at most.
@@ -88,6 +96,14 @@ int answer_fault(struct answer *a, int code, const char *fmt, ...) PRINTF_LIKE(3
 
 // The same of a status that is not understood; asking again may help with some.
 int answer_refuse(struct answer *a);
+
+// ---- connections
+
+// Whether the `left` bytes of a body, of which so many were seen since its first, will have come
+// before a new connection is there; that takes as much longer as first bytes take on a fresh one
+// than on a kept one (0: not known).  Pure.
+bool transfer_is_soon(int64_t left, int64_t seen, int64_t since_us, int64_t fresh_us,
+                      int64_t kept_us);
 
 // ---- the library
 

@@ -10,10 +10,6 @@
 #include "codec/sound_copy.h"
 #include "server/making.h"
 
-// Fetched before the rest, so that the first fragment leaves early: a share of the segment, whose
-// first picture is larger than others, and this at least.
-#define FIRST_SHARE 5
-#define FIRST_WANT (256 * KIB)
 #define QUICK_US 20000 // so long readers may wait for all of it instead
 
 struct run {
@@ -36,8 +32,6 @@ static int64_t read_source(struct io *io, int64_t offset, void *out, int64_t n)
 {
     struct run *const r = container_of(io, struct run, io);
     const bool here = source_has(r->c->source, offset, n);
-    if (!here && offset > r->offset) // behind the first bytes: all the rest by one request
-        source_want(r->c->source, r->offset, r->n);
     if (!here && !copier_is_quick(r->asked, r->asked_us, r->offset + r->n - offset))
         object_publish(r->c->object);
     const int64_t before = clock_us();
@@ -96,7 +90,7 @@ static int run_video(struct run *r)
     if (object_expect(c->object, (size_t)copy_bytes(c->plan, c->media, c->k, &span)) < 0)
         return -E_BUSY;
     copy_range(c->media, &span, &r->offset, &r->n);
-    source_want(c->source, r->offset, min64(r->n, max64(r->n / FIRST_SHARE, FIRST_WANT)));
+    source_want(c->source, r->offset, r->n);
     return copy_segment(c->plan, c->rendition, c->media, c->k, &r->io);
 }
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/base.h"
+#include "base/tasks.h"
 #include "cache/origin.h"
 #include "cache/policy.h"
 #include "cache/source.h"
@@ -23,7 +24,6 @@
 #include "server/measured.h"
 #include "server/page.h"
 #include "server/sched.h"
-#include "server/tasks.h"
 #include "server/trial.h"
 #include "server/warm.h"
 #include "server/worker.h"

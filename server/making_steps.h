@@ -25,6 +25,7 @@
 #include <stdatomic.h>
 
 #include "base/base.h"
+#include "base/tasks.h"
 #include "cache/object.h"
 #include "codec/encryption.h"
 #include "codec/job.h"
@@ -34,7 +35,6 @@
 #include "server/edge.h"
 #include "server/page.h"
 #include "server/sched.h"
-#include "server/tasks.h"
 
 struct asset;
 struct ingredients;

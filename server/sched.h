@@ -48,9 +48,9 @@
 
 #include "base/hash.h"
 #include "base/list.h"
+#include "base/tasks.h"
 #include "cache/origin.h"
 #include "codec/job.h"
-#include "server/tasks.h"
 
 struct conf;
 struct object;

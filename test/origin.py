@@ -25,6 +25,8 @@ name match, the older is used (and counted down) first.
     truncate n=N      full header, N bytes of the body, then an orderly close
     reset n=N         full header, N bytes of the body, then a TCP reset
     stall n=N         full header, N bytes of the body, then silence
+    pause n=N         full header, N bytes of the body; the rest when the faults are
+                      cleared
     mute              no answer at all, not even a header
     drip n=N ms=M     the body in pieces of N bytes (1), M ms (100) apart
     delay ms=M        wait M ms before answering
@@ -336,6 +338,11 @@ class Handler(BaseHTTPRequestHandler):
             if name in faults:
                 self.copy(file, packed, min(length, number(faults[name], "n", 0)))
                 return end()
+        if "pause" in faults and packed is None:
+            begin = min(length, number(faults["pause"], "n", 0))
+            self.copy(file, packed, begin)
+            self.server.faults.wait_for_clear()
+            length -= begin
         self.copy(file, packed, length)
 
     def copy(self, file, packed, length):

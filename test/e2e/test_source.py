@@ -424,8 +424,9 @@ def test_sent_while_its_source_comes(slow, start, clip, media_dir):
                                       "TIDEMILL_ORIGIN_READ_MAX": "8MiB" if slow else "512KiB"})
         folder = source_of(edge, clip("hd.mp4"))[1]
         path = folder + f"{int(slow)}.m4s"
-        if slow:  # the third read for it is held
-            origin.fault("hold", n=len(edge.ok(folder + "0.m4s")) + 500 * 1024, count=0)
+        if slow:  # what comes behind its first fragment
+            edge.ok(folder + "0.m4s")
+            origin.fault("pause", n=1 << 20, count=0)
             origin.fault("delay", ms=50, count=0)
         else:  # the first one
             origin.fault("hold", n=1, count=0)

@@ -86,7 +86,7 @@ static void check_read(const char *path, int64_t offset, int64_t n, const char *
     struct buf b;
     buf_init(&b, 1 << 20);
     struct origin_version v;
-    assert_int_equal(origin->read(origin, path, NULL, offset, n, &b, &v, NULL), 0);
+    assert_int_equal(origin->read(origin, path, NULL, offset, n, &b, &v, NULL, NULL), 0);
     assert_int_equal(b.len, strlen(text));
     assert_memory_equal(b.data ? (char *)b.data : "", text, strlen(text));
     assert_true(v.validator[0] && !v.weak);
@@ -99,7 +99,7 @@ static int read_code(const char *path, const struct origin_version *want,
     struct buf b;
     buf_init(&b, 1 << 20);
     struct origin_version v;
-    const int rc = origin->read(origin, path, want, 0, 100, &b, &v, cancel);
+    const int rc = origin->read(origin, path, want, 0, 100, &b, &v, NULL, cancel);
     assert_true(rc == 0 || b.len == 0);
     buf_finish(&b);
     return rc;

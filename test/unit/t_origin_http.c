@@ -56,7 +56,7 @@ static struct outcome read_with(struct origin *o, const char *path,
     struct outcome r = { 0 };
     struct buf b;
     buf_init(&b, n > SIZE ? SIZE : (size_t)n); // never more than was asked for
-    r.code = o->read(o, path, want, offset, n, &b, &r.version, cancel);
+    r.code = o->read(o, path, want, offset, n, &b, &r.version, NULL, cancel);
     r.bytes = b.len;
     if (r.bytes)
         assert_memory_equal(b.data, content + offset, b.len);
@@ -239,9 +239,17 @@ static void survives_a_faulty_origin(void **state)
         { "fault=truncate&n=0", ANY, 0, 2, 0, 1000 },
         { "fault=truncate&n=999", ANY, 0, 2, 0, 1000 },
         { "fault=truncate&n=100000", SAME, 0, 2, 0, SIZE },
-        { "fault=truncate&n=999&count=0", ANY, -E_ORIGIN, 3, 0, 1000 },
+        { "fault=truncate&n=400&count=0", ANY, 0, 3, 0, 1000 }, // by and by
+        { "fault=truncate&n=99&count=0", ANY, -E_ORIGIN, 3, 0, 1000 },
         { "fault=norange fault=truncate&n=999", ANY, 0, 1, 0, 500 }, // has all it wanted
         { "fault=norange fault=truncate&n=999", ANY, 0, 2, 500, 500 },
+        { "fault=truncate&n=400 fault=etag&value=%22v1%22 fault=etag&value=%22v2%22", ANY,
+          -E_CHANGED, 2, 0, 1000 },
+        { "fault=truncate&n=400 fault=etag&value=%22v1%22 fault=etag&value=%22v2%22 "
+          "fault=ignorematch&count=2",
+          ANY, -E_CHANGED, 2, 0, 1000 },
+        { "fault=truncate&n=0 fault=etag&value=%22v1%22", ANY, 0, 2, 0,
+          1000 }, // nothing came of v1
         { "fault=reset&n=0", ANY, 0, 2, 0, 1000 },
         { "fault=reset&n=10000", ANY, 0, 2, 0, 100000 },
         { "fault=reset&n=10000&count=0", ANY, -E_ORIGIN, 3, 0, 100000 },
@@ -285,6 +293,71 @@ static void survives_a_faulty_origin(void **state)
         origin_server_order(&server, NULL);
         assert_int_equal(read_clip(&same, 0, 100).code, 0);
     }
+}
+
+// What somebody hears of a read whose bytes come.
+struct hearer {
+    struct origin_progress progress;
+    const struct buf *out;
+    const uint8_t *begin;
+    int64_t offset, have;
+    char validator[ORIGIN_VALIDATOR_MAX];
+};
+
+static void hear(struct origin_progress *p, const struct origin_version *got, int64_t have)
+{
+    struct hearer *const h = container_of(p, struct hearer, progress);
+    assert_true(have > h->have);
+    if (h->have > 0)
+        assert_string_equal(got->validator, h->validator);
+    assert_ptr_equal(h->out->data, h->begin); // what came has not moved
+    assert_memory_equal(h->begin, content + h->offset, (size_t)have);
+    strcpy(h->validator, got->validator);
+    h->have = have;
+}
+
+static void goes_on_where_it_was_cut(void **state)
+{
+    (void)state;
+    const struct conf patient = { .origin_connect_timeout = 2000,
+                                  .origin_timeout = 2000,
+                                  .origin_retries = 2,
+                                  .origin_connections = 4 };
+    struct origin *o = create(&patient);
+    struct buf b;
+    buf_init(&b, SIZE);
+    assert_int_equal(buf_reserve(&b, 200000), 0);
+    struct hearer h = { .progress.came = hear, .out = &b, .begin = b.data, .offset = 1000 };
+    struct origin_version v;
+    origin_server_order(&server,
+                        "fault=truncate&n=70000&count=2 fault=etag&value=%22v1%22&count=3");
+    assert_int_equal(o->read(o, "clip.mp4", NULL, 1000, 200000, &b, &v, &h.progress, NULL), 0);
+    assert_int_equal(b.len, 200000);
+    assert_int_equal(h.have, 200000);
+    assert_memory_equal(b.data, content + 1000, 200000);
+    assert_string_equal(v.validator, "etag:\"v1\"");
+    char *log = origin_server_get(&server, "/__log");
+    const char *at = log;
+    static const char *const asked[] = { "bytes=1000-200999", "bytes=71000-200999",
+                                         "bytes=141000-200999" };
+    for (size_t i = 0; i < countof(asked); i++) {
+        at = strstr(at, asked[i]);
+        assert_non_null(at);
+    }
+    assert_non_null(strstr(at, "\"if_match\": \"\\\"v1\\\"\""));
+    free(log);
+    assert_int_equal(origin_server_totals(&server).requests, 3);
+
+    // What came stays in its place also when it fails in the end.
+    h.have = 0;
+    origin_server_order(&server, "fault=reset&n=20000&count=0");
+    assert_int_equal(o->read(o, "clip.mp4", NULL, 1000, 200000, &b, &v, &h.progress, NULL),
+                     -E_ORIGIN);
+    assert_in_range(h.have, 1, 60000);
+    assert_int_equal(b.len, 0);
+    assert_memory_equal(h.begin, content + 1000, (size_t)h.have);
+    buf_finish(&b);
+    o->destroy(o);
 }
 
 static void survives_a_cut_anywhere(void **state)
@@ -410,6 +483,50 @@ static void shares_few_connections(void **state)
     o->destroy(o);
 }
 
+static void knows_what_is_worth_waiting_for(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t left, seen, since_us, fresh_us, kept_us;
+        bool soon;
+    } cases[] = {
+        { 99, 100, 50000, 150000, 100000, true },
+        { 100, 100, 50000, 150000, 100000, false },
+        { 99, 100, 50000, 100000, 0, true }, // half of the way to the first byte
+        { 100, 100, 50000, 100000, 0, false },
+        { 99, 100, 10000, 1000, 900, true }, // any connection starts slowly
+        { 100, 100, 10000, 100, 900, false },
+        { INT64_MAX, 1, 0, 0, 0, true }, // the first bytes came this moment
+        { 0, 1, INT64_MAX, 0, 0, true },
+        { INT64_MAX, 1, INT64_MAX, INT64_MAX, 0, false },
+    };
+    for (size_t i = 0; i < countof(cases); i++)
+        assert_int_equal(transfer_is_soon(cases[i].left, cases[i].seen, cases[i].since_us,
+                                          cases[i].fresh_us, cases[i].kept_us),
+                         cases[i].soon);
+}
+
+// Nobody waits for a connection whose answer stands still.
+static void goes_around_what_stands_still(void **state)
+{
+    (void)state;
+    const struct conf patient = { .origin_connect_timeout = 2000,
+                                  .origin_timeout = 20000,
+                                  .origin_connections = 4 };
+    struct origin *o = create(&patient);
+    origin_server_order(&server, "fault=pause&n=200000 fault=pause&n=200000&path=none&count=0");
+    struct reader first = { .origin = o, .n = SIZE }, second = { .origin = o, .n = 1000 };
+    pthread_t t = thread_start("first", run_reader, &first);
+    while (origin_server_totals(&server).bytes < 200000)
+        continue;
+    run_reader(&second);
+    assert_int_equal(second.outcome.bytes, 1000);
+    origin_server_order(&server, NULL);
+    pthread_join(t, NULL);
+    assert_int_equal(first.outcome.bytes, SIZE);
+    o->destroy(o);
+}
+
 static void can_be_cancelled(void **state)
 {
     (void)state;
@@ -502,11 +619,14 @@ int main(void)
         cmocka_unit_test(knows_versions),
         cmocka_unit_test(reads_ranges),
         cmocka_unit_test(survives_a_faulty_origin),
+        cmocka_unit_test(goes_on_where_it_was_cut),
         cmocka_unit_test(survives_a_cut_anywhere),
         cmocka_unit_test(asks_for_what_it_means),
         cmocka_unit_test(pins_the_version),
         cmocka_unit_test(keeps_connections),
         cmocka_unit_test(shares_few_connections),
+        cmocka_unit_test(knows_what_is_worth_waiting_for),
+        cmocka_unit_test(goes_around_what_stands_still),
         cmocka_unit_test(can_be_cancelled),
         cmocka_unit_test(retries_within_a_budget),
         cmocka_unit_test(tells_an_origin_that_is_down),

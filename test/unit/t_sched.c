@@ -102,9 +102,9 @@ static int script_stat(struct origin *o, const char *path, struct origin_version
 
 static int script_read(struct origin *o, const char *path, const struct origin_version *want,
                        int64_t offset, int64_t n, struct buf *out, struct origin_version *got,
-                       const struct cancel *cancel)
+                       struct origin_progress *progress, const struct cancel *cancel)
 {
-    (void)o, (void)offset;
+    (void)o, (void)offset, (void)progress;
     char c = 'x';
     int rc = 0;
     buf_clear(out);
@@ -185,13 +185,16 @@ static const struct conf usual = {
 static struct zygote *zygote;
 static struct source_cache *sources;
 static struct tasks *threads; // that wait for the origin
+static struct tasks *reads;   // of the origin
 static int64_t wanted;        // what is prepared now; 0 at first
 static struct sched *sched;
 
 static void open_sched(void)
 {
     char why[200] = "";
-    world = (struct world){ .origin = { .read = script_read, .stat = script_stat } };
+    reads = tasks_create("reads", 16);
+    world =
+        (struct world){ .origin = { .threads = reads, .read = script_read, .stat = script_stat } };
     pthread_mutex_init(&world.lock, NULL);
     cond_init(&world.change);
     zygote = zygote_start(&conf, why, sizeof why);
@@ -208,6 +211,7 @@ static void close_sched(void)
     tasks_destroy(threads);
     zygote_stop(zygote);
     source_cache_destroy(sources);
+    tasks_destroy(reads);
 }
 
 static int setup(void **state)

@@ -15,6 +15,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/stat.h"
+#include "base/tasks.h"
 #include "cache/origin.h"
 #include "cache/source.h"
 #include "cache/transfer.h"
@@ -34,6 +35,10 @@ static const struct conf settings = {
     .origin_read_max = 16 * BLOCK,
 };
 
+// Whether reading takes a while, so that the origin has threads for it.
+static bool far;
+static struct tasks *threads;
+
 // An origin in memory that counts, fails and makes its callers wait on demand.
 struct fake {
     struct origin origin;
@@ -46,7 +51,10 @@ struct fake {
     int waiting; // at the gate
     int fail;    // what the next calls return, times times
     int times;
+    int64_t limit; // of the bytes that a read brings before it waits
+    int64_t cut;   // the next read fails behind so many; -1: it does not
     int reads, stats;
+    int cancelled;
     int64_t bytes, most; // of all reads, of one
 };
 
@@ -62,41 +70,73 @@ static void describe(const struct fake *f, struct origin_version *v)
 }
 
 // With the lock held.
-static int pass_gate(struct fake *f, const struct cancel *cancel)
+static int wait_while(struct fake *f, const bool *shut, const struct cancel *cancel)
 {
     f->waiting++;
     pthread_cond_broadcast(&f->change);
-    while (f->gate && !cancel_is_set(cancel))
+    while (*shut && !cancel_is_set(cancel))
         cond_wait_until(&f->change, &f->lock, clock_ms() + 10);
     f->waiting--;
-    if (cancel_is_set(cancel))
-        return -E_CANCELLED;
-    if (f->times == 0)
-        return 0;
+    f->cancelled += cancel_is_set(cancel);
+    pthread_cond_broadcast(&f->change);
+    return cancel_is_set(cancel) ? -E_CANCELLED : 0;
+}
+
+// With the lock held.
+static int pass_gate(struct fake *f, const struct cancel *cancel)
+{
+    const int rc = wait_while(f, &f->gate, cancel);
+    if (rc < 0 || f->times == 0)
+        return rc;
     f->times--;
     return f->fail;
 }
 
+// With the lock held.  Before byte number at of a read.
+static int pass_limit(struct fake *f, int64_t at, const struct cancel *cancel)
+{
+    if (at == f->cut) {
+        f->cut = -1;
+        return -E_ORIGIN;
+    }
+    for (bool shut = true; at >= f->limit;) {
+        f->waiting++;
+        pthread_cond_broadcast(&f->change);
+        cond_wait_until(&f->change, &f->lock, clock_ms() + 10);
+        f->waiting--;
+        if (cancel_is_set(cancel))
+            return wait_while(f, &shut, cancel);
+    }
+    return 0;
+}
+
 static int fake_read(struct origin *o, const char *path, const struct origin_version *want,
                      int64_t offset, int64_t n, struct buf *out, struct origin_version *got,
-                     const struct cancel *cancel)
+                     struct origin_progress *progress, const struct cancel *cancel)
 {
     struct fake *f = (struct fake *)o;
     (void)path;
     buf_clear(out);
     lock(&f->lock);
     f->reads++;
-    const int rc = pass_gate(f, cancel);
+    int rc = pass_gate(f, cancel);
     describe(f, got);
     if (want)
         assert_true(offset + n <= want->size);
     f->most = n > f->most ? n : f->most;
-    for (int64_t i = offset; rc == 0 && i < offset + n && i < f->size; i++) {
-        const uint8_t byte = byte_at(f->version, i);
-        assert_int_equal(buf_append(out, &byte, 1), 0);
-        f->bytes++;
+    const int version = f->version;
+    for (int64_t i = 0; rc == 0 && i < n && offset + i < f->size; i++) {
+        if (far && i > 0 && (i % 1000 == 0 || i == f->limit))
+            progress->came(progress, got, i);
+        rc = pass_limit(f, i, cancel);
+        const uint8_t byte = byte_at(version, offset + i);
+        if (rc == 0)
+            assert_int_equal(buf_append(out, &byte, 1), 0);
+        f->bytes += rc == 0;
     }
     unlock(&f->lock);
+    if (rc < 0)
+        buf_clear(out);
     // Like an origin that ignores If-Match: source has to look itself.
     return rc;
 }
@@ -116,7 +156,11 @@ static int fake_stat(struct origin *o, const char *path, struct origin_version *
 
 static void fake_init(struct fake *f)
 {
-    *f = (struct fake){ .origin = { .read = fake_read, .stat = fake_stat }, .size = SIZE };
+    *f = (struct fake){ .origin = { .read = fake_read, .stat = fake_stat },
+                        .size = SIZE,
+                        .limit = INT64_MAX,
+                        .cut = -1 };
+    f->origin.threads = far ? threads : NULL;
     pthread_mutex_init(&f->lock, NULL);
     cond_init(&f->change);
 }
@@ -132,6 +176,15 @@ static void open_gate(struct fake *f)
 {
     lock(&f->lock);
     f->gate = false;
+    pthread_cond_broadcast(&f->change);
+    unlock(&f->lock);
+}
+
+// How many bytes a read brings before it waits.
+static void set_limit(struct fake *f, int64_t limit)
+{
+    lock(&f->lock);
+    f->limit = limit;
     pthread_cond_broadcast(&f->change);
     unlock(&f->lock);
 }
@@ -320,6 +373,28 @@ static void fetches_what_is_wanted(void **state)
     source_cache_destroy(c);
 }
 
+// Who asks next to a folder waits for all that is read with it, which is therefore not much.
+static void reads_little_at_once_nearby(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        struct fake f;
+        fake_init(&f);
+        f.size = 3 * MIB;
+        f.origin.threads = i ? tasks_create("far", 1) : NULL;
+        struct conf conf = settings;
+        conf.origin_read_max = 8 * MIB;
+        struct source_cache *c = source_cache_create(&conf);
+        struct source *s = must_open(c, &f, "a", 0);
+        source_want(s, 0, 3 * MIB);
+        check_read(s, 0, MIB / 2, 1);
+        source_close(&s);
+        source_cache_destroy(c);
+        assert_int_equal(f.most, i ? 3 * MIB - 2 * BLOCK : MIB);
+        tasks_destroy(f.origin.threads);
+    }
+}
+
 // A hint is followed once, not again for blocks that were evicted since.
 static void forgets_what_was_wanted(void **state)
 {
@@ -480,8 +555,8 @@ static void asks_once_for_many(void **state)
     source_cache_destroy(c);
 }
 
-// The asker is cancelled while others wait: one of them takes over.
-static void passes_on_a_cancelled_flight(void **state)
+// Who asked first is cancelled while others wait: they hear nothing of it.
+static void a_cancelled_asker_hurts_nobody(void **state)
 {
     (void)state;
     for (int opening = 0; opening <= 1; opening++) {
@@ -507,13 +582,13 @@ static void passes_on_a_cancelled_flight(void **state)
         atomic_store(&cancel.set, true);
         pthread_join(t[0], NULL);
         assert_int_equal(r[0].result, -E_CANCELLED);
-        await_waiting(&f, 1); // somebody asks again
         open_gate(&f);
         for (int i = 1; i < 5; i++) {
             pthread_join(t[i], NULL);
             assert_int_equal(r[i].result, BLOCK);
         }
-        assert_int_equal(f.reads - before, 2);
+        // Those who came when he had gone, if all others did, asked again, together.
+        assert_in_range(f.reads - before, 1, 2);
         source_close(&s);
         source_cache_destroy(c);
     }
@@ -573,6 +648,172 @@ static void shares_a_failure_but_forgets_it(void **state)
     expect(&f, 3, 0);
     source_close(&s);
     source_cache_destroy(c);
+}
+
+// ---- bytes that come
+
+static void gives_bytes_while_they_come(void **state)
+{
+    (void)state;
+    struct fake f;
+    fake_init(&f);
+    struct source_cache *c = source_cache_create(&settings);
+    set_limit(&f, BLOCK + 5);
+    struct source *s = must_open(c, &f, "a", 0); // the version came with the first byte
+    check_read(s, 0, 0, BLOCK + 5);
+    assert_true(source_has(s, 0, BLOCK));
+    assert_false(source_has(s, 0, BLOCK + 1)); // not all of that block
+    set_limit(&f, INT64_MAX);
+    check_read(s, 0, 0, 2 * BLOCK);
+
+    set_limit(&f, 3 * BLOCK);
+    source_want(s, 10 * BLOCK, 10 * BLOCK);
+    check_read(s, 0, 10 * BLOCK, BLOCK);
+    check_read(s, 0, 12 * BLOCK, BLOCK); // somebody else, perhaps
+    struct reader later = { .source = s, .offset = 12 * BLOCK + 1, .n = 3 * BLOCK };
+    pthread_t t = thread_start("later", run_reader, &later);
+    await_waiting(&f, 1);
+    set_limit(&f, INT64_MAX);
+    pthread_join(t, NULL);
+    assert_int_equal(later.result, 3 * BLOCK);
+    check_read(s, 0, 10 * BLOCK, 10 * BLOCK); // what was wanted comes with nobody waiting
+    expect(&f, 2, 0);
+    source_close(&s);
+    source_cache_destroy(c);
+}
+
+// It is on its way before somebody waits for it; but one read is, however much is wanted.
+static void hurries_for_what_is_wanted(void **state)
+{
+    (void)state;
+    struct fake f;
+    fake_init(&f);
+    struct source_cache *c = source_cache_create(&settings);
+    set_limit(&f, 1);
+    struct source *s = must_open(c, &f, "a", 0);
+    for (int i = 10; i < 60; i += 5)
+        source_want(s, i * BLOCK, 5 * BLOCK);
+    await_waiting(&f, 2); // the opening's read, and another
+    expect(&f, 2, 0);
+    set_limit(&f, INT64_MAX);
+    check_read(s, 0, 0, 2 * BLOCK);
+    check_read(s, 0, 10 * BLOCK, 5 * BLOCK);
+    expect(&f, 2, 0);
+    check_read(s, 0, 15 * BLOCK, 5 * BLOCK); // is still a hint
+    expect(&f, 3, 0);
+    source_close(&s);
+    source_cache_destroy(c);
+}
+
+static void await_cancelled(struct fake *f, int count)
+{
+    lock(&f->lock);
+    while (f->cancelled < count)
+        cond_wait_until(&f->change, &f->lock, clock_ms() + 10);
+    unlock(&f->lock);
+}
+
+// The last one of those who wait for it is cancelled: what comes then is for nobody.
+static void cuts_what_nobody_waits_for(void **state)
+{
+    (void)state;
+    for (int opening = 0; opening <= 1; opening++) {
+        struct fake f;
+        fake_init(&f);
+        struct source_cache *c = source_cache_create(&settings);
+        struct source *s = opening ? NULL : must_open(c, &f, "a", 0);
+        struct cancel cancel = { false };
+        struct reader r[2];
+        pthread_t t[2];
+        set_limit(&f, opening ? 0 : BLOCK);
+        for (int i = 0; i < 2; i++) {
+            r[i] = (struct reader){ .cache = c, .fake = &f, .source = s, .cancel = &cancel };
+            r[i].offset = (5 + i) * BLOCK;
+            r[i].n = 3 * BLOCK;
+            t[i] = thread_start("reader", run_reader, &r[i]);
+        }
+        await_waiting(&f, 1);
+        atomic_store(&cancel.set, true);
+        for (int i = 0; i < 2; i++) {
+            pthread_join(t[i], NULL);
+            assert_int_equal(r[i].result, -E_CANCELLED);
+        }
+        await_cancelled(&f, 1);
+        set_limit(&f, INT64_MAX);
+        if (!s)
+            s = must_open(c, &f, "a", 0); // asks anew
+        check_read(s, 0, 5 * BLOCK, 3 * BLOCK);
+        source_close(&s);
+        source_cache_destroy(c);
+    }
+}
+
+// The same when the bytes he waited for come in that moment.
+static void cuts_what_came_too_late(void **state)
+{
+    (void)state;
+    struct fake f;
+    fake_init(&f);
+    struct source_cache *c = source_cache_create(&settings);
+    struct source *s = must_open(c, &f, "a", 0);
+    check_read(s, 0, 0, 2 * BLOCK);
+    set_limit(&f, BLOCK);
+    struct cancel cancel = { false };
+    struct reader r = { .source = s, .cancel = &cancel, .offset = 2 * BLOCK, .n = 3 * BLOCK };
+    pthread_t t = thread_start("reader", run_reader, &r);
+    await_waiting(&f, 1);
+    atomic_store(&cancel.set, true);
+    set_limit(&f, 4 * BLOCK); // of eight, as he is likely to go on
+    pthread_join(t, NULL);
+    assert_int_equal(r.result, -E_CANCELLED);
+    await_cancelled(&f, 1);
+    source_close(&s);
+    source_cache_destroy(c);
+}
+
+// A read that breaks off fails who waits for what did not come, and nobody else.
+static void a_cut_fails_who_waits_behind_it(void **state)
+{
+    (void)state;
+    struct fake f;
+    fake_init(&f);
+    struct source_cache *c = source_cache_create(&settings);
+    struct source *s = must_open(c, &f, "a", 0);
+    check_read(s, 0, 0, 2 * BLOCK);
+    lock(&f.lock);
+    f.limit = 2 * BLOCK + 10;
+    f.cut = 2 * BLOCK + 20;
+    unlock(&f.lock);
+    struct reader behind = { .source = s, .offset = 10 * BLOCK, .n = 3 * BLOCK };
+    pthread_t t = thread_start("behind", run_reader, &behind);
+    await_waiting(&f, 1);
+    check_read(s, 0, 10 * BLOCK, BLOCK);
+    check_read(s, 0, 12 * BLOCK, 10);
+    set_limit(&f, INT64_MAX);
+    pthread_join(t, NULL);
+    assert_int_equal(behind.result, -E_ORIGIN);
+    expect(&f, 2, 0);
+    check_read(s, 0, 10 * BLOCK, 2 * BLOCK); // what came whole is kept
+    expect(&f, 2, 0);
+    check_read(s, 0, 12 * BLOCK, BLOCK);
+    expect(&f, 3, 0);
+    source_close(&s);
+    source_cache_destroy(c);
+}
+
+static void ends_with_reads_under_way(void **state)
+{
+    (void)state;
+    struct fake f;
+    fake_init(&f);
+    struct source_cache *c = source_cache_create(&settings);
+    set_limit(&f, 1);
+    struct source *s = must_open(c, &f, "a", 0);
+    check_read(s, 0, 30 * BLOCK, 1);
+    source_close(&s);
+    source_cache_destroy(c);
+    assert_int_equal(f.cancelled, 2);
+    assert_int_equal(stat_get(STAT_source_block_bytes), 0);
 }
 
 // ---- versions
@@ -913,20 +1154,42 @@ static void costs_the_origin_one_viewer(void **state)
     free(content);
 }
 
+static int come_near(void **state)
+{
+    (void)state;
+    far = false;
+    return 0;
+}
+
+static int go_far(void **state)
+{
+    (void)state;
+    far = true;
+    threads = tasks_create("source", 8);
+    return 0;
+}
+
+static int come_back(void **state)
+{
+    (void)state;
+    tasks_destroy(threads);
+    return 0;
+}
+
 int main(void)
 {
     log_set_level(LOG_ERROR);
-    const struct CMUnitTest tests[] = {
+    const struct CMUnitTest near_tests[] = {
         cmocka_unit_test(reads_any_range),
         cmocka_unit_test(fetches_what_is_missing),
         cmocka_unit_test(says_what_is_here),
         cmocka_unit_test(fetches_what_is_wanted),
+        cmocka_unit_test(reads_little_at_once_nearby),
         cmocka_unit_test(forgets_what_was_wanted),
         cmocka_unit_test(what_is_here_is_not_wanted),
         cmocka_unit_test(what_is_passed_leaves_first),
         cmocka_unit_test(brings_what_will_be_read),
         cmocka_unit_test(asks_once_for_many),
-        cmocka_unit_test(passes_on_a_cancelled_flight),
         cmocka_unit_test(lets_a_waiter_go),
         cmocka_unit_test(shares_a_failure_but_forgets_it),
         cmocka_unit_test(trusts_a_version_for_a_while),
@@ -936,7 +1199,22 @@ int main(void)
         cmocka_unit_test(bounds_what_it_remembers),
         cmocka_unit_test(tells_origins_apart),
         cmocka_unit_test(never_mixes_versions),
+    };
+    const struct CMUnitTest far_tests[] = {
+        cmocka_unit_test(reads_any_range),
+        cmocka_unit_test(asks_once_for_many),
+        cmocka_unit_test(a_cancelled_asker_hurts_nobody),
+        cmocka_unit_test(lets_a_waiter_go),
+        cmocka_unit_test(gives_bytes_while_they_come),
+        cmocka_unit_test(hurries_for_what_is_wanted),
+        cmocka_unit_test(cuts_what_nobody_waits_for),
+        cmocka_unit_test(cuts_what_came_too_late),
+        cmocka_unit_test(a_cut_fails_who_waits_behind_it),
+        cmocka_unit_test(ends_with_reads_under_way),
+        cmocka_unit_test(tells_origins_apart),
+        cmocka_unit_test(never_mixes_versions),
         cmocka_unit_test(costs_the_origin_one_viewer),
     };
-    return cmocka_run_group_tests_name("source", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("near", near_tests, come_near, NULL) +
+           cmocka_run_group_tests_name("far", far_tests, go_far, come_back);
 }

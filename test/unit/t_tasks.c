@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 
+#include <dirent.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,7 +10,7 @@
 #include <cmocka.h>
 
 #include "base/base.h"
-#include "server/tasks.h"
+#include "base/tasks.h"
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
@@ -94,6 +95,32 @@ static void as_many_at_once_as_threads(void **state)
     assert_int_equal(inside, 3);
 }
 
+static int threads_of_this_process(void)
+{
+    int n = 0;
+    DIR *const dir = opendir("/proc/self/task");
+    for (const struct dirent *e; (e = readdir(dir));)
+        n += e->d_name[0] != '.';
+    closedir(dir);
+    return n;
+}
+
+static void threads_come_with_tasks(void **state)
+{
+    (void)state;
+    const int before = threads_of_this_process();
+    struct tasks *p = tasks_create("t", 100);
+    struct task t[3];
+    assert_int_equal(threads_of_this_process(), before);
+    for (int i = 0; i < 3; i++) {
+        t[i].run = wait_for_the_others;
+        tasks_add(p, &t[i]);
+    }
+    assert_in_range(threads_of_this_process(), before + 1, before + 3);
+    tasks_destroy(p);
+    assert_int_equal(inside, 3);
+}
+
 // As a making does that goes from one queue to another.
 static void a_task_adds_itself(void **state)
 {
@@ -152,6 +179,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(in_order_of_arrival, setup),
         cmocka_unit_test_setup(as_many_at_once_as_threads, setup),
+        cmocka_unit_test_setup(threads_come_with_tasks, setup),
         cmocka_unit_test_setup(a_task_adds_itself, setup),
         cmocka_unit_test_setup(what_waits_can_be_taken_back, setup),
     };

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // tasks - a few threads that run short pieces of work in order of arrival; for
-// what may block (disk, Redis, origin) and therefore not run on an HTTP thread.
+// what may block (disk, Redis, origin) and therefore not run on an HTTP thread.  A
+// thread is started when there is a task and no other thread for it, and stays.
 //
-// The queue needs no bound of its own: a task is part of a making, and makings
-// are counted (making.h).
+// The queue has no bound of its own: a task is part of something that is counted
+// (a making, a reader).
 
-#ifndef SERVER_TASKS_H
-#define SERVER_TASKS_H
+#ifndef BASE_TASKS_H
+#define BASE_TASKS_H
 
 #include <stdbool.h>
 
@@ -21,7 +22,7 @@ struct task {
     void (*run)(struct task *t); // on a task thread; may free the task
 };
 
-// name: at most 15 bytes, for the threads.
+// name: at most 15 bytes, for the threads; threads: how many there will be at most.
 struct tasks *tasks_create(const char *name, int threads);
 
 // Runs what is queued, then ends the threads.  NULL is fine.
@@ -35,7 +36,7 @@ void tasks_add(struct tasks *p, struct task *t);
 // thread.
 bool tasks_take_back(struct tasks *p, struct task *t);
 
-// How many run at once.
+// How many run at once at most.
 int tasks_threads(const struct tasks *p);
 
 #endif
