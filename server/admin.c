@@ -115,13 +115,16 @@ static bool posts(void *arg, const char *path)
     return is_warm(path);
 }
 
+// Any page that an operator looks at could have his browser post here.
 static enum http_verdict answer_warm(struct edge *e, struct http_exchange *x, struct reply *reply)
 {
+    const char *const strange = x->from_page ? "a page in a browser asks (Origin)" : NULL;
     x->request.posts = true;
-    const int err =
-        x->request.method == METHOD_POST ? warm_take(e->warm, x->body, x->body_size) : -E_METHOD;
+    const int err = strange                            ? -E_BAD_REQUEST
+                    : x->request.method != METHOD_POST ? -E_METHOD
+                                                       : warm_take(e->warm, x->body, x->body_size);
     if (err < 0) {
-        reply_problem(reply, &x->request, err, NULL, NULL);
+        reply_problem(reply, &x->request, err, strange, NULL);
         return HTTP_REPLY;
     }
     reply->status = 202;

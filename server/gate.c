@@ -22,6 +22,7 @@ static enum gate_field field_of(const char *name)
         [GATE_IF_RANGE] = "If-Range",
         [GATE_IF_NONE_MATCH] = "If-None-Match",
         [GATE_IF_MATCH] = "If-Match",
+        [GATE_ORIGIN] = "Origin",
         [GATE_ACCEPT_ENCODING] = "Accept-Encoding",
         [GATE_CMCD_REQUEST] = "CMCD-Request",
         [GATE_CMCD_SESSION] = "CMCD-Session",

@@ -648,6 +648,7 @@ static void fill_exchange(struct client *c, const char *method, const char *vers
                      .if_none_match = f->value[GATE_IF_NONE_MATCH],
                      .if_match = f->value[GATE_IF_MATCH] },
         .accepts_gzip = reply_accepts_gzip(f->value[GATE_ACCEPT_ENCODING]),
+        .from_page = f->value[GATE_ORIGIN] != NULL,
         .cmcd = { f->value[GATE_CMCD_REQUEST], f->value[GATE_CMCD_SESSION],
                   f->value[GATE_CMCD_STATUS] },
         .start_us = clock_us(),

@@ -33,6 +33,7 @@ struct http_exchange {
     const uint8_t *body; // of POST, which is answered when all of it is there; borrowed
     size_t body_size;
     bool accepts_gzip;
+    bool from_page;      // a page in a browser asks, perhaps of another site (Origin, RFC 6454 7)
     const char *cmcd[3]; // the values of its fields Request, Session, Status; NULL where absent
     char client[64];     // address without port, for logs and fair shares
     int64_t start_us;    // monotonic, when the header was complete

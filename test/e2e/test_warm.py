@@ -120,6 +120,8 @@ def test_what_cannot_be_warmed(start, clip, media_dir):
     a = edge.get("/warm", port=edge.admin_port)
     assert a.status == 405 and "POST" in a.header("allow")
     assert post(edge, {"assets": clip("base.mp4")}, port=edge.port).status == 405, "viewers may warm"
+    a = post(edge, {"assets": "base.mp4"}, headers={"Origin": "http://elsewhere.test"})
+    assert a.status == 400 and "Origin" in a.text, "any page may have an operator's browser post"
     assert edge.metrics()["warm_queued"] == edge.metrics()["warm_failed_total"] == 0
     assert warm(edge, "none.mp4").status == 202
     edge.wait_metric("warm_failed_total", lambda n: n == 1)
