@@ -45,7 +45,7 @@ def test_same_bytes_in_any_order(codec, start, clip, media_dir):
     assert "audio-0-opus" in {r.name for r in forwards}
 
 
-@pytest.mark.parametrize("ramp", ["", "1s,2s"])
+@pytest.mark.parametrize("ramp", ["", pytest.param("1s,2s", marks=pytest.mark.long)])
 @pytest.mark.parametrize("codec", list(LADDERS))
 def test_noise_stays_below_bandwidth(codec, ramp, start, clip, media_dir):
     ladder = [{**LADDERS[codec][1], "maxrate": 550000}]  # SVT-AV1 at its coarsest takes 0.6 Mb/s for a second of it

@@ -67,8 +67,8 @@ def test_firefox(player, name, fps, frames, start, clip, media_dir):
     play(start(media_dir), start(media_dir), player, name, fps, frames, 0, "firefox")
 
 
-@pytest.mark.parametrize("player", ["hls", "shaka", *(pytest.param(p, marks=pytest.mark.long)
-                                                     for p in ("dash", "dashjs", "native", "hls-ts"))])
+@pytest.mark.parametrize("player", ["hls", *(pytest.param(p, marks=pytest.mark.long)
+                                            for p in ("shaka", "dash", "dashjs", "native", "hls-ts"))])
 def test_ramp(player, start, clip, media_dir):
     """Segments of 1, 2, then 4 s."""
     config = {"ui": True, "media": {"passthrough": False, "ramp": "1s,2s"}}

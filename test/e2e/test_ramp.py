@@ -15,7 +15,7 @@ RAMP = "1s,2s"
 OWN = {"passthrough": False, "ramp": RAMP}  # cut as it wants
 
 
-@pytest.mark.parametrize("name, want", [("base.mp4", [1, 2, 4, 4, 2]), ("2997.mkv", [1, 2, 4, 4, 2]), ("short.mp4", [1, 2])])
+@pytest.mark.parametrize("name, want", [("base.mp4", [1, 2, 4, 4, 2]), pytest.param("2997.mkv", [1, 2, 4, 4, 2], marks=pytest.mark.long), ("short.mp4", [1, 2])])
 def test_exact(name, want, start, clip, media_dir, tmp_path):
     """Out of order from a cold server: fMP4, DASH and MPEG-TS, each source picture once."""
     clip(name)
@@ -43,7 +43,7 @@ def test_clip(start, clip, media_dir, tmp_path):
         assert exact.barcodes(r, tmp_path) == list(range(75, 238)), r.name
 
 
-@pytest.mark.parametrize("name, want", [("base.mp4", [2, 2, 4, 4, 1]), ("gop10.mp4", [10, 10, 4])])
+@pytest.mark.parametrize("name, want", [("base.mp4", [2, 2, 4, 4, 1]), pytest.param("gop10.mp4", [10, 10, 4], marks=pytest.mark.long)])
 def test_at_sync_samples(name, want, start, clip, media_dir, tmp_path):
     """Where the source itself is a rendition: the nearest of them that there are; where none is near, all is as it was."""
     edge, plain = (start(media_dir, env=env) for env in ({"TIDEMILL_MEDIA_RAMP": RAMP}, {}))
