@@ -42,7 +42,7 @@ int coder_open(struct coder **out, const struct job *job, bool video, bool stead
 // *c becomes NULL.  NULL is fine.
 void coder_close(struct coder **c);
 
-// Notes that the sample, coded so in p, is given to it next.
+// Notes that the sample, coded so in p, is given to it next: all samples of jobs that leave it.
 void coder_note(struct coder *c, const struct job *job, const struct sample *s, const AVPacket *p);
 
 // Leaves *c, which becomes NULL, for a job that goes on behind the picture of this pts, and says so

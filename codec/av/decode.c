@@ -24,8 +24,8 @@
 
 #define DRAIN_ERRORS_MAX 64
 
-// The first pick at or behind pts.
-static int pick_from(const struct job *job, int64_t pts)
+// By the job, or perhaps by one that goes on with the decoder.
+static bool is_shown(const struct job *job, int64_t pts)
 {
     int lo = 0, hi = job->pick_count;
     while (lo < hi) {
@@ -35,39 +35,33 @@ static int pick_from(const struct job *job, int64_t pts)
         else
             hi = mid;
     }
-    return lo;
+    return lo < job->pick_count ? job->picks[lo].pts == pts : job->beyond > 0;
 }
 
-// By the job, or perhaps by one that goes on with the decoder.
-static bool is_shown(const struct job *job, int64_t pts)
-{
-    const int i = pick_from(job, pts);
-    return i < job->pick_count ? job->picks[i].pts == pts : job->beyond > 0;
-}
-
-// Makes the next sample d->coder->packet.
+// Makes the next sample d->coder->packet.  What it takes is noted where it may be left.
 static int read_packet(struct decoder *d)
 {
     const struct sample *s = &d->job->samples[d->next];
+    AVPacket *const p = d->coder->packet;
     if (s->size > PAYLOAD_SAMPLE_MAX)
         return fail_with(d->why, -E_LIMITS, "a sample of %u bytes", s->size);
     const int before = d->sliced ? real_table(&d->job->carriage, s, NULL) : d->strip->n;
-    if (av_new_packet(d->coder->packet, before + (int)s->size) < 0)
+    if (av_new_packet(p, before + (int)s->size) < 0)
         return fail_with(d->why, -E_NO_MEMORY, "no memory for a packet");
     if (d->sliced)
-        real_table(&d->job->carriage, s, d->coder->packet->data);
+        real_table(&d->job->carriage, s, p->data);
     else
-        memcpy(d->coder->packet->data, d->strip->bytes, (size_t)before);
-    const int rc = payload_read(&d->payload, d->next, d->coder->packet->data + before);
+        memcpy(p->data, d->strip->bytes, (size_t)before);
+    const int rc = payload_read(&d->payload, d->next, p->data + before);
     if (rc < 0) {
-        av_packet_unref(d->coder->packet);
+        av_packet_unref(p);
         return rc;
     }
-    d->coder->packet->pts = s->pts;
-    d->coder->packet->duration = s->duration;
-    d->coder->packet->flags = s->sync ? AV_PKT_FLAG_KEY : 0;
-    if (d->video)
-        coder_note(d->coder, d->job, s, d->coder->packet);
+    p->pts = s->pts;
+    p->duration = s->duration;
+    p->flags = s->sync ? AV_PKT_FLAG_KEY : 0;
+    if (d->job->beyond > 0)
+        coder_note(d->coder, d->job, s, p);
     d->next++;
     d->samples++;
     return 0;
