@@ -254,7 +254,7 @@ enum step_end making_step_probe(struct making *m)
 static int parts_at_once(const struct making *m)
 {
     const struct conf *const conf = m->edge->conf;
-    if (!wanted_by_viewer(object_wanted(m->object)))
+    if (!is_for_viewer(m))
         return 1;
     const int idle = sched_idle(m->edge->sched);
     const int64_t fit = conf->workers_memory / PART_MEMORY;
