@@ -866,6 +866,22 @@ static void learn_sound(struct errand *t)
     assert_int_equal(t->code, 0);
 }
 
+// The one worker knows how long sound takes, and has something to do.
+static void keep_busy(struct errand *first, struct errand *gate)
+{
+    learn_sound(first);
+    start_encode(gate, 'b', 1, "|D");
+    wait_until_gated(1);
+}
+
+static void end_busy(struct errand *first, struct errand *gate)
+{
+    let_go(gate);
+    wait_until_done(gate);
+    finish(first);
+    finish(gate);
+}
+
 // Of one worker, which has something to do.
 static void too_many_wait_at_the_door(void **state)
 {
@@ -895,9 +911,7 @@ static void too_many_wait_at_the_door(void **state)
     (void)state;
     conf.workers_queue_wait = conf.pressure_wait = conf.pressure_ease = INT64_C(1) << 40;
     open_sched();
-    learn_sound(&first);
-    start_encode(&gate, 'b', 1, "|D");
-    wait_until_gated(1);
+    keep_busy(&first, &gate);
     for (size_t i = 0; i < countof(cases); i++) {
         const int64_t now = clock_us();
         conf.workers_patience = cases[i].patient ? 1000 : 0;
@@ -922,10 +936,7 @@ static void too_many_wait_at_the_door(void **state)
         finish(&there);
         finish(&comes);
     }
-    let_go(&gate);
-    wait_until_done(&gate);
-    finish(&first);
-    finish(&gate);
+    end_busy(&first, &gate);
     close_sched();
 }
 
@@ -947,9 +958,7 @@ static void pressure_comes_and_goes(void **state)
     conf.workers_queue_wait = INT64_C(1) << 40;
     conf.pressure_wait = conf.pressure_ease = 1000000;
     open_sched();
-    learn_sound(&first);
-    start_encode(&gate, 'b', 1, "|D");
-    wait_until_gated(1);
+    keep_busy(&first, &gate);
     for (size_t i = 0; i < countof(cases); i++) {
         const int64_t now = clock_us();
         struct work *out;
@@ -965,10 +974,7 @@ static void pressure_comes_and_goes(void **state)
         sched_ease(sched, later + conf.pressure_ease * 1000, later);
         expect_pressure(false);
     }
-    let_go(&gate);
-    wait_until_done(&gate);
-    finish(&first);
-    finish(&gate);
+    end_busy(&first, &gate);
     close_sched();
 }
 
@@ -982,20 +988,15 @@ static void pressure_is_looked_at(void **state)
     conf.pressure_wait = 1;
     open_sched();
     assert_int_equal(sched_ease(sched, 5, 60000000), 60000000);
-    learn_sound(&first);
-    start_encode(&gate, 'b', 1, "|D");
-    wait_until_gated(1);
+    keep_busy(&first, &gate);
     prepare_sound(&there, 'c', INT64_C(1) << 40, clock_us(), false);
     assert_int_equal(submit(&there, &out), 0);
     const int64_t now = there.work.queued_us;
     assert_int_equal(sched_ease(sched, now, now + 5), now + 5);
     assert_int_equal(sched_ease(sched, now, now + 60000000), now + 1000000);
     cancel(&there);
-    let_go(&gate);
-    wait_until_done(&gate);
-    struct errand *const all[] = { &first, &gate, &there };
-    for (size_t i = 0; i < countof(all); i++)
-        finish(all[i]);
+    end_busy(&first, &gate);
+    finish(&there);
     const int64_t end = clock_ms() + PATIENCE_MS;
     while (stat_get(STAT_pressure)) { // by its own clock
         assert_true(clock_ms() < end);
