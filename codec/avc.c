@@ -11,9 +11,6 @@
 #define SLICE 1
 #define PARTITION_A 2
 #define PARTITION_C 4
-#define IDR_SLICE 5
-#define SPS 7
-#define PPS 8
 
 // Of a set that is looked into: what stands before the fields that we want is shorter.
 #define SPS_READ 512
@@ -29,11 +26,11 @@ static int keep_set(struct avc_sets *sets, struct nal_unit u)
 {
     if (u.n > UINT16_MAX)
         return -E_CORRUPT;
-    if (type_of(&u) == SPS) {
+    if (type_of(&u) == AVC_UNIT_SPS) {
         if (u.n < 4 || sets->sps_count == AVC_SPS_MAX)
             return -E_CORRUPT;
         sets->sps[sets->sps_count++] = u;
-    } else if (type_of(&u) == PPS) {
+    } else if (type_of(&u) == AVC_UNIT_PPS) {
         if (sets->pps_count == AVC_PPS_MAX)
             return -E_CORRUPT;
         sets->pps[sets->pps_count++] = u;
@@ -70,9 +67,9 @@ static int read_avcc(struct avc_sets *sets, const uint8_t *p, size_t n)
     sets->length_size = (get_u8(&r) & 3) + 1;
     if (sets->length_size == 3)
         return -E_CORRUPT;
-    int rc = read_listed(sets, &r, get_u8(&r) & 0x1f, SPS);
+    int rc = read_listed(sets, &r, get_u8(&r) & 0x1f, AVC_UNIT_SPS);
     if (rc == 0)
-        rc = read_listed(sets, &r, get_u8(&r), PPS);
+        rc = read_listed(sets, &r, get_u8(&r), AVC_UNIT_PPS);
     return rc < 0 || r.bad ? -E_CORRUPT : 0;
 }
 
@@ -240,13 +237,13 @@ static int framing(const struct avc_sets *sets)
 static bool is_other_set(const struct avc_sets *sets, const struct nal_unit *u)
 {
     const int type = type_of(u);
-    return (type == SPS && !nal_is_among(u, sets->sps, sets->sps_count)) ||
-           (type == PPS && !nal_is_among(u, sets->pps, sets->pps_count));
+    return (type == AVC_UNIT_SPS && !nal_is_among(u, sets->sps, sets->sps_count)) ||
+           (type == AVC_UNIT_PPS && !nal_is_among(u, sets->pps, sets->pps_count));
 }
 
 static bool is_slice(int type)
 {
-    return type == SLICE || type == IDR_SLICE;
+    return type == SLICE || type == AVC_UNIT_IDR;
 }
 
 // What a slice begins with; -1 where that cannot be read.
@@ -280,7 +277,7 @@ int avc_copy_sample(struct buf *out, const struct avc_sets *sets, const uint8_t 
         put_be(out, u.n, sets->length_size);
         buf_append(out, u.p, u.n);
     }
-    *idr = picture == IDR_SLICE;
+    *idr = picture == AVC_UNIT_IDR;
     return r.bad || !picture ? -E_CORRUPT : buf_error(out);
 }
 
@@ -289,7 +286,7 @@ static enum sight see(const void *sets, const struct nal_unit *u)
     const int type = type_of(u);
     if (is_other_set(sets, u))
         return SIGHT_OTHER_SETS;
-    if (type == IDR_SLICE)
+    if (type == AVC_UNIT_IDR)
         return SIGHT_START;
     return type >= SLICE && type <= PARTITION_C ? SIGHT_OTHER : SIGHT_UNSEEN;
 }

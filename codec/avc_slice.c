@@ -7,12 +7,12 @@
 #include "base/base.h"
 #include "base/err.h"
 #include "codec/bits.h"
+#include "codec/nal.h"
 
 // Longer than any header: 32 pictures in each list, with weights, and as many commands.
 #define HEADER_READ 1024
 #define PPS_READ 128
 #define REFS_MAX 32
-#define IDR 5
 
 enum slice_kind { SLICE_P, SLICE_B, SLICE_I, SLICE_SP, SLICE_SI };
 
@@ -238,7 +238,7 @@ int avc_slice_header(const struct avc_slices *s, const uint8_t *p, size_t n, siz
     const size_t got = unescape(plain, sizeof plain, p, n);
     if (got < 2)
         return -E_CORRUPT;
-    struct header h = { .idr = (plain[0] & 31) == IDR, .reference = plain[0] >> 5 & 3 };
+    struct header h = { .idr = (plain[0] & 31) == AVC_UNIT_IDR, .reference = plain[0] >> 5 & 3 };
     h.b.bytes = reader_of(plain + 1, got - 1);
     const int rc = walk(&h, s);
     if (rc == 0)

@@ -17,10 +17,7 @@
 #define SLICES 32 // all below
 #define LAST_REFERENCE 9
 #define FIRST_IRAP 16
-#define IDR_W_RADL 19
-#define IDR_N_LP 20
 #define CRA 21
-#define VPS 32
 #define SEI 39
 
 // Notes on how bright pictures are: of the screen they were mastered on, of the brightest among
@@ -44,7 +41,7 @@ static bool is_base(const struct nal_unit *u)
 
 static int keep(struct hevc_units *sets, struct nal_unit u)
 {
-    const int i = is_base(&u) ? type_of(&u) - VPS : HEVC_SETS;
+    const int i = is_base(&u) ? type_of(&u) - HEVC_UNIT_VPS : HEVC_SETS;
     if (i < 0 || i >= HEVC_SETS)
         return 0;
     if (u.n > UINT16_MAX || sets->count[i] == HEVC_UNITS_MAX)
@@ -177,7 +174,7 @@ static void put_sets(struct buf *out, const struct hevc_units *sets)
 {
     put_u8(out, HEVC_SETS);
     for (int i = 0; i < HEVC_SETS; i++) {
-        put_u8(out, (uint8_t)(0x80 | (VPS + i))); // all there are
+        put_u8(out, (uint8_t)(0x80 | (HEVC_UNIT_VPS + i))); // all there are
         put_be16(out, (uint16_t)sets->count[i]);
         for (int k = 0; k < sets->count[i]; k++) {
             put_be16(out, (uint16_t)sets->v[i][k].n);
@@ -209,7 +206,7 @@ static int framing(const struct hevc_units *sets)
 
 static bool is_other_set(const struct hevc_units *sets, const struct nal_unit *u)
 {
-    const int i = is_base(u) ? type_of(u) - VPS : HEVC_SETS;
+    const int i = is_base(u) ? type_of(u) - HEVC_UNIT_VPS : HEVC_SETS;
     return i >= 0 && i < HEVC_SETS && !nal_is_among(u, sets->v[i], sets->count[i]);
 }
 
@@ -232,9 +229,9 @@ static bool is_light_note(const struct nal_unit *u)
 
 static enum start start_of(int type)
 {
-    return type == IDR_W_RADL || type == IDR_N_LP ? START_CLEAN
-           : type == CRA                          ? START_LED
-                                                  : START_NOT;
+    return type == HEVC_UNIT_IDR_W_RADL || type == HEVC_UNIT_IDR_N_LP ? START_CLEAN
+           : type == CRA                                              ? START_LED
+                                                                      : START_NOT;
 }
 
 // Types that have no meaning yet are not shown by everybody.

@@ -4,6 +4,7 @@
 
 #include "base/base.h"
 #include "base/err.h"
+#include "codec/nal.h"
 
 #define SET_READ 8192 // of a set: what we want stands before that
 #define CONFIG_HEAD 21
@@ -11,8 +12,6 @@
 #define LAYERS_MAX 7
 #define SIDE_MAX 65536
 #define TILES_MAX 64 // in a row or column
-
-enum unit_type { UNIT_SPS = 33, UNIT_PPS = 34 };
 
 int hevc_bits_for(uint32_t n)
 {
@@ -285,10 +284,10 @@ static int read_unit(struct hevc_sets *out, int type, const uint8_t *p, size_t n
     const size_t got = unescape(plain, sizeof plain, p, n);
     struct bits b = { .bytes = reader_of(plain + 2, got > 2 ? got - 2 : 0) };
     int rc = 0;
-    if (type == UNIT_SPS)
+    if (type == HEVC_UNIT_SPS)
         rc = out->sps_count == HEVC_SETS_MAX ? -E_UNSUPPORTED
                                              : read_sps(&b, &out->sps[out->sps_count++]);
-    else if (type == UNIT_PPS)
+    else if (type == HEVC_UNIT_PPS)
         rc = out->pps_count == HEVC_SETS_MAX ? -E_UNSUPPORTED
                                              : read_pps(&b, &out->pps[out->pps_count++]);
     return rc == 0 && b.bytes.bad ? -E_CORRUPT : rc;
@@ -301,7 +300,7 @@ static int read_array(struct hevc_sets *out, struct reader *r)
     for (int i = 0; rc == 0 && i < count; i++) {
         const size_t n = get_be16(r);
         const uint8_t *const p = get_bytes(r, n);
-        const bool wanted = type == UNIT_SPS || type == UNIT_PPS;
+        const bool wanted = type == HEVC_UNIT_SPS || type == HEVC_UNIT_PPS;
         rc = !p ? -E_CORRUPT : wanted ? read_unit(out, type, p, n) : 0;
     }
     return rc;

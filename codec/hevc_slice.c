@@ -4,6 +4,7 @@
 
 #include "base/base.h"
 #include "base/err.h"
+#include "codec/nal.h"
 
 #define HEADER_READ 8192 // longer than any: an entry point of 4 bytes a row, 2160 at most
 #define LIST_MAX 16
@@ -12,8 +13,6 @@
 enum unit_type {
     UNIT_PLAIN_MAX = 9, // below an IRAP picture's
     UNIT_IRAP = 16,
-    UNIT_IDR_W_RADL = 19,
-    UNIT_IDR_N_LP = 20,
     UNIT_CRA = 21,
     UNIT_IRAP_MAX = 23,
 };
@@ -97,7 +96,7 @@ static bool read_long_refs(struct header *h)
 static bool read_refs(struct header *h)
 {
     struct bits *const b = &h->b;
-    if (h->type == UNIT_IDR_W_RADL || h->type == UNIT_IDR_N_LP)
+    if (h->type == HEVC_UNIT_IDR_W_RADL || h->type == HEVC_UNIT_IDR_N_LP)
         return true;
     get_bits(b, h->sps->order_bits);
     if (!read_short_refs(h) || !read_long_refs(h))

@@ -16,6 +16,16 @@
 #include "codec/bits.h"
 #include "codec/start.h"
 
+// Types that more than one file looks at (Rec. ITU-T H.264 table 7-1, H.265 table 7-1).
+enum { AVC_UNIT_IDR = 5, AVC_UNIT_SPS = 7, AVC_UNIT_PPS = 8 };
+enum {
+    HEVC_UNIT_IDR_W_RADL = 19,
+    HEVC_UNIT_IDR_N_LP = 20,
+    HEVC_UNIT_VPS = 32,
+    HEVC_UNIT_SPS = 33,
+    HEVC_UNIT_PPS = 34,
+};
+
 struct nal_unit {
     const uint8_t *p; // borrowed
     size_t n;

@@ -154,10 +154,14 @@ enum { UNIT_IDR = 1, UNIT_SETS = 2 };
 
 static unsigned unit_kind(enum codec_id codec, uint8_t first)
 {
-    const int avc = first & 31, hevc = first >> 1 & 63;
+    const int type = codec == CODEC_H264 ? first & 31 : first >> 1 & 63;
     if (codec == CODEC_H264)
-        return avc == 5 ? UNIT_IDR : avc == 7 || avc == 8 ? UNIT_SETS : 0;
-    return hevc == 19 || hevc == 20 ? UNIT_IDR : hevc >= 32 && hevc <= 34 ? UNIT_SETS : 0;
+        return type == AVC_UNIT_IDR                           ? UNIT_IDR
+               : type == AVC_UNIT_SPS || type == AVC_UNIT_PPS ? UNIT_SETS
+                                                              : 0;
+    if (type == HEVC_UNIT_IDR_W_RADL || type == HEVC_UNIT_IDR_N_LP)
+        return UNIT_IDR;
+    return type >= HEVC_UNIT_VPS && type <= HEVC_UNIT_PPS ? UNIT_SETS : 0;
 }
 
 static int length_size(const struct video_track *t)
