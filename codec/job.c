@@ -48,6 +48,42 @@ bool job_goes_on(const struct job *next, const struct job_stats *last)
            next->picks[0].pts > last->left_pts;
 }
 
+const struct video_settings *job_rung(const struct job *j, int i)
+{
+    return i == 0 ? &j->v : &j->also[i - 1];
+}
+
+// What is watched may have to be shown the same pictures again (codec/av/rungs.c).
+bool video_settings_go_together(const struct video_settings *a, const struct video_settings *b)
+{
+    return !rate_is_watched(a) && !rate_is_watched(b) && a->fps.num == b->fps.num &&
+           a->fps.den == b->fps.den && a->deinterlace == b->deinterlace;
+}
+
+// Both are segments of one table, and begin and end at the same frame then.
+static bool same_pictures(const struct job *a, const struct job *b)
+{
+    return a->first == b->first && a->last_ticks == b->last_ticks && a->sequence == b->sequence &&
+           a->part_count == b->part_count && a->pick_count == b->pick_count &&
+           a->sample_count == b->sample_count && a->beyond == b->beyond &&
+           a->continues == b->continues && a->picks[0].pts == b->picks[0].pts &&
+           a->samples[0].offset == b->samples[0].offset;
+}
+
+bool job_shares_pictures(const struct job *a, const struct job *b)
+{
+    return a->kind == JOB_VIDEO && b->kind == JOB_VIDEO &&
+           video_settings_go_together(&a->v, &b->v) && same_pictures(a, b);
+}
+
+bool job_add_rung(struct job *a, const struct job *b)
+{
+    if (a->also_count == JOB_RUNGS_MAX - 1)
+        return false;
+    a->also[a->also_count++] = b->v;
+    return true;
+}
+
 // ---- settings
 
 static int preset_index(const char *name)
@@ -206,6 +242,9 @@ static void pack_video(struct buf *out, const struct job *j)
     put_v(out, (uint64_t)j->parts_at_once);
     put_v(out, (uint64_t)j->last_ticks);
     put_v(out, (uint64_t)j->sequence);
+    put_v(out, (uint64_t)j->also_count);
+    for (int i = 0; i < j->also_count; i++)
+        pack_video_settings(out, &j->also[i]);
 }
 
 static void pack_audio(struct buf *out, const struct job *j)
@@ -444,6 +483,17 @@ static void get_parts(struct reader *r, struct job *j, int64_t frames)
         r->bad = true;
 }
 
+static void get_also(struct reader *r, struct job *j)
+{
+    const int count = get_count(r, 0, JOB_RUNGS_MAX - 1, 1);
+    for (; j->also_count < count && !r->bad; j->also_count++) {
+        struct video_settings *const v = &j->also[j->also_count];
+        get_video_settings(r, v);
+        if (!video_settings_go_together(v, &j->v))
+            r->bad = true;
+    }
+}
+
 static void get_video(struct reader *r, struct job *j)
 {
     get_video_settings(r, &j->v);
@@ -458,6 +508,7 @@ static void get_video(struct reader *r, struct job *j)
     get_parts(r, j, pictures);
     j->last_ticks = get_in(r, 1, INT32_MAX);
     j->sequence = get_in(r, 1, INT32_MAX);
+    get_also(r, j);
     const struct media *const m = j->media;
     if (!media_has_video(m) || j->first > m->frames * pictures_per_frame(&j->v) - pictures ||
         (j->v.deinterlace != DEINTERLACE_NOT && m->video.fields == FIELDS_NONE))
@@ -577,6 +628,19 @@ int job_unpack(struct job *j, const uint8_t *bytes, size_t n)
     job_init(j);
     struct reader r = reader_of(bytes, n);
     return get_job(&r, j) ? 0 : -E_PROTOCOL;
+}
+
+void job_rung_pack(const struct video_settings *v, struct buf *out)
+{
+    pack_video_settings(out, v);
+}
+
+int job_rung_unpack(struct video_settings *v, const uint8_t *bytes, size_t n)
+{
+    struct reader r = reader_of(bytes, n);
+    *v = (struct video_settings){ 0 };
+    get_video_settings(&r, v);
+    return !r.bad && reader_left(&r) == 0 ? 0 : -E_PROTOCOL;
 }
 
 // ---- stats

@@ -20,6 +20,7 @@
 #define JOB_CHANNELS_MAX 6
 #define JOB_TEXT_MAX (4 * 1024 * 1024) // bytes of a file of subtitles
 #define JOB_TILES_MAX 64
+#define JOB_RUNGS_MAX 8
 
 enum job_kind {
     JOB_PROBE = 1, // source -> packed index
@@ -121,6 +122,12 @@ static inline bool is_ten_bit(const struct video_settings *v)
     return v->colour.transfer == TRANSFER_PQ || v->colour.transfer == TRANSFER_HLG;
 }
 
+// Whether what codes it may break its maxrate, so that what came has to be looked at.
+static inline bool rate_is_watched(const struct video_settings *v)
+{
+    return v->codec == VIDEO_AV1 || v->encoder != ENCODER_SOFTWARE;
+}
+
 // How many pictures are put out for one frame of the grid.
 static inline int pictures_per_frame(const struct video_settings *v)
 {
@@ -172,6 +179,11 @@ struct job {
     int64_t last_ticks; // its last frame lasts so many; the others v.fps.den
     int64_t sequence;   // moof sequence number of the first fragment
 
+    // VIDEO: other renditions ("rungs") that are made of the same pictures, side by side: all of
+    // the above but v is theirs, too.  v is rung 0, these are the next.
+    struct video_settings also[JOB_RUNGS_MAX - 1];
+    int also_count;
+
     // AUDIO: its frames [first, first + frames) are put out; sequence as above.
     int64_t frames;
     int64_t end; // source content past this time is silence: the asset's duration in
@@ -211,6 +223,18 @@ bool audio_settings_ok(const struct audio_settings *a);
 bool text_settings_ok(const struct text_settings *t);
 bool sheet_settings_ok(const struct sheet_settings *s);
 
+// What rung number i of a video job is told.
+const struct video_settings *job_rung(const struct job *j, int i);
+
+// Whether the same pictures may be shown to both.
+bool video_settings_go_together(const struct video_settings *a, const struct video_settings *b);
+
+// Whether one decode will do for both, of the same source version.
+bool job_shares_pictures(const struct job *a, const struct job *b);
+
+// Adds what b makes, which shares its pictures, to a.  False when a has as many as it may.
+bool job_add_rung(struct job *a, const struct job *b);
+
 // Whether next may go on with the decoder that a job of the same source version has left.
 bool job_goes_on(const struct job *next, const struct job_stats *last);
 
@@ -220,6 +244,10 @@ void job_finish(struct job *j); // frees what it owns; may be repeated
 int job_pack(const struct job *j, struct buf *out);
 // Hostile bytes: -E_PROTOCOL.  j is to be finished in either case.
 int job_unpack(struct job *j, const uint8_t *bytes, size_t n);
+
+// The settings of one rung.  Hostile bytes: -E_PROTOCOL.
+void job_rung_pack(const struct video_settings *v, struct buf *out);
+int job_rung_unpack(struct video_settings *v, const uint8_t *bytes, size_t n);
 
 int job_stats_pack(const struct job_stats *s, struct buf *out);
 int job_stats_unpack(struct job_stats *s, const uint8_t *bytes, size_t n);

@@ -26,12 +26,16 @@ static const struct {
     [WIRE_JOB] = { 1, WIRE_JOB_MAX },
     [WIRE_READ] = { 16, 16 },
     [WIRE_DATA] = { 8, 8 + WIRE_READ_MAX },
-    [WIRE_APPEND] = { 1, WIRE_APPEND_MAX },
+    [WIRE_APPEND] = { 2, 1 + WIRE_APPEND_MAX },
     [WIRE_DONE] = { 1, 100 },
     [WIRE_FAIL] = { 4, 4 + WIRE_TEXT_MAX },
     [WIRE_CANCEL] = { 0, 0 },
     [WIRE_LOG] = { 1, 1 + WIRE_LINE_MAX },
     [WIRE_WANT] = { 16, 16 },
+    [WIRE_JOIN] = { 1, WIRE_RUNG_MAX },
+    [WIRE_JOINED] = { 2, 2 },
+    [WIRE_DROP] = { 1, 1 },
+    [WIRE_END] = { 1, 1 },
 };
 
 static bool length_fits(int type, size_t n)

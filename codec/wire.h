@@ -7,9 +7,11 @@
 // number of READ and APPEND; the server answers each READ by one DATA with the
 // same id, in any order; the worker ends with DONE or FAIL.  CANCEL may come at
 // any time; a worker that is idle ignores it.  Either side closes to end it all.
-// While a job runs, the worker may send some LOG: it has no other way to be heard.
-// Nobody trusts anybody: lengths and ids are checked on both sides, and a
-// breach (-E_PROTOCOL) ends the worker.
+// A video job makes one rung or more of the same pictures.  While it runs, the server may send
+// JOIN, which the worker answers with JOINED, and DROP; the worker says END of a rung that is whole
+// while there are others, DONE of all.  What it has not answered by then it has not taken. While a
+// job runs, the worker may send some LOG: it has no other way to be heard. Nobody trusts anybody:
+// lengths and ids are checked on both sides, and a breach (-E_PROTOCOL) ends the worker.
 
 #ifndef CODEC_WIRE_H
 #define CODEC_WIRE_H
@@ -20,10 +22,11 @@
 
 #include "base/buf.h"
 
-#define WIRE_VERSION 8
+#define WIRE_VERSION 9
 #define WIRE_JOB_MAX (15 * 1024 * 1024) // a packed job
 #define WIRE_READ_MAX (1024 * 1024)     // bytes asked by one READ
-#define WIRE_APPEND_MAX (1024 * 1024)   // bytes of one APPEND
+#define WIRE_APPEND_MAX (1024 * 1024)   // bytes of the answer in one APPEND
+#define WIRE_RUNG_MAX 400               // packed settings of one rung
 #define WIRE_TEXT_MAX 4000              // the signature; the line of a FAIL
 #define WIRE_LINE_MAX 400               // the line of a LOG
 #define WIRE_LINES_MAX 16               // LOGs of one job
@@ -33,12 +36,16 @@ enum wire_type {
     WIRE_JOB,       // job_pack
     WIRE_READ,      // be32 id, be64 offset, be32 n
     WIRE_DATA,      // be32 id, be32 code (0 or an enum err), bytes
-    WIRE_APPEND,    // bytes
+    WIRE_APPEND,    // u8 rung, bytes of its answer
     WIRE_DONE,      // job_stats_pack
     WIRE_FAIL,      // be32 enum err, then one line for people
     WIRE_CANCEL,    // empty
     WIRE_LOG,       // u8 enum log_level, then one line for people
     WIRE_WANT,      // be64 offset, be64 n: bytes that will be read soon
+    WIRE_JOIN,      // job_rung_pack: one more rung is wanted, whose number is the next one
+    WIRE_JOINED,    // u8 rung, u8 whether it is made: the answer
+    WIRE_DROP,      // u8 rung: it is not wanted any more
+    WIRE_END,       // u8 rung: all of it was appended
     WIRE_TYPES,
 };
 

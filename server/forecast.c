@@ -22,12 +22,21 @@ static double source_pixels(const struct job *j)
     return j->media ? (double)j->media->video.coded_width * j->media->video.coded_height : 0;
 }
 
+// Of all rungs.
+static double coded_units(const struct job *j)
+{
+    double pixels = 0;
+    for (int i = 0; i <= j->also_count; i++)
+        pixels += (double)job_rung(j, i)->width * job_rung(j, i)->height;
+    return CODED * coded_frames(j) * pixels;
+}
+
 static double units_of(const struct job *j)
 {
     const double decoded = j->sample_count * source_pixels(j);
     switch (j->kind) {
     case JOB_VIDEO:
-        return decoded + CODED * coded_frames(j) * j->v.width * j->v.height;
+        return decoded + coded_units(j);
     case JOB_SHEET:
         return decoded;
     case JOB_AUDIO:
@@ -54,6 +63,11 @@ static unsigned class_of(const struct job *j)
 int64_t forecast_of(const struct forecast *f, const struct job *j)
 {
     return (int64_t)(f->rate[class_of(j)] * units_of(j));
+}
+
+int64_t forecast_in_company(const struct forecast *f, const struct job *j)
+{
+    return (int64_t)(f->rate[class_of(j)] * coded_units(j));
 }
 
 void forecast_learn(struct forecast *f, const struct job *j, int64_t us)

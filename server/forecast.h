@@ -20,6 +20,9 @@ struct forecast {
 // Microseconds of one worker's time, the other work on the machine as it was; 0: nobody knows.
 int64_t forecast_of(const struct forecast *f, const struct job *j);
 
+// Of a video job: of what it adds to one that shares its pictures.
+int64_t forecast_in_company(const struct forecast *f, const struct job *j);
+
 // Such a job took so many.
 void forecast_learn(struct forecast *f, const struct job *j, int64_t us);
 

@@ -15,8 +15,7 @@
 #include "server/assets.h"
 #include "server/verify.h"
 
-#define PART_MEMORY (320 * MIB) // of 1080p, with its share of the decoder's pictures
-#define BACK_MAX 64             // sync samples we go back when decoding does not get clean
+#define BACK_MAX 64 // sync samples we go back when decoding does not get clean
 
 bool making_is_right(const struct making *m)
 {
@@ -257,7 +256,7 @@ static int parts_at_once(const struct making *m)
     if (!is_for_viewer(m))
         return 1;
     const int idle = sched_idle(m->edge->sched);
-    const int64_t fit = conf->workers_memory / PART_MEMORY;
+    const int64_t fit = conf->workers_memory / SCHED_PART_MEMORY;
     const int most = conf->workers_parts ? conf->workers_parts : fit < idle ? (int)fit : idle;
     return most < 1 ? 1 : most < JOB_PARTS_MAX ? most : JOB_PARTS_MAX;
 }

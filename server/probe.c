@@ -27,8 +27,9 @@ static int64_t read_file(void *arg, int64_t offset, void *out, int64_t n)
     return got < 0 ? -E_IO : got;
 }
 
-static int take_index(void *arg, const void *bytes, size_t n)
+static int take_index(void *arg, int rung, const void *bytes, size_t n)
 {
+    (void)rung;
     return buf_append(&((struct file *)arg)->index, bytes, n);
 }
 

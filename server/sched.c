@@ -95,6 +95,7 @@ void sched_destroy(struct sched *s)
 int sched_submit(struct sched *s, struct work *w, struct work **out)
 {
     int err = 0;
+    bool joined = false;
     *out = NULL;
     const int64_t bytes = sched_bytes_to_bring(s, w->job);
     lock(&s->lock);
@@ -103,15 +104,16 @@ int sched_submit(struct sched *s, struct work *w, struct work **out)
     w->bytes = bytes;
     w->queued_us = clock_us();
     w->started_us = w->bring_us = w->origin_us = w->cost_us = w->wait_us = w->ends_us = 0;
-    w->late = false;
+    w->late = w->alone = false;
+    w->state = WORK_OUT;
     sched_take_turn(s, w);
     if (s->stopping)
         err = -E_STOPPING;
     else if (poison_has(&s->poison, &w->version, w->queued_us / 1000))
         err = -E_POISONED;
-    else if ((err = sched_admit(s, w, w->queued_us)) == 0)
+    else if (!(joined = sched_join(s, w)) && (err = sched_admit(s, w, w->queued_us)) == 0)
         err = sched_make_room(s, w, out);
-    if (err == 0)
+    if (err == 0 && !joined)
         sched_enqueue(s, w);
     unlock(&s->lock);
     return err;
@@ -120,6 +122,8 @@ int sched_submit(struct sched *s, struct work *w, struct work **out)
 void sched_cancel(struct sched *s, struct work *w)
 {
     lock(&s->lock);
+    if (w->slot)
+        sched_stop_unwanted(w->slot);
     if (w->slot && w->slot->worker)
         worker_kick(w->slot->worker);
     const bool was_queued = sched_take_off(s, w);

@@ -34,6 +34,10 @@
 // Where the wait of who comes passes conf->pressure_wait, the workers are under pressure, until it
 // was short for conf->pressure_ease (server/pressure.h): here that changes nothing.
 //
+// Works that make renditions of the same pictures share one decode: those that are queued when one
+// of them gets a worker, and those that come while that still has the first pictures.  Where such
+// a run fails, each is run alone.
+//
 // A job whose worker dies is run again on a fresh worker (once, if the job may be to
 // blame); the bytes that were already put out must come again, or the work fails.
 // A source that brings two workers down (a crash or the watchdog, never a SIGKILL,
@@ -99,10 +103,12 @@ struct work {
     bool late;        // while it is brought
     int64_t turn;     // when it is due, with its class: see base/wanted.h
     int64_t share_us; // that its client was charged for it
+    bool alone;       // it failed in company: it is run without
     struct slot *slot;
 };
 
 #define SCHED_LEAD_US 10000000
+#define SCHED_PART_MEMORY (320 * MIB) // of an encoder of 1080p, and its share of what is decoded
 
 // Starts the drivers and their workers.  NULL and one line in why on failure.
 struct sched *sched_create(const struct conf *conf, struct zygote *zygote, char *why, size_t cap);

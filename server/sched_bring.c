@@ -21,7 +21,8 @@ static bool end_bringing(struct sched *s, struct work *w, bool all)
     const bool ready = wanted && (all || spare(s) > 1);
     if (ready) {
         s->feeds[w->origin].bringing--;
-        sched_become_ready(s, w);
+        if (!sched_join(s, w))
+            sched_become_ready(s, w);
         sched_feed(s, w->origin);
     }
     unlock(&s->lock);

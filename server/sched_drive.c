@@ -10,7 +10,6 @@
 #include "cache/object.h"
 #include "codec/plan.h"
 #include "config/memory.h"
-#include "server/attempt.h"
 
 #define RESTART_MS 2000 // a driver without a worker tries again after this
 #define KILLED_MAX 8    // tries of one job while somebody kills its workers
@@ -91,17 +90,19 @@ static struct work *next_for(const struct slot *slot)
 }
 
 // What has a worker, for how many of its kind there are.
-static void count_running(struct sched *s, const struct work *w, int n)
+static void count_running(const struct slot *slot, int origin, int n)
 {
-    if (!w->slot->probes) {
+    struct sched *const s = slot->sched;
+    if (!slot->probes) {
         s->running += n;
         return;
     }
     s->probing += n;
-    s->probing_at[w->origin] += n;
+    s->probing_at[origin] += n;
 }
 
-static struct work *take(struct slot *slot)
+// False: the scheduler stops.
+static bool take(struct slot *slot)
 {
     struct sched *const s = slot->sched;
     struct work *w = NULL;
@@ -110,15 +111,17 @@ static struct work *take(struct slot *slot)
         idle(slot);
     if (w) {
         sched_unqueue(s, w);
+        slot->team = (struct team){ .works = { w }, .count = 1, .closed = true };
         w->slot = slot;
         slot->work = w;
         slot->since_us = clock_us();
-        count_running(s, w, 1);
+        sched_gather(s, slot);
+        count_running(slot, w->origin, 1);
         if (slot->left.left && s->media.ready > 0)
             pthread_cond_broadcast(&s->more); // for what was left to this one
     }
     unlock(&s->lock);
-    return w;
+    return w != NULL;
 }
 
 // ---- running
@@ -130,108 +133,175 @@ static int64_t limit_of(const struct conf *conf, const struct job *job)
                                      : conf->workers_probe_time;
 }
 
-static int run_once(struct slot *slot, struct work *w, char *detail, size_t cap)
+static int run_once(struct slot *slot, char *detail, size_t cap)
 {
     const struct conf *const conf = slot->sched->conf;
     const int err = ensure_worker(slot, detail, cap);
     if (err < 0)
         return err;
     slot->jobs++;
-    return attempt_run(slot->worker, w, limit_of(conf, w->job), detail, cap);
+    return sched_run(slot, limit_of(conf, team_first(&slot->team)->job), detail, cap);
 }
 
-// Whether this work brought its worker down: a crash, a breach, or the watchdog.
-static bool brought_down(const struct slot *slot, const struct work *w, int err)
+// Whether what ran brought the worker down: a crash, a breach, or the watchdog.
+static bool brought_down(const struct slot *slot, int err)
 {
     return (err == -E_WORKER || err == -E_TIMEOUT || err == -E_PROTOCOL) && slot->worker &&
-           !worker_alive(slot->worker) && !cancel_is_set(w->cancel);
+           !worker_alive(slot->worker) && !cancel_is_set(&slot->team.cancel);
 }
 
-static int run_work(struct slot *slot, struct work *w, char *detail, size_t cap)
+// Of what failed in company nobody knows whose fault it was: each is run alone.  False: there was
+// none.
+static bool part(struct slot *slot, int err)
+{
+    struct team *const t = &slot->team;
+    if (t->taken < 2 || err == -E_CANCELLED || err == -E_SEEK)
+        return false;
+    for (int i = t->told - 1; i >= 0; i--) { // each in front of those behind it
+        if (!t->works[i])
+            continue;
+        t->works[i]->alone = true;
+        sched_give_back(slot, i);
+    }
+    return true;
+}
+
+// Who is not over then is the team's still, unless they go on alone.
+static int run_works(struct slot *slot, char *detail, size_t cap)
 {
     struct sched *const s = slot->sched;
+    const struct work *const w = team_first(&slot->team); // may be over before others
+    const struct key version = w->version;
+    char path[256];
     int64_t offset, n;
+    copy_string(path, sizeof path, source_path(w->source));
     plan_job_range(w->job, &offset, &n);
     if (n > 0)
         source_want(w->source, offset, n);
 
     int crashes = 0, killed = 0;
     for (;;) {
-        const int err = run_once(slot, w, detail, cap);
-        if (brought_down(slot, w, err)) {
-            note_crash(s, &w->version);
-            log_warn("worker", "%s: worker went down (%s)", source_path(w->source), detail);
-            if (++crashes == POISON_CRASHES) {
-                snprintf(detail, cap, "two workers went down with this source");
-                return -E_POISONED;
-            }
-        } else if (err != -E_KILLED || cancel_is_set(w->cancel) || ++killed == KILLED_MAX) {
-            return err;
+        const int err = run_once(slot, detail, cap);
+        const bool down = brought_down(slot, err);
+        if (down) {
+            note_crash(s, &version);
+            log_warn("worker", "%s: worker went down (%s)", path, detail);
         }
+        if (err == 0 || part(slot, err))
+            return err;
+        if (down && ++crashes == POISON_CRASHES) {
+            snprintf(detail, cap, "two workers went down with this source");
+            return -E_POISONED;
+        }
+        if (!down &&
+            (err != -E_KILLED || cancel_is_set(&slot->team.cancel) || ++killed == KILLED_MAX))
+            return err;
         stat_add(STAT_jobs_retried_total, 1);
     }
 }
 
 // As many encoders as run at once, each of which stands for a worker.
-static int workers_of(const struct job *j)
+int sched_workers_of(const struct job *j)
 {
     const int parts = j->parts_at_once < j->part_count ? j->parts_at_once : j->part_count;
     return parts > 1 ? parts : 1;
 }
 
-static int64_t worker_us(const struct work *w)
-{
-    return (clock_us() - w->started_us - w->origin_us) * workers_of(w->job);
-}
-
 // What decodes pictures makes an end of what was left before.
-static void note_left(struct slot *slot, const struct work *w)
+static void note_left(struct slot *slot, enum job_kind kind, const struct key *version)
 {
-    if (w->job->kind != JOB_VIDEO && w->job->kind != JOB_SHEET)
+    if (kind != JOB_VIDEO && kind != JOB_SHEET)
         return;
-    slot->left = w->stats;
-    slot->left_of = w->version;
+    slot->left = slot->team.stats;
+    slot->left_of = *version;
 }
 
-static void drive_one(struct slot *slot, struct work *w)
+// Those that cannot begin are over.
+static void begin_works(struct slot *slot)
+{
+    struct team *const t = &slot->team;
+    for (int i = 0; i < t->count; i++) {
+        struct work *const w = t->works[i];
+        if (cancel_is_set(w->cancel))
+            sched_end(slot, i, -E_CANCELLED, "");
+        else if (object_expect(w->object, w->expected) < 0) // now, while nothing was sent of it
+            sched_end(slot, i, -E_BUSY, "too many objects are being made or read");
+    }
+}
+
+// The account of a run is that of the work that is over last.
+static void end_works(struct slot *slot, int err, const char *detail)
+{
+    struct team *const t = &slot->team;
+    for (int i = 0; i < t->count; i++) {
+        if (!t->works[i])
+            continue;
+        t->works[i]->stats = t->stats;
+        t->stats = (struct job_stats){ 0 };
+        sched_end(slot, i, err, detail);
+    }
+}
+
+struct account {
+    enum job_kind kind;
+    struct key version;
+    int origin, workers;
+};
+
+static struct account account_of(const struct work *w)
+{
+    return (struct account){ w->job->kind, w->version, w->origin, sched_workers_of(w->job) };
+}
+
+// Before anybody hears of the end.
+static void note_run(struct slot *slot, const struct account *a, int64_t began_us, int err)
 {
     struct sched *const s = slot->sched;
-    char detail[256] = "";
-    int err;
-    w->started_us = clock_us();
-    if (w->cost_us > 0)
-        w->ends_us = w->started_us + w->cost_us / workers_of(w->job);
-    if (cancel_is_set(w->cancel)) {
-        err = -E_CANCELLED;
-    } else if (object_expect(w->object, w->expected) < 0) {
-        err = -E_BUSY; // now, while nothing was sent of it
-        copy_string(detail, sizeof detail, "too many objects are being made or read");
-    } else {
-        stat_add(STAT_jobs_running, 1);
-        err = run_work(slot, w, detail, sizeof detail);
-        stat_add(STAT_jobs_running, -1);
-    }
-    const int64_t us = worker_us(w);
+    const struct team *const t = &slot->team;
+    const int64_t us = (clock_us() - began_us - t->origin_us) * a->workers;
     stat_add(STAT_workers_busy_us_total, us);
     stat_add(STAT_workers_vain_us_total, err == -E_CANCELLED ? us : 0);
     lock(&s->lock);
-    if (err == 0)
-        forecast_learn(&s->forecast, w->job, us);
-    count_running(s, w, -1);
-    note_left(slot, w);
-    w->slot = NULL;
+    if (err == 0 && t->job)
+        forecast_learn(&s->forecast, t->job, us);
+    note_left(slot, a->kind, &a->version);
+    unlock(&s->lock);
+}
+
+static void free_slot(struct slot *slot, int origin)
+{
+    struct sched *const s = slot->sched;
+    lock(&s->lock);
+    count_running(slot, origin, -1);
+    slot->team.closed = true;
     slot->work = NULL;
     if (slot->probes)
         pthread_cond_broadcast(&s->more); // for what may_probe kept waiting
     unlock(&s->lock);
-    w->done(w, err, detail);
+}
+
+static void drive_one(struct slot *slot)
+{
+    char detail[256] = "";
+    int err = -E_CANCELLED;
+    const struct account a = account_of(team_first(&slot->team));
+    begin_works(slot);
+    if (team_first(&slot->team)) {
+        const int64_t began_us = clock_us();
+        stat_add(STAT_jobs_running, 1);
+        err = run_works(slot, detail, sizeof detail);
+        stat_add(STAT_jobs_running, -1);
+        note_run(slot, &a, began_us, err);
+    }
+    free_slot(slot, a.origin);
+    end_works(slot, err, detail);
+    job_finish(&slot->team.copy);
 }
 
 void *sched_drive(void *arg)
 {
     struct slot *const slot = arg;
-    struct work *w;
-    while ((w = take(slot)))
-        drive_one(slot, w);
+    while (take(slot))
+        drive_one(slot);
     return NULL;
 }

@@ -7,7 +7,9 @@
 //   sched_queue.c   the queues: whose turn it is, what may be brought
 //   sched_admit.c   what would come too late
 //   sched_bring.c   bringing the bytes that a job will read
+//   sched_team.c    who shares a run of a worker with others
 //   sched_drive.c   drivers and their workers
+//   sched_run.c     one run of a worker
 //   sched_late.c    what waits too long
 //   sched_press.c   whether that is too much for the workers
 //
@@ -34,6 +36,28 @@
 
 #define CLIENT_BUCKETS 65536 // clients that fall together share a share
 
+// The works that one run of a worker makes side by side, of the same pictures; nearly always one.
+struct team {
+    // protected by sched.lock; only the driver takes a work out again
+    struct work *works[JOB_RUNGS_MAX]; // by their rungs; NULL: over, or given back
+    int count;
+    bool closed; // nobody may join
+
+    struct cancel cancel; // nobody wants any of it
+
+    // the driver's alone
+    const struct job *job; // that the worker runs
+    struct job copy;       // it, of a video job
+    struct source *source;
+    int told;                    // of the works, to the worker
+    int taken;                   // of them, by it
+    size_t put[JOB_RUNGS_MAX];   // bytes of their answers that came so far
+    bool dropped[JOB_RUNGS_MAX]; // the worker was told that nobody wants it
+    bool differs;                // something from what was put out before
+    int64_t origin_us;           // spent waiting for the source
+    struct job_stats stats;
+};
+
 // One driver and its worker.
 struct slot {
     struct sched *sched;
@@ -43,7 +67,8 @@ struct slot {
 
     // protected by sched.lock; the worker itself is run by the driver alone
     struct worker *worker;
-    const struct work *work; // that it runs; NULL while it has none
+    struct team team;
+    const struct work *work; // the first of those that it runs; NULL while it has none
     int64_t since_us;        // of that
     struct key left_of;      // the source version of the decoder that its worker has left
     struct job_stats left;   // where
@@ -117,6 +142,9 @@ void sched_feed(struct sched *s, int origin);
 
 void sched_enqueue(struct sched *s, struct work *w);
 
+// Puts w back, which had a worker.
+void sched_requeue(struct sched *s, struct work *w);
+
 // Takes w off, for a worker or for good.
 void sched_unqueue(struct sched *s, struct work *w);
 
@@ -148,7 +176,44 @@ void sched_bring(struct task *t);
 // as one read reaches.
 int64_t sched_bytes_to_bring(const struct sched *s, const struct job *job);
 
+// ---- sched_team.c
+
+// The first of the team; NULL: there is none (any more).  sched.lock is held, or it is the driver
+// who asks.
+struct work *team_first(const struct team *t);
+
+// Those of the queue that may run together with the one work of the slot's team join it.  The lock
+// is held.
+void sched_gather(struct sched *s, struct slot *slot);
+
+// Whether w, which is new or ready, has joined a run: it is off the queue then, and the run's
+// driver calls done.  The lock is held.
+bool sched_join(struct sched *s, struct work *w);
+
+// The driver's: puts that work of its team into the queue again, where somebody wants it still.
+void sched_give_back(struct slot *slot, int rung);
+
+// The driver's: takes a work out of its team and calls done.
+void sched_end(struct slot *slot, int rung, int err, const char *detail);
+
+// Sees to it that the run ends where nobody wants any of it.  The lock is held.
+void sched_stop_unwanted(struct slot *slot);
+
+// ---- sched_run.c
+
+// Runs what the slot's team makes on its worker, for at most limit_ms milliseconds: reads the
+// source and appends to the objects what is not there yet; calls begins of each work before its
+// first byte, and ends those that are over before the others.  Adds to their origin_us, sets the
+// team's stats.  Blocks.  0, or as worker_run says, and
+//   -E_INTERNAL        it did not repeat what was put out before;
+//   -E_ORIGIN_TIMEOUT  instead of -E_TIMEOUT, when the origin had most of the time.
+// One line for people in detail.  The driver's thread.
+int sched_run(struct slot *slot, int64_t limit_ms, char *detail, size_t cap);
+
 // ---- sched_drive.c
+
+// As many workers as its encoders that run at once stand for.
+int sched_workers_of(const struct job *j);
 
 // Bytes that a worker of this slot may have.
 int64_t sched_worker_memory(const struct slot *slot);

@@ -142,6 +142,17 @@ void sched_enqueue(struct sched *s, struct work *w)
     sched_press(s, sched_wait_of_newcomer(s, w->queued_us), w->queued_us);
 }
 
+// It came before all that is new; its bytes are here.
+void sched_requeue(struct sched *s, struct work *w)
+{
+    struct queue *const q = sched_queue_of(s, w);
+    list_push_front(&q->works, &w->link);
+    q->count++;
+    stat_add(STAT_jobs_queued, 1);
+    w->bytes = w->started_us = 0;
+    sched_become_ready(s, w);
+}
+
 void sched_unqueue(struct sched *s, struct work *w)
 {
     struct queue *const q = sched_queue_of(s, w);

@@ -60,9 +60,9 @@ static int64_t no_read(void *arg, int64_t offset, void *out, int64_t n)
     return -E_INTERNAL;
 }
 
-static int no_bytes(void *arg, const void *bytes, size_t n)
+static int no_bytes(void *arg, int rung, const void *bytes, size_t n)
 {
-    (void)arg, (void)bytes, (void)n;
+    (void)arg, (void)rung, (void)bytes, (void)n;
     return 0;
 }
 

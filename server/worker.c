@@ -394,8 +394,13 @@ struct run {
     const struct worker_calls *calls;
     int64_t limit_ms; // killed then
     int err;          // 0, or our own reason why the answer is void: the first one
-    int64_t received; // bytes of the answer
-    int lines;        // that it logged
+    int64_t received; // bytes of the answers
+    struct rung {
+        enum { RUNG_NONE, RUNG_ASKED, RUNG_RUNS, RUNG_OVER } state;
+        int64_t received;
+    } rungs[JOB_RUNGS_MAX];
+    int rung_count; // of which it was told
+    int lines;      // that it logged
     struct job_stats *stats;
     char *detail;
     size_t cap;
@@ -528,19 +533,52 @@ static int take_want(struct run *r, struct reader *body)
     return 0;
 }
 
-static void take_append(struct run *r, const uint8_t *bytes, size_t n)
+static bool runs(const struct run *r, int rung)
 {
-    r->received += (int64_t)n;
+    return rung < r->rung_count && r->rungs[rung].state == RUNG_RUNS;
+}
+
+static int take_append(struct run *r, struct reader *body)
+{
+    const int rung = get_u8(body);
+    const int64_t n = (int64_t)reader_left(body);
+    if (!runs(r, rung))
+        return breach(r, "the worker answered what nobody asked");
+    r->received += n;
+    r->rungs[rung].received += n;
     if (r->err)
-        return;
-    if (r->received > r->w->conf->cache_object) {
+        return 0;
+    if (r->rungs[rung].received > r->w->conf->cache_object) {
         give_up(r, -E_LIMITS);
         say(r, "the answer exceeds cache.object");
-        return;
+        return 0;
     }
-    const int rc = r->calls->append(r->calls->arg, bytes, n);
+    const int rc = r->calls->append(r->calls->arg, rung, body->p, (size_t)n);
     if (rc < 0)
         give_up(r, rc);
+    return 0;
+}
+
+static int take_joined(struct run *r, struct reader *body)
+{
+    const int rung = get_u8(body);
+    const bool taken = get_u8(body) == 1;
+    if (rung >= r->rung_count || r->rungs[rung].state != RUNG_ASKED)
+        return breach(r, "the worker answered what nobody asked");
+    r->rungs[rung].state = taken ? RUNG_RUNS : RUNG_OVER;
+    r->calls->rungs->joined(r->calls->arg, rung, taken);
+    return 0;
+}
+
+static int take_end(struct run *r, struct reader *body)
+{
+    const int rung = get_u8(body);
+    if (!r->calls->rungs || !runs(r, rung))
+        return breach(r, "the worker ended what it did not make");
+    r->rungs[rung].state = RUNG_OVER;
+    if (!r->err)
+        r->calls->rungs->end(r->calls->arg, rung);
+    return 0;
 }
 
 static int take_done(struct run *r, const uint8_t *bytes, size_t n)
@@ -605,8 +643,14 @@ static bool take_message(struct run *r, int *result)
         *result = take_want(r, &body);
         return *result < 0;
     case WIRE_APPEND:
-        take_append(r, m->payload.data, m->payload.len);
-        return false;
+        *result = take_append(r, &body);
+        return *result < 0;
+    case WIRE_JOINED:
+        *result = take_joined(r, &body);
+        return *result < 0;
+    case WIRE_END:
+        *result = take_end(r, &body);
+        return *result < 0;
     case WIRE_LOG:
         *result = take_log(r, &body);
         return *result < 0;
@@ -656,11 +700,43 @@ static bool wait_for_worker(const struct run *r, int64_t now_ms)
     return !p[2].revents || p[0].revents;
 }
 
+static void put_join(struct run *r, const struct video_settings *v)
+{
+    struct buf b;
+    buf_init(&b, WIRE_RUNG_MAX);
+    job_rung_pack(v, &b);
+    assert(r->rung_count < JOB_RUNGS_MAX && buf_error(&b) == 0);
+    r->rungs[r->rung_count++].state = RUNG_ASKED;
+    wire_out_put(&r->w->out, WIRE_JOIN, b.data, b.len, NULL, 0);
+    buf_finish(&b);
+}
+
+static void put_orders(struct run *r)
+{
+    struct worker_order order;
+    while (r->calls->rungs && !r->err && r->calls->rungs->next(r->calls->arg, &order)) {
+        const uint8_t rung = (uint8_t)order.rung;
+        if (order.join)
+            put_join(r, order.join);
+        else
+            wire_out_put(&r->w->out, WIRE_DROP, &rung, 1, NULL, 0);
+    }
+}
+
+// What the worker did not answer, it does not make.
+static void refuse_asked(struct run *r)
+{
+    for (int i = 0; i < r->rung_count; i++)
+        if (r->rungs[i].state == RUNG_ASKED)
+            r->calls->rungs->joined(r->calls->arg, i, false);
+}
+
 static int run_to_end(struct run *r)
 {
     for (;;) {
         if (!r->err && r->calls->cancelled(r->calls->arg))
             give_up(r, -E_CANCELLED);
+        put_orders(r);
         const int64_t now_ms = clock_ms();
         if (now_ms >= r->limit_ms)
             return overdue(r);
@@ -695,7 +771,10 @@ int worker_run(struct worker *w, const struct job *job, const struct worker_call
         .stats = stats,
         .detail = detail,
         .cap = cap,
+        .rung_count = 1 + job->also_count,
     };
+    for (int i = 0; i < r.rung_count; i++)
+        r.rungs[i].state = RUNG_RUNS;
     *stats = (struct job_stats){ 0 };
     detail[0] = '\0';
     if (!worker_alive(w))
@@ -705,6 +784,7 @@ int worker_run(struct worker *w, const struct job *job, const struct worker_call
         say(&r, "the job is too large");
     else
         rc = run_to_end(&r);
+    refuse_asked(&r);
     // The memory of a large job is not kept until the next one.
     wire_out_finish(&w->out);
     wire_out_init(&w->out);

@@ -47,12 +47,29 @@ struct worker_calls {
     // Reads n bytes of the source, which lie within job->source_size.  How many came
     // (fewer: the source is shorter than was said), or a negative enum err.
     int64_t (*read)(void *arg, int64_t offset, void *out, int64_t n);
-    // Takes bytes of the answer; an error stops the job.
-    int (*append)(void *arg, const void *bytes, size_t n);
+    // Takes bytes of that rung's answer (0 where there is but one); an error stops the job.
+    int (*append)(void *arg, int rung, const void *bytes, size_t n);
     // Whether nobody wants the answer any more.
     bool (*cancelled)(void *arg);
     // These bytes, which lie within it, will be read soon.  NULL: that is of no interest.
     void (*want)(void *arg, int64_t offset, int64_t n);
+    const struct worker_rungs *rungs; // NULL: there is but one
+};
+
+// What a worker is to be told of one of its job's rungs while it runs.
+struct worker_order {
+    const struct video_settings *join; // it is to be made, too; its number is the next one
+    int rung;                          // else nobody wants this one any more
+};
+
+// Of a job that makes several rungs, or may come to.
+struct worker_rungs {
+    // What the worker is to be told now; false: nothing.  Asked where cancelled is.
+    bool (*next)(void *arg, struct worker_order *out);
+    // Whether it makes the one that was to join.  Each is told of once, before worker_run returns.
+    void (*joined)(void *arg, int rung, bool taken);
+    // All of it was appended, and the others go on.
+    void (*end)(void *arg, int rung);
 };
 
 // Runs one job to its end, at the latest at the monotonic time deadline_ms.  Blocks.
@@ -61,7 +78,7 @@ struct worker_calls {
 //   what a call returned (its first error), or -E_CANCELLED when cancelled() said so:
 //     the worker is told, and killed if it goes on for conf->workers_cancel;
 //   -E_CHANGED  a read came short;
-//   -E_LIMITS   an answer above conf->cache_object;
+//   -E_LIMITS   the answer of a rung above conf->cache_object;
 //   -E_NO_MEMORY  it found none, whether it lives or not;
 //   -E_TIMEOUT  the deadline passed, the worker is killed;
 //   -E_KILLED   somebody else killed it (SIGKILL), which says nothing of the job;
@@ -77,7 +94,7 @@ bool worker_alive(const struct worker *w);
 // The process, for who wants to look at it.
 pid_t worker_pid(const struct worker *w);
 
-// Makes worker_run look at cancelled() now.  Any thread.
+// Makes worker_run look at cancelled() and for orders now.  Any thread.
 void worker_kick(struct worker *w);
 
 #endif

@@ -62,10 +62,10 @@ static const char *matrix_name(int matrix)
 }
 
 // The source's colours; where they are untagged, those of the output.
-static struct colour source_colour(const struct job *job)
+static struct colour source_colour(const struct filter *f)
 {
-    struct colour c = job->media->video.colour;
-    const struct colour *v = &job->v.colour;
+    struct colour c = f->media->video.colour;
+    const struct colour *v = &f->v->colour;
     if (c.matrix == AVCOL_SPC_UNSPECIFIED)
         c.matrix = v->matrix;
     if (c.primaries == AVCOL_PRI_UNSPECIFIED)
@@ -97,28 +97,28 @@ static const char *range_name(bool full)
 // To this range.
 static void print_scale(struct buf *b, const struct filter *f, bool full)
 {
-    const struct video_settings *v = &f->job->v;
-    const bool sideways = f->job->media->video.rotate % 180 != 0;
+    const struct video_settings *v = f->v;
+    const bool sideways = f->media->video.rotate % 180 != 0;
     buf_printf(b, "scale=%d:%d:" SCALE ":in_range=%s:out_range=%s", sideways ? v->height : v->width,
                sideways ? v->width : v->height, range_name(f->full_range), range_name(full));
 }
 
 static void print_sdr(struct buf *b, const struct filter *f)
 {
-    const char *from = matrix_name(source_colour(f->job).matrix);
-    const char *to = matrix_name(f->job->v.colour.matrix);
-    print_scale(b, f, f->job->v.colour.full_range);
+    const char *from = matrix_name(source_colour(f).matrix);
+    const char *to = matrix_name(f->v->colour.matrix);
+    print_scale(b, f, f->v->colour.full_range);
     // Named only where they differ: swscale takes the long way round when told both.
     if (from && to && strcmp(from, to) != 0)
         buf_printf(b, ":in_color_matrix=%s:out_color_matrix=%s", from, to);
-    buf_puts(b, is_ten_bit(&f->job->v) ? ",format=yuv420p10le" : ",format=yuv420p");
+    buf_puts(b, is_ten_bit(f->v) ? ",format=yuv420p10le" : ",format=yuv420p");
 }
 
 // correctness of the order: light is linear before its range is compressed.
 static void print_tone_map(struct buf *b, const struct filter *f)
 {
-    const struct video_track *t = &f->job->media->video;
-    const struct colour c = source_colour(f->job);
+    const struct video_track *t = &f->media->video;
+    const struct colour c = source_colour(f);
     const bool bt2020 = c.primaries == AVCOL_PRI_UNSPECIFIED || c.primaries == AVCOL_PRI_BT2020;
     print_scale(b, f, false);
     buf_printf(b, ",format=yuv420p10le,zscale=tin=%s:pin=%s:min=%s:rin=tv:t=linear:npl=100",
@@ -127,18 +127,18 @@ static void print_tone_map(struct buf *b, const struct filter *f)
     buf_printf(b, ",format=gbrpf32le,zscale=p=bt709,tonemap=hable:desat=0:peak=%d.%02d",
                (t->peak_nits > 0 ? t->peak_nits : PEAK_UNKNOWN) / 100,
                (t->peak_nits > 0 ? t->peak_nits : PEAK_UNKNOWN) % 100);
-    const struct colour *const to = &f->job->v.colour;
+    const struct colour *const to = &f->v->colour;
     buf_printf(b, ",zscale=t=bt709:m=%s:r=%s:d=none,format=yuv420p",
                to->matrix == AVCOL_SPC_SMPTE170M ? "170m" : "bt709", range_name(to->full_range));
 }
 
 static int print_chain(struct buf *b, const struct filter *f)
 {
-    if (is_hdr(f->job->media->video.colour.transfer) && !is_hdr(f->job->v.colour.transfer))
+    if (is_hdr(f->media->video.colour.transfer) && !is_hdr(f->v->colour.transfer))
         print_tone_map(b, f);
     else
         print_sdr(b, f);
-    buf_puts(b, turn(&f->job->media->video));
+    buf_puts(b, turn(&f->media->video));
     buf_append(b, "", 1);
     return buf_error(b);
 }
@@ -150,7 +150,7 @@ static int build(struct filter *f, const AVFrame *like)
     graph_close(&f->graph);
     int rc = AVERROR(ENOMEM);
     if (print_chain(&chain, f) == 0)
-        rc = graph_open(&f->graph, (const char *)chain.data, like, f->job->media->video.timescale);
+        rc = graph_open(&f->graph, (const char *)chain.data, like, f->media->video.timescale);
     buf_finish(&chain);
     return rc < 0 ? fail_libav(f->why, -E_UNSUPPORTED, rc, "converting the pictures") : 0;
 }
@@ -162,9 +162,9 @@ static void remove_side_data(AVFrame *frame)
 }
 
 // The decoder's word on anything but pixels ends here.  Says whether the range is full.
-static bool normalise(AVFrame *frame, const struct job *job)
+static bool normalise(AVFrame *frame, const struct filter *f)
 {
-    const struct colour c = source_colour(job);
+    const struct colour c = source_colour(f);
     const enum AVPixelFormat plain = plain_format(frame->format);
     const bool full =
         c.full_range || plain != frame->format || frame->color_range == AVCOL_RANGE_JPEG;
@@ -181,14 +181,15 @@ static bool normalise(AVFrame *frame, const struct job *job)
 
 // ---- public
 
-void filter_init(struct filter *f, const struct job *job, const struct why *why)
+void filter_init(struct filter *f, const struct media *media, const struct video_settings *v,
+                 const struct why *why)
 {
-    *f = (struct filter){ .job = job, .why = why };
+    *f = (struct filter){ .media = media, .v = v, .why = why };
 }
 
 int filter_picture(struct filter *f, AVFrame *in, AVFrame *out)
 {
-    const bool full = normalise(in, f->job);
+    const bool full = normalise(in, f);
     if (!f->graph.graph || in->width != f->width || in->height != f->height ||
         in->format != f->format || full != f->full_range) {
         f->width = in->width;

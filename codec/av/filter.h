@@ -14,14 +14,18 @@
 #include "codec/job.h"
 
 struct filter {
-    const struct job *job; // borrowed
-    const struct why *why; // borrowed
-    struct graph graph;    // for pictures of this size and format; rebuilt when they change
+    // borrowed
+    const struct media *media;
+    const struct video_settings *v;
+    const struct why *why;
+
+    struct graph graph; // for pictures of this size and format; rebuilt when they change
     int width, height, format;
     bool full_range;
 };
 
-void filter_init(struct filter *f, const struct job *job, const struct why *why);
+void filter_init(struct filter *f, const struct media *media, const struct video_settings *v,
+                 const struct why *why);
 
 // *out becomes the picture made from *in, which keeps its pixels but loses its
 // side data.  0 or a negative enum err.

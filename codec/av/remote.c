@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // One thread serves; only lines of the log come from any thread, between two
-// messages.  A CANCEL may stand before any message that is waited for, and
-// does not end the waiting: every READ that was sent is answered, so when a job
-// is over, for whatever reason, the stream is in step for the next one.
+// messages.  An order that concerns the running job (CANCEL, DROP, JOIN) may stand before any
+// message that is waited for, and does not end the waiting: every READ that was sent is answered,
+// so when a job is over, for whatever reason, the stream is in step for the next one.  Between jobs
+// such orders come too late and are ignored.
 //
 // A peer that is gone or that breaks the protocol looks like a cancellation to
 // the job; the loop sees the reason afterwards and ends.
@@ -36,6 +37,10 @@ struct remote {
     uint32_t next_id;
     int64_t appended; // bytes, by this job
     bool cancelled;
+    bool dropped[JOB_RUNGS_MAX];
+    int rungs;                                    // of this job; 0: none runs
+    struct video_settings joining[JOB_RUNGS_MAX]; // not yet answered
+    int joining_count;
     int broken; // 0, or why the wire cannot be used any more
 };
 
@@ -87,30 +92,107 @@ static int broken(struct remote *r, int err)
     return r->broken;
 }
 
-// Receives the next message that is no CANCEL.
+// ---- orders that concern the running job
+
+static int take_join(struct remote *r)
+{
+    struct video_settings v;
+    const int rc = job_rung_unpack(&v, r->in.payload.data, r->in.payload.len);
+    if (rc < 0 || r->rungs == 0) // too late
+        return rc;
+    if (r->rungs + r->joining_count == JOB_RUNGS_MAX)
+        return -E_PROTOCOL;
+    r->joining[r->joining_count++] = v;
+    return 0;
+}
+
+static int take_drop(struct remote *r)
+{
+    const int rung = r->in.payload.data[0];
+    if (rung >= JOB_RUNGS_MAX)
+        return -E_PROTOCOL;
+    r->dropped[rung] = true;
+    return 0;
+}
+
+// Takes what was received, if it is one: 1, or 0, or an error.
+static int take_order(struct remote *r)
+{
+    int rc = 0;
+    switch (r->in.type) {
+    case WIRE_CANCEL:
+        r->cancelled = true;
+        break;
+    case WIRE_DROP:
+        rc = take_drop(r);
+        break;
+    case WIRE_JOIN:
+        rc = take_join(r);
+        break;
+    default:
+        return 0;
+    }
+    return rc < 0 ? rc : 1;
+}
+
+// Receives the next message that is none of them.
 static int receive(struct remote *r)
 {
     for (;;) {
-        const int rc = wire_receive(r->fd, &r->in, INT64_MAX);
+        int rc = wire_receive(r->fd, &r->in, INT64_MAX);
+        if (rc == 0)
+            rc = take_order(r);
         if (rc < 0)
             return broken(r, rc);
-        if (r->in.type != WIRE_CANCEL)
+        if (rc == 0)
             return 0;
-        r->cancelled = true;
+    }
+}
+
+// Takes those that have come: nothing else may come now.
+static void take_orders(struct remote *r)
+{
+    while (!r->broken && wire_pending(r->fd)) {
+        int rc = wire_receive(r->fd, &r->in, INT64_MAX);
+        if (rc == 0)
+            rc = take_order(r);
+        if (rc != 1)
+            broken(r, rc < 0 ? rc : -E_PROTOCOL);
     }
 }
 
 static bool remote_cancelled(struct io *io)
 {
     struct remote *r = remote_of(io);
-    // Nothing but a CANCEL may come now, and there is at most one of it.
-    if (!r->broken && !r->cancelled && wire_pending(r->fd)) {
-        const int rc = wire_receive(r->fd, &r->in, INT64_MAX);
-        if (rc < 0 || r->in.type != WIRE_CANCEL)
-            broken(r, rc < 0 ? rc : -E_PROTOCOL);
-        r->cancelled = true;
-    }
+    take_orders(r);
     return r->broken || r->cancelled;
+}
+
+static bool remote_dropped(struct io *io, int rung)
+{
+    struct remote *r = remote_of(io);
+    take_orders(r);
+    return r->dropped[rung];
+}
+
+static void answer_join(struct remote *r, bool taken)
+{
+    const uint8_t answer[2] = { (uint8_t)r->rungs++, taken };
+    const int rc = r->broken ? 0 : send_message(r, WIRE_JOINED, answer, sizeof answer, NULL, 0);
+    if (rc < 0)
+        broken(r, rc);
+}
+
+static int remote_join(struct io *io, bool room, struct video_settings *v)
+{
+    struct remote *r = remote_of(io);
+    take_orders(r);
+    if (r->joining_count == 0)
+        return -1;
+    *v = r->joining[0];
+    memmove(r->joining, r->joining + 1, (size_t)--r->joining_count * sizeof r->joining[0]);
+    answer_join(r, room);
+    return room ? r->rungs - 1 : remote_join(io, room, v);
 }
 
 // ---- reading
@@ -208,14 +290,15 @@ static void remote_want(struct io *io, int64_t offset, int64_t n)
 
 // ---- writing
 
-static int remote_append(struct io *io, const void *bytes, size_t n)
+static int remote_append_to(struct io *io, int rung, const void *bytes, size_t n)
 {
     struct remote *r = remote_of(io);
+    const uint8_t head = (uint8_t)rung;
     for (const uint8_t *p = bytes; n > 0;) {
         if (remote_cancelled(io))
             return r->broken ? r->broken : -E_CANCELLED;
         const size_t take = n < WIRE_APPEND_MAX ? n : WIRE_APPEND_MAX;
-        const int rc = send_message(r, WIRE_APPEND, p, take, NULL, 0);
+        const int rc = send_message(r, WIRE_APPEND, &head, 1, p, take);
         if (rc < 0)
             return broken(r, rc);
         r->appended += (int64_t)take;
@@ -224,6 +307,27 @@ static int remote_append(struct io *io, const void *bytes, size_t n)
     }
     return 0;
 }
+
+static int remote_append(struct io *io, const void *bytes, size_t n)
+{
+    return remote_append_to(io, 0, bytes, n);
+}
+
+static void remote_end(struct io *io, int rung)
+{
+    struct remote *r = remote_of(io);
+    const uint8_t head = (uint8_t)rung;
+    const int rc = r->broken ? 0 : send_message(r, WIRE_END, &head, 1, NULL, 0);
+    if (rc < 0)
+        broken(r, rc);
+}
+
+static const struct io_rungs remote_rungs = {
+    .append = remote_append_to,
+    .end = remote_end,
+    .dropped = remote_dropped,
+    .join = remote_join,
+};
 
 // ---- jobs
 
@@ -245,6 +349,17 @@ static int send_fail(struct remote *r, int err, const char *detail)
     return send_message(r, WIRE_FAIL, be, sizeof be, detail, strnlen(detail, DETAIL_MAX));
 }
 
+static void begin(struct remote *r, const struct job *job)
+{
+    r->io.size = job->source_size;
+    r->io.rungs = job->kind == JOB_VIDEO ? &remote_rungs : NULL;
+    r->appended = 0;
+    r->cancelled = false;
+    memset(r->dropped, 0, sizeof r->dropped);
+    r->rungs = 1 + job->also_count;
+    r->joining_count = 0;
+}
+
 static int serve_job(struct remote *r, remote_run *run)
 {
     struct job job;
@@ -252,12 +367,11 @@ static int serve_job(struct remote *r, remote_run *run)
     char detail[DETAIL_MAX] = "";
     int err = job_unpack(&job, r->in.payload.data, r->in.payload.len);
     if (err == 0) {
-        r->io.size = job.source_size;
-        r->appended = 0;
-        r->cancelled = false;
+        begin(r, &job);
         allow_lines(r, WIRE_LINES_MAX);
         err = run(&job, &r->io, &stats, detail, sizeof detail);
         allow_lines(r, 0);
+        r->rungs = 0;
     } else {
         copy_string(detail, sizeof detail, "the job cannot be read");
     }
@@ -276,7 +390,7 @@ static int say_hello(int fd, const char *signature)
 static int serve(struct remote *r, remote_run *run)
 {
     for (;;) {
-        const int rc = receive(r); // a CANCEL here came too late for its job
+        const int rc = receive(r); // orders here came too late for their job
         if (rc < 0)
             return rc;
         if (r->in.type != WIRE_JOB)

@@ -17,6 +17,7 @@
 
 struct sheet {
     struct sink sink;
+    struct video_settings tile; // what the filter is told
     // borrowed
     const struct job *job;
     const struct why *why;
@@ -51,7 +52,6 @@ static int take_picture(struct sink *sink, AVFrame *picture)
     return 0;
 }
 
-// What the filter is told: those of a tile.
 static struct video_settings tile_settings(const struct job *job)
 {
     return (struct video_settings){
@@ -67,12 +67,14 @@ static struct video_settings tile_settings(const struct job *job)
 static int show_runs(struct sheet *s, struct io *io, struct job_stats *stats)
 {
     struct job run = *s->job;
+    struct audience audience = { .sinks = { &s->sink }, .count = 1 };
     int rc = 0;
-    run.v = tile_settings(s->job);
+    run.v = s->tile = tile_settings(s->job);
+    s->sink.v = &s->tile;
     for (int i = 0; i < s->job->run_count && rc == 0; i++) {
         run.sample_count = s->job->runs[i].samples;
         run.pick_count = s->job->runs[i].picks;
-        rc = video_show(&run, io, &s->sink, stats, s->why);
+        rc = video_show(&run, io, &audience, stats, s->why);
         run.samples += run.sample_count;
         run.picks += run.pick_count;
         run.first = 1; // there are pictures before

@@ -11,6 +11,9 @@
 //
 // Interlaced pictures go through the deinterlacer before they are scaled, each between its
 // neighbours in the source; it gives back pictures in the same order.
+//
+// The first pictures are kept for a while: who comes late is shown them then, and the rest with
+// the others.
 
 #include "codec/av/video.h"
 
@@ -19,16 +22,32 @@
 #include "codec/av/deinterlace.h"
 #include "codec/av/filter.h"
 
+#define KEPT_MAX 16 // pictures
+#define KEPT_BYTES (64 * MIB)
+
+// What everybody has been shown so far.
+struct kept {
+    struct {
+        AVFrame *picture;
+        int repeat;
+    } list[KEPT_MAX];
+    int count;
+    int64_t bytes;
+    bool closed; // it is not all there
+};
+
 struct video {
     // borrowed
     const struct job *job;
-    struct sink *sink;
+    struct audience *audience;
     const struct why *why;
     struct job_stats *stats;
 
     struct decoder decoder;
-    struct deinterlacer deinterlacer; // not used for progressive sources
-    struct filter filter;
+    struct deinterlacer deinterlacer;     // not used for progressive sources
+    struct filter filters[JOB_RUNGS_MAX]; // of the sinks
+    int seated;                           // of them, that are shown what comes next
+    struct kept kept;
 
     int pick;         // the next to be decoded
     int whole;        // the next to come from the deinterlacer, in pictures
@@ -47,19 +66,86 @@ static bool cancelled(struct video *v)
 
 // ---- pictures
 
-// Puts this picture out that often.
-static int present(struct video *v, AVFrame *picture, int repeat)
+// Puts this picture out that often, to one.
+static int present_to(struct video *v, int seat, AVFrame *picture, int repeat)
 {
-    int rc = repeat > 0 ? filter_picture(&v->filter, picture, v->shown) : 0;
+    struct sink *const sink = v->audience->sinks[seat];
+    if (sink->gone)
+        return 0;
+    int rc = filter_picture(&v->filters[seat], picture, v->shown);
     v->shown->pict_type = AV_PICTURE_TYPE_NONE; // the source's must not steer the encoder
     v->shown->key_frame = 0;
     for (int i = 0; i < repeat && rc == 0; i++) {
         if (cancelled(v))
             rc = fail_with(v->why, -E_CANCELLED, "cancelled");
         else
-            rc = v->sink->take(v->sink, v->shown);
+            rc = sink->take(sink, v->shown);
     }
     av_frame_unref(v->shown);
+    return rc;
+}
+
+static void keep_none(struct kept *k)
+{
+    for (; k->count > 0; k->count--)
+        av_frame_free(&k->list[k->count - 1].picture);
+    k->closed = true;
+}
+
+static int64_t bytes_of(const AVFrame *picture)
+{
+    int64_t sum = 0;
+    for (int i = 0; i < AV_NUM_DATA_POINTERS && picture->buf[i]; i++)
+        sum += (int64_t)picture->buf[i]->size;
+    return sum;
+}
+
+// Nobody is turned away for want of memory but who comes late.
+static void keep(struct kept *k, const AVFrame *picture, int repeat)
+{
+    if (k->closed)
+        return;
+    AVFrame *const copy =
+        k->count < KEPT_MAX && k->bytes < KEPT_BYTES ? av_frame_clone(picture) : NULL;
+    if (!copy) {
+        keep_none(k);
+        return;
+    }
+    k->bytes += bytes_of(copy);
+    k->list[k->count].picture = copy;
+    k->list[k->count++].repeat = repeat;
+}
+
+// Puts this picture out that often.
+static int present(struct video *v, AVFrame *picture, int repeat)
+{
+    int rc = 0;
+    if (repeat > 0)
+        keep(&v->kept, picture, repeat);
+    for (int i = 0; i < v->seated && repeat > 0 && rc == 0; i++)
+        rc = present_to(v, i, picture, repeat);
+    return rc;
+}
+
+static int seat_next(struct video *v)
+{
+    const int seat = v->seated++;
+    const struct kept *const k = &v->kept;
+    filter_init(&v->filters[seat], v->job->media, v->audience->sinks[seat]->v, v->why);
+    int rc = 0;
+    for (int i = 0; i < k->count && rc == 0; i++)
+        rc = present_to(v, seat, k->list[i].picture, k->list[i].repeat);
+    return rc;
+}
+
+// Lets in who has come.
+static int admit(struct video *v)
+{
+    int rc = 0;
+    if (v->audience->admit)
+        v->audience->admit(v->audience, !v->kept.closed);
+    while (rc == 0 && v->seated < v->audience->count)
+        rc = seat_next(v);
     return rc;
 }
 
@@ -172,7 +258,7 @@ static int conceal_rest(struct video *v)
 static int run(struct video *v)
 {
     int rc = 0;
-    while (rc == 0 && picks_left(v)) {
+    while (rc == 0 && picks_left(v) && (rc = admit(v)) == 0) {
         rc = decoder_next(&v->decoder, v->frame);
         if (rc == 0)
             return conceal_rest(v);
@@ -223,19 +309,21 @@ static void close_all(struct video *v, bool whole)
     av_frame_free(&v->last);
     av_frame_free(&v->field);
     av_frame_free(&v->shown);
-    filter_finish(&v->filter);
+    keep_none(&v->kept);
+    for (int i = 0; i < v->seated; i++)
+        filter_finish(&v->filters[i]);
     deinterlace_finish(&v->deinterlacer);
 }
 
-int video_show(const struct job *job, struct io *io, struct sink *sink, struct job_stats *stats,
-               const struct why *why)
+int video_show(const struct job *job, struct io *io, struct audience *audience,
+               struct job_stats *stats, const struct why *why)
 {
     int rc = check_job(job, why);
     if (rc < 0)
         return rc;
-    struct video v = { .job = job, .sink = sink, .why = why, .stats = stats };
+    struct video v = { .job = job, .audience = audience, .why = why, .stats = stats };
+    v.kept.closed = audience->admit == NULL;
     deinterlace_init(&v.deinterlacer, job, why);
-    filter_init(&v.filter, job, why);
     v.continues = job->continues;
     rc = open_all(&v, io);
     if (rc == 0)

@@ -124,8 +124,8 @@ static inline void memory_want(struct io *io, int64_t offset, int64_t n)
 static inline void memory_init(struct memory *m, const struct buf *source)
 {
     *m = (struct memory){ .source = source, .patience = -1 };
-    m->io = (struct io){ (int64_t)source->len, memory_read, memory_append, memory_cancelled,
-                         memory_want };
+    m->io = (struct io){ (int64_t)source->len, memory_read, memory_append,
+                         memory_cancelled,     memory_want, NULL };
     buf_init(&m->out, 256 * 1024 * 1024);
 }
 

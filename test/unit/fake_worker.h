@@ -63,6 +63,17 @@ static inline void say_done(int64_t bytes)
     buf_finish(&b);
 }
 
+// Some of the answer of a rung.
+static inline void say_some(uint8_t rung, const void *bytes, size_t n)
+{
+    struct buf b;
+    buf_init(&b, WIRE_JOB_MAX);
+    put_u8(&b, rung);
+    buf_append(&b, bytes, n);
+    say(WIRE_APPEND, b.data, b.len);
+    buf_finish(&b);
+}
+
 static inline void say_fail(uint32_t code, const char *text)
 {
     struct buf b;
@@ -102,6 +113,12 @@ static inline void fake_hello(void)
     say(WIRE_HELLO, hello, sizeof hello - 1);
 }
 
+// What concerned the job before.
+static inline bool comes_too_late(const struct wire_message *m)
+{
+    return m->type == WIRE_CANCEL || m->type == WIRE_JOIN || m->type == WIRE_DROP;
+}
+
 typedef void fake_job(struct wire_message *m, const struct job *j);
 
 static inline void fake_serve(fake_job *run)
@@ -112,7 +129,7 @@ static inline void fake_serve(fake_job *run)
     for (;;) {
         struct job j;
         hear_any(&m);
-        if (m.type == WIRE_CANCEL)
+        if (comes_too_late(&m))
             continue;
         if (m.type != WIRE_JOB || job_unpack(&j, m.payload.data, m.payload.len) < 0)
             abort();

@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "codec/av/remote.h"
 #include "codec/wire.h"
+#include "test/unit/media_tools.h"
 
 #define SIZE (6 * WIRE_READ_MAX + 100)
 
@@ -39,7 +40,9 @@ enum {
     FAIL_STRANGELY,
     READ_TWICE,
     WAIT_FOR_CANCEL,
-    LOG_MUCH
+    LOG_MUCH,
+    TEAM, // of a video job: takes one who joins and refuses others, until one is dropped
+    TEAM_DEAF
 };
 
 static int read_at_end(struct io *io)
@@ -89,6 +92,25 @@ static int wait_for_cancel(struct io *io)
     return -E_CANCELLED;
 }
 
+static int team(const struct job *job, struct io *io)
+{
+    const struct io_rungs *const r = io->rungs;
+    struct video_settings v, next;
+    int joined;
+    if (!r || job->also_count != 1)
+        return -E_CORRUPT;
+    while ((joined = r->join(io, true, &v)) < 0)
+        ;
+    while (!r->dropped(io, 0))
+        if (r->join(io, false, &next) >= 0)
+            return -E_CORRUPT;
+    int rc = r->append(io, joined, "late", 4);
+    r->end(io, joined);
+    if (rc == 0)
+        rc = r->append(io, 1, "x", 1);
+    return v.width == 96 && !r->dropped(io, 1) && !io->cancelled(io) ? rc : -E_CORRUPT;
+}
+
 static void *log_one(void *arg)
 {
     (void)arg;
@@ -128,6 +150,10 @@ static int run(const struct job *job, struct io *io, struct job_stats *stats, ch
         return wait_for_cancel(io);
     case LOG_MUCH:
         return log_much();
+    case TEAM:
+        return team(job, io);
+    case TEAM_DEAF:
+        return 0;
     default:
         return 77;
     }
@@ -150,6 +176,17 @@ static void expect(struct server *s, enum wire_type type, size_t n)
     assert_int_equal(s->m.payload.len, n);
 }
 
+static struct video_settings settings(int width)
+{
+    return (struct video_settings){ .width = width,
+                                    .height = 64,
+                                    .fps = { 25, 1 },
+                                    .maxrate = 1000,
+                                    .bufsize = 1000,
+                                    .level = 30,
+                                    .preset = "jit" };
+}
+
 static void send_job(struct server *s, int what)
 {
     struct job j;
@@ -162,6 +199,43 @@ static void send_job(struct server *s, int what)
     assert_int_equal(job_pack(&j, &b), 0);
     assert_int_equal(wire_send(s->fd, WIRE_JOB, b.data, b.len, NULL, 0), 0);
     buf_finish(&b);
+}
+
+static void send_video_job(struct server *s, int what)
+{
+    struct media *const m = make_media(1, 0);
+    struct sample sample = { .size = 1 };
+    struct pick pick = { 0, 1 };
+    struct buf b;
+    assert_int_equal(media_finish(m), 0);
+    struct job j = { .kind = JOB_VIDEO, .limits = { 1, what, 1, 0, 1, 0 }, .source_size = SIZE };
+    j.media = m;
+    j.v = settings(64);
+    j.also[j.also_count++] = j.v;
+    j.samples = &sample;
+    j.picks = &pick;
+    j.sample_count = j.pick_count = j.part_count = j.parts_at_once = 1;
+    j.part_frames[0] = j.last_ticks = j.sequence = 1;
+    buf_init(&b, 10000);
+    assert_int_equal(job_pack(&j, &b), 0);
+    assert_int_equal(wire_send(s->fd, WIRE_JOB, b.data, b.len, NULL, 0), 0);
+    buf_finish(&b);
+    media_destroy(m);
+}
+
+static void send_join(struct server *s, int width)
+{
+    const struct video_settings v = settings(width);
+    struct buf b;
+    buf_init(&b, WIRE_RUNG_MAX);
+    job_rung_pack(&v, &b);
+    assert_int_equal(wire_send(s->fd, WIRE_JOIN, b.data, b.len, NULL, 0), 0);
+    buf_finish(&b);
+}
+
+static void send_drop(struct server *s, uint8_t rung)
+{
+    assert_int_equal(wire_send(s->fd, WIRE_DROP, &rung, 1, NULL, 0), 0);
 }
 
 struct question {
@@ -265,9 +339,9 @@ static void test_jobs(void **state)
     answer(s, q.id, 0, "xyz", 3);
     expect_done(s, 0);
     send_job(s, APPEND_BIG);
-    expect(s, WIRE_APPEND, WIRE_APPEND_MAX);
-    expect(s, WIRE_APPEND, WIRE_APPEND_MAX);
-    expect(s, WIRE_APPEND, 5);
+    expect(s, WIRE_APPEND, 1 + WIRE_APPEND_MAX);
+    expect(s, WIRE_APPEND, 1 + WIRE_APPEND_MAX);
+    expect(s, WIRE_APPEND, 1 + 5);
     expect_done(s, 2 * WIRE_APPEND_MAX + 5);
     send_job(s, FAIL);
     expect_fail(s, E_UNSUPPORTED, "because");
@@ -374,6 +448,57 @@ static void test_breaches(void **state)
     finish(s, -E_PROTOCOL);
 }
 
+static void expect_bytes(struct server *s, enum wire_type type, const char *bytes, size_t n)
+{
+    expect(s, type, n);
+    assert_memory_equal(s->m.payload.data, bytes, n);
+}
+
+static void test_rungs(void **state)
+{
+    struct server *s = *state;
+    for (int i = 0; i < 2; i++) {
+        send_video_job(s, TEAM);
+        send_join(s, 96);
+        send_join(s, 32);
+        expect_bytes(s, WIRE_JOINED, "\2\1", 2);
+        expect_bytes(s, WIRE_JOINED, "\3\0", 2);
+        send_drop(s, 0);
+        expect_bytes(s, WIRE_APPEND, "\2late", 5);
+        expect_bytes(s, WIRE_END, "\2", 1);
+        expect_bytes(s, WIRE_APPEND, "\1x", 2);
+        expect_done(s, 5);
+        // Too late: they do not touch the next job.
+        send_join(s, 96);
+        send_drop(s, 1);
+        send_video_job(s, TEAM_DEAF);
+        expect_done(s, 0);
+    }
+}
+
+static void test_too_many_join(void **state)
+{
+    struct server *s = *state;
+    send_job(s, WAIT_FOR_CANCEL);
+    for (int i = 0; i < JOB_RUNGS_MAX; i++)
+        send_join(s, 96);
+    finish(s, -E_PROTOCOL);
+}
+
+static void test_bad_join(void **state)
+{
+    struct server *s = *state;
+    assert_int_equal(wire_send(s->fd, WIRE_JOIN, "\1", 1, NULL, 0), 0);
+    finish(s, -E_PROTOCOL);
+}
+
+static void test_bad_drop(void **state)
+{
+    struct server *s = *state;
+    send_drop(s, JOB_RUNGS_MAX);
+    finish(s, -E_PROTOCOL);
+}
+
 static void test_short_answer(void **state)
 {
     struct server *s = *state;
@@ -403,7 +528,7 @@ static void test_job_in_job(void **state)
 static void test_no_job(void **state)
 {
     struct server *s = *state;
-    assert_int_equal(wire_send(s->fd, WIRE_APPEND, "x", 1, NULL, 0), 0);
+    assert_int_equal(wire_send(s->fd, WIRE_APPEND, "\0x", 2, NULL, 0), 0);
     assert_int_equal(wire_receive(s->fd, &s->m, INT64_MAX), -E_WORKER);
     finish(s, -E_PROTOCOL);
 }
@@ -422,10 +547,11 @@ static void test_peer_gone(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_jobs),         TEST(test_flights),    TEST(test_failed_read),
-        TEST(test_cancel),       TEST(test_breaches),   TEST(test_short_answer),
-        TEST(test_unknown_code), TEST(test_job_in_job), TEST(test_no_job),
-        TEST(test_peer_gone),    TEST(test_log),
+        TEST(test_jobs),          TEST(test_flights),      TEST(test_failed_read),
+        TEST(test_cancel),        TEST(test_breaches),     TEST(test_rungs),
+        TEST(test_too_many_join), TEST(test_bad_join),     TEST(test_bad_drop),
+        TEST(test_short_answer),  TEST(test_unknown_code), TEST(test_job_in_job),
+        TEST(test_no_job),        TEST(test_peer_gone),    TEST(test_log),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

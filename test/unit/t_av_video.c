@@ -1165,6 +1165,164 @@ static void test_goes_on(void **state)
         check_second(&rows[i]);
 }
 
+// ---- several rungs of one decode
+
+enum { NEVER = -1 };
+
+// One of those who see the same pictures.
+struct company {
+    int width, height;
+    enum video_codec codec;
+    const char *preset;
+    int joins;   // when it is looked for who joins for that time; 0: it is there from the beginning
+    int dropped; // when it is asked for that time
+    bool taken;  // else it comes too late
+};
+
+struct crowd {
+    struct memory m; // its io is the job's
+    const struct company *rows;
+    int count;
+    struct video_settings v[JOB_RUNGS_MAX];
+    struct buf out[JOB_RUNGS_MAX];
+    bool ended[JOB_RUNGS_MAX], refused[JOB_RUNGS_MAX];
+    int asked[JOB_RUNGS_MAX];
+    int looks, next; // times that it was asked who joins; who will
+};
+
+static struct crowd *crowd_of(struct io *io)
+{
+    return container_of(io, struct crowd, m.io);
+}
+
+static int crowd_append(struct io *io, int rung, const void *bytes, size_t n)
+{
+    assert_false(crowd_of(io)->ended[rung]);
+    return buf_append(&crowd_of(io)->out[rung], bytes, n);
+}
+
+static void crowd_end(struct io *io, int rung)
+{
+    crowd_of(io)->ended[rung] = true;
+}
+
+static bool crowd_dropped(struct io *io, int rung)
+{
+    struct crowd *const c = crowd_of(io);
+    const int when = c->rows[rung].dropped;
+    return c->asked[rung]++ >= when && when != NEVER;
+}
+
+static int crowd_join(struct io *io, bool room, struct video_settings *v)
+{
+    struct crowd *const c = crowd_of(io);
+    const int look = c->looks++;
+    while (c->next < c->count && look >= c->rows[c->next].joins) {
+        *v = c->v[c->next++];
+        if (room)
+            return c->next - 1;
+        c->refused[c->next - 1] = true;
+    }
+    return -1;
+}
+
+static const struct io_rungs crowd_rungs = { crowd_append, crowd_end, crowd_dropped, crowd_join };
+
+static void ask_for(struct video_settings *v, const struct company *row)
+{
+    v->width = row->width;
+    v->height = row->height;
+    v->codec = row->codec;
+    v->level = row->codec == VIDEO_HEVC ? 60 : 30;
+    copy_string(v->preset, sizeof v->preset, row->preset);
+}
+
+static void gather(struct crowd *c, struct job *j, const struct clip *clip)
+{
+    memory_init(&c->m, &clip->bytes);
+    c->m.io.rungs = &crowd_rungs;
+    for (int i = 0; i < c->count; i++) {
+        buf_init(&c->out[i], 64 << 20);
+        c->v[i] = j->v;
+        ask_for(&c->v[i], &c->rows[i]);
+        if (i > 0 && c->rows[i].joins == 0)
+            j->also[j->also_count++] = c->v[i];
+    }
+    j->v = c->v[0];
+    c->next = 1 + j->also_count;
+}
+
+static void assert_as_alone(const struct crowd *c, const struct job *together,
+                            const struct clip *clip)
+{
+    for (int i = 0; i < c->count; i++) {
+        struct job j = *together;
+        struct job_stats stats;
+        j.v = c->v[i];
+        j.also_count = 0;
+        struct buf alone = made(&j, clip, &stats);
+        const bool whole = c->rows[i].taken && c->rows[i].dropped == NEVER;
+        assert_int_equal(c->refused[i], !c->rows[i].taken);
+        if (whole && (c->out[i].len != alone.len || memcmp(c->out[i].data, alone.data, alone.len)))
+            fail_msg("rung %d of %d", i, c->count);
+        assert_true(whole || (c->out[i].len < alone.len && !c->ended[i]));
+        buf_finish(&alone);
+    }
+}
+
+static void check_company(const struct company *rows, int count, int parts_at_once, int broken)
+{
+    struct clip clip;
+    struct job j;
+    struct job_stats stats = { 0 };
+    char detail[DETAIL_MAX] = "";
+    struct crowd c = { .rows = rows, .count = count };
+    clip_init(&clip);
+    make_clip(&SOURCES[0], WIDTH, HEIGHT, 0, FRAMES, draw_number, &clip);
+    struct media *m = make_media(CODEC_H264, &clip);
+    make_job(&j, &clip, m, 0, FRAMES, 30);
+    if (broken >= 0)
+        memset(clip.bytes.data + clip.samples[broken].offset, 0, clip.samples[broken].size);
+    j.parts_at_once = parts_at_once;
+    gather(&c, &j, &clip);
+    assert_int_equal(av_run(&j, &c.m.io, &stats, detail, sizeof detail), 0);
+    assert_true(stats.frames_decoded <= clip.count); // all see the same
+    assert_int_equal(stats.concealed > 0, broken >= 0);
+    assert_as_alone(&c, &j, &clip);
+    for (int i = 0; i < count; i++)
+        buf_finish(&c.out[i]);
+    free(j.picks);
+    free(m);
+    clip_finish(&clip);
+}
+
+// What a rung is made of and how, never depends on its company.
+static void test_company(void **state)
+{
+    (void)state;
+    static const struct company rows[][4] = {
+        { { 320, 192, VIDEO_H264, "veryfast", 0, NEVER, true },
+          { 160, 96, VIDEO_HEVC, "ultrafast", 0, NEVER, true },
+          { 64, 48, VIDEO_H264, "jit", 0, NEVER, true },
+          { 160, 96, VIDEO_H264, "jit", 0, NEVER, true } },
+        { { 64, 48, VIDEO_H264, "jit", 0, NEVER, true },
+          { 320, 192, VIDEO_H264, "medium", 1, NEVER, true },
+          { 160, 96, VIDEO_H264, "veryfast", 6, NEVER, true },
+          { 160, 96, VIDEO_H264, "jit", 15, NEVER, true } },
+        { { 160, 96, VIDEO_H264, "jit", 0, NEVER, true },
+          { 320, 192, VIDEO_H264, "jit", 40, NEVER, false },
+          { 320, 192, VIDEO_H264, "veryfast", 41, NEVER, false },
+          { 64, 48, VIDEO_H264, "veryfast", 60, NEVER, false } },
+        { { 160, 96, VIDEO_H264, "jit", 0, 30, true },
+          { 320, 192, VIDEO_H264, "slow", 0, 0, true },
+          { 64, 48, VIDEO_H264, "veryfast", 3, NEVER, true },
+          { 160, 96, VIDEO_H264, "jit", 5, 1, true } },
+    };
+    for (size_t i = 0; i < countof(rows); i++)
+        for (int at_once = 1; at_once <= 3; at_once += 2)
+            check_company(rows[i], 4, at_once, at_once == 1 ? -1 : 4);
+}
+
 // Small neighbours are fetched together.
 static void test_reads_are_few(void **state)
 {
@@ -1199,6 +1357,7 @@ int main(void)
         cmocka_unit_test(test_plays),
         cmocka_unit_test(test_failures),
         cmocka_unit_test(test_goes_on),
+        cmocka_unit_test(test_company),
         cmocka_unit_test(test_reads_are_few),
         cmocka_unit_test(test_quick_parts),
         cmocka_unit_test(test_encoder_fails),

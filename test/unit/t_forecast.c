@@ -49,6 +49,19 @@ static void more_takes_longer(void **state)
     assert_in_range(forecast_of(&f, &back), 1800000, 1830000);
 }
 
+// Who shares the decode adds what is coded.
+static void company_is_cheaper(void **state)
+{
+    struct job j = encode(100, 100, 640, 360), more = encode(100, 100, 320, 180);
+    struct forecast f = { .rate = { 0 } };
+    (void)state;
+    forecast_learn(&f, &j, 1000000);
+    assert_in_range(forecast_in_company(&f, &j), 170000, 190000); // 2 x 640x360 of 1920x1080 more
+    job_add_rung(&j, &more);
+    forecast_learn(&f, &j, 1043478); // as much for each pixel
+    assert_in_range(forecast_of(&f, &j), 1030000, 1050000);
+}
+
 static void what_is_not_alike_is_not_told(void **state)
 {
     const struct job j = encode(100, 100, 640, 360), larger = encode(100, 100, 1280, 720);
@@ -83,6 +96,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(knows_nothing_at_first),
         cmocka_unit_test(more_takes_longer),
+        cmocka_unit_test(company_is_cheaper),
         cmocka_unit_test(what_is_not_alike_is_not_told),
         cmocka_unit_test(it_follows),
     };

@@ -13,6 +13,7 @@
 
 #include "base/err.h"
 #include "codec/job.h"
+#include "codec/wire.h"
 
 #define PACKED_MAX (1 << 20)
 
@@ -101,6 +102,10 @@ static void make_job(struct job *j, enum job_kind kind)
     j->last_ticks = 37;
     j->beyond = 2;
     j->source = key_of("a version", 9);
+    j->also[0] = j->also[1] = j->v;
+    j->also[0].width = 320;
+    j->also[1].crf = 30;
+    j->also_count = 2;
     j->s = (struct sheet_settings){ 256, 144, 4, 3, 5, 9216 };
     static const struct job_run runs[] = { { 1, 2 }, { 2, 1 } };
     j->run_count = countof(runs);
@@ -172,6 +177,9 @@ static void assert_picks(const struct job *a, const struct job *b)
     assert_memory_equal(a->part_frames, b->part_frames, sizeof a->part_frames);
     assert_int_equal(a->parts_at_once, b->parts_at_once);
     assert_int_equal(a->last_ticks, b->last_ticks);
+    assert_int_equal(a->also_count, b->also_count);
+    for (int i = 0; i <= a->also_count; i++)
+        assert_video_settings(job_rung(a, i), job_rung(b, i));
 }
 
 static void test_round_trip(void **state)
@@ -321,6 +329,9 @@ static void remove_video(struct media *m)
     X(part_sum, JOB_VIDEO, j->part_frames[0]++) \
     X(empty_part, JOB_VIDEO, j->part_frames[0] = 0; j->part_frames[1] = 6) \
     X(sequence, JOB_VIDEO, j->sequence = 0) \
+    X(also_another_pace, JOB_VIDEO, j->also[1].fps.den *= 2) \
+    X(also_watched, JOB_VIDEO, j->also[0].codec = VIDEO_AV1; j->also[0].level = 5) \
+    X(also_odd, JOB_VIDEO, j->also[1].height = 1) \
     X(sequence_beyond, JOB_AUDIO, j->sequence = INT64_MAX) \
     X(audio_frames, JOB_AUDIO, j->frames = 0) \
     X(audio_frames_beyond, JOB_AUDIO, j->frames = JOB_FRAMES_MAX + 1) \
@@ -390,6 +401,7 @@ static void test_hardware(void **state)
     struct job j, k;
     make_job(&j, JOB_VIDEO);
     j.v.encoder = ENCODER_H264_VAAPI;
+    j.also_count = 0;
     assert_int_equal(round_trip(&j, &k), 0);
     assert_int_equal(k.v.encoder, ENCODER_H264_VAAPI);
     job_finish(&j);
@@ -402,6 +414,7 @@ static void test_high_range(void **state)
     struct job j, k;
     make_job(&j, JOB_VIDEO);
     make_hdr(&j);
+    j.also_count = 0;
     assert_int_equal(round_trip(&j, &k), 0);
     assert_video_settings(&j.v, &k.v);
     assert_memory_equal(&k.v.mastering, &j.v.mastering, sizeof k.v.mastering);
@@ -416,7 +429,7 @@ static void test_interlaced(void **state)
     struct job j, k;
     make_job(&j, JOB_VIDEO);
     j.media->video.fields = FIELDS_BOTTOM_FIRST;
-    j.v.deinterlace = DEINTERLACE_FIELDS;
+    j.v.deinterlace = j.also[0].deinterlace = j.also[1].deinterlace = DEINTERLACE_FIELDS;
     j.v.codec = VIDEO_HEVC;
     j.v.level = 93;
     j.picks[0].repeat += j.picks[1].repeat;
@@ -526,6 +539,32 @@ static void test_goes_on(void **state)
     }
 }
 
+static void test_rungs(void **state)
+{
+    (void)state;
+    struct job a, b;
+    make_job(&a, JOB_VIDEO);
+    make_job(&b, JOB_VIDEO);
+    b.v.width = 222;
+    assert_true(job_shares_pictures(&a, &b));
+    while (a.also_count < JOB_RUNGS_MAX - 1)
+        assert_true(job_add_rung(&a, &b));
+    assert_false(job_add_rung(&a, &b));
+    assert_int_equal(job_rung(&a, JOB_RUNGS_MAX - 1)->width, 222);
+    struct video_settings v;
+    struct buf packed;
+    buf_init(&packed, WIRE_RUNG_MAX);
+    job_rung_pack(&b.v, &packed);
+    assert_int_equal(job_rung_unpack(&v, packed.data, packed.len), 0);
+    assert_video_settings(&v, &b.v);
+    assert_int_equal(job_rung_unpack(&v, packed.data, packed.len - 1), -E_PROTOCOL);
+    buf_append(&packed, "", 1);
+    assert_int_equal(job_rung_unpack(&v, packed.data, packed.len), -E_PROTOCOL);
+    buf_finish(&packed);
+    job_finish(&a);
+    job_finish(&b);
+}
+
 static void test_stats(void **state)
 {
     (void)state;
@@ -553,8 +592,8 @@ int main(void)
         cmocka_unit_test(test_round_trip),     cmocka_unit_test(test_rules),
         cmocka_unit_test(test_interlaced),     cmocka_unit_test(test_high_range),
         cmocka_unit_test(test_hardware),       cmocka_unit_test(test_presets),
-        cmocka_unit_test(test_flips_and_cuts), cmocka_unit_test(test_stats),
-        cmocka_unit_test(test_goes_on),
+        cmocka_unit_test(test_flips_and_cuts), cmocka_unit_test(test_rungs),
+        cmocka_unit_test(test_stats),          cmocka_unit_test(test_goes_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

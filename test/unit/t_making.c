@@ -46,7 +46,7 @@
 
 static void append(const struct buf *b)
 {
-    say(WIRE_APPEND, b->data, b->len);
+    say_some(0, b->data, b->len);
     say_done((int64_t)b->len);
 }
 
@@ -123,7 +123,7 @@ static void drip_until_cancelled(struct wire_message *m)
 {
     struct pollfd heard = { .fd = 3, .events = POLLIN };
     while (poll(&heard, 1, 1) == 0)
-        say(WIRE_APPEND, "x", 1);
+        say_some(0, "x", 1);
     until_cancelled(m);
 }
 
@@ -152,7 +152,7 @@ static void act(struct wire_message *m, const struct job *j)
         probe(j->source_size, c == 'i');
         break;
     case 'g':
-        say(WIRE_APPEND, "rubbish", 7);
+        say_some(0, "rubbish", 7);
         say_done(7);
         break;
     case 'u':
@@ -165,7 +165,7 @@ static void act(struct wire_message *m, const struct job *j)
         until_cancelled(m);
         break;
     case 'b': // begins, for ever
-        say(WIRE_APPEND, "begun", 5);
+        say_some(0, "begun", 5);
         until_cancelled(m);
         break;
     case 'v': // the video goes on, for ever

@@ -116,9 +116,15 @@ static void test_lengths(void **state)
         { { WIRE_DATA, 0, 0, 7 }, -E_PROTOCOL },
         { { WIRE_DATA, 0x10, 0, 8 }, -E_TIMEOUT },
         { { WIRE_DATA, 0x10, 0, 9 }, -E_PROTOCOL },
-        { { WIRE_APPEND, 0, 0, 0 }, -E_PROTOCOL },
-        { { WIRE_APPEND, 0x10, 0, 0 }, -E_TIMEOUT },
-        { { WIRE_APPEND, 0x10, 0, 1 }, -E_PROTOCOL },
+        { { WIRE_APPEND, 0, 0, 1 }, -E_PROTOCOL },
+        { { WIRE_APPEND, 0x10, 0, 1 }, -E_TIMEOUT },
+        { { WIRE_APPEND, 0x10, 0, 2 }, -E_PROTOCOL },
+        { { WIRE_JOIN, 0, 0, 0 }, -E_PROTOCOL },
+        { { WIRE_JOIN, 0, 1, 0x90 }, -E_TIMEOUT },
+        { { WIRE_JOIN, 0, 1, 0x91 }, -E_PROTOCOL },
+        { { WIRE_JOINED, 0, 0, 1 }, -E_PROTOCOL },
+        { { WIRE_DROP, 0, 0, 2 }, -E_PROTOCOL },
+        { { WIRE_END, 0, 0, 0 }, -E_PROTOCOL },
         { { WIRE_DONE, 0, 1, 0 }, -E_PROTOCOL },
         { { WIRE_FAIL, 0, 0, 3 }, -E_PROTOCOL },
         { { WIRE_CANCEL, 0, 0, 1 }, -E_PROTOCOL },
@@ -147,7 +153,7 @@ static void test_send_refuses(void **state)
         size_t na, nb;
     } cases[] = {
         { WIRE_CANCEL, 1, 0 },     { WIRE_READ, 15, 0 },
-        { WIRE_APPEND, 0, 0 },     { WIRE_APPEND, WIRE_APPEND_MAX, 1 },
+        { WIRE_APPEND, 1, 0 },     { WIRE_APPEND, WIRE_APPEND_MAX, 2 },
         { WIRE_JOB, SIZE_MAX, 2 }, { (enum wire_type)0, 1, 0 },
         { WIRE_TYPES, 1, 0 },
     };

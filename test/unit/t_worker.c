@@ -94,6 +94,13 @@ enum behaviour {
     LOG_TOO_MUCH,
     LOG_BAD_LEVEL,
     STARVE,
+    RUNG_STRANGE, // appends to a rung that nobody asked for
+    RUNG_JOINED,  // answers what nobody asked
+    RUNG_ENDED,   // ends one that there is not
+    TEAM,         // takes who joins, refuses the next, is told to drop the first
+    TEAM_DEAF,    // is done before it has heard of who joins
+    TEAM_AFTER_END,
+    TEAM_TWICE, // takes one twice
 };
 
 static void copy(struct wire_message *m, int64_t size)
@@ -104,7 +111,7 @@ static void copy(struct wire_message *m, int64_t size)
         hear(m, WIRE_DATA);
         if (memcmp(m->payload.data, "\0\0\0\115\0\0\0\0", 8) != 0)
             abort();
-        say(WIRE_APPEND, m->payload.data + 8, m->payload.len - 8);
+        say_some(0, m->payload.data + 8, m->payload.len - 8);
         at += n;
     }
     say_done(size);
@@ -122,7 +129,7 @@ static void copy_backwards(struct wire_message *m)
         for (int64_t k = 0; k < 1000; k++)
             if (get_u8(&r) != source_byte(3000 - 1000 * (int64_t)id + k))
                 abort();
-        say(WIRE_APPEND, "x", 1);
+        say_some(0, "x", 1);
     }
     say_done(4);
 }
@@ -149,7 +156,31 @@ static void chatter(void)
 {
     static const uint8_t zeros[100000];
     for (;;)
-        say(WIRE_APPEND, zeros, sizeof zeros);
+        say_some(0, zeros, sizeof zeros);
+}
+
+static void say_byte(enum wire_type type, uint8_t rung)
+{
+    say(type, &rung, 1);
+}
+
+static void team(struct wire_message *m, int behaviour)
+{
+    hear(m, WIRE_JOIN);
+    say(WIRE_JOINED, "\1\1", 2);
+    say_some(1, "one", 3);
+    if (behaviour == TEAM_TWICE)
+        say(WIRE_JOINED, "\1\1", 2);
+    hear(m, WIRE_JOIN);
+    say(WIRE_JOINED, "\2\0", 2);
+    hear(m, WIRE_DROP);
+    if (m->payload.data[0] != 0)
+        abort();
+    say_byte(WIRE_END, 1);
+    if (behaviour == TEAM_AFTER_END)
+        say_some(1, "more", 4);
+    say_some(0, "zero", 4);
+    say_done(7);
 }
 
 static void behave(struct wire_message *m, int behaviour, int64_t size)
@@ -162,7 +193,7 @@ static void behave(struct wire_message *m, int behaviour, int64_t size)
         copy_backwards(m);
         break;
     case WRONG_BYTES:
-        say(WIRE_APPEND, "abc", 3);
+        say_some(0, "abc", 3);
         say_done(4);
         break;
     case STATS_CUT:
@@ -191,7 +222,7 @@ static void behave(struct wire_message *m, int behaviour, int64_t size)
         ask(1, 0, WIRE_READ_MAX + 1);
         break;
     case APPEND_HUGE:
-        send(3, "\5\x10\0\1abc", 7, MSG_NOSIGNAL);
+        send(3, "\5\x10\0\2abc", 7, MSG_NOSIGNAL);
         break;
     case BAD_TYPE:
         send(3, "\x4d\0\0\0", 4, MSG_NOSIGNAL);
@@ -238,9 +269,9 @@ static void behave(struct wire_message *m, int behaviour, int64_t size)
         chatter();
         break;
     case OBEY:
-        say(WIRE_APPEND, "abc", 3);
+        say_some(0, "abc", 3);
         hear(m, WIRE_CANCEL);
-        say(WIRE_APPEND, "late", 4);
+        say_some(0, "late", 4);
         say_fail(E_CANCELLED, "");
         break;
     case OBEY_READ:
@@ -268,6 +299,23 @@ static void behave(struct wire_message *m, int behaviour, int64_t size)
         break;
     case STARVE:
         _exit(WORKER_NO_MEMORY);
+    case RUNG_STRANGE:
+        say_some(1, "x", 1);
+        break;
+    case RUNG_JOINED:
+        say(WIRE_JOINED, "\1\1", 2);
+        break;
+    case RUNG_ENDED:
+        say_byte(WIRE_END, 0); // of a job that has but one
+        break;
+    case TEAM:
+    case TEAM_AFTER_END:
+    case TEAM_TWICE:
+        team(m, behaviour);
+        break;
+    case TEAM_DEAF:
+        say_done(0);
+        break;
     }
 }
 
@@ -284,7 +332,7 @@ static void fake_worker(int start)
         if (wire_receive(3, &m, INT64_MAX) < 0)
             _exit(0);
         struct job j;
-        if (m.type == WIRE_CANCEL)
+        if (comes_too_late(&m))
             continue;
         if (m.type != WIRE_JOB || job_unpack(&j, m.payload.data, m.payload.len) < 0)
             abort();
@@ -347,6 +395,7 @@ struct world {
     int append_result;
     bool cancel_on_append;
     int64_t wanted, wanted_n;
+    const struct worker_rungs *rungs;
     atomic_bool cancelled;
     sem_t *asked; // posted after a look at cancelled, once something was appended
     struct job_stats stats;
@@ -369,8 +418,9 @@ static int64_t world_read(void *arg, int64_t offset, void *out, int64_t n)
     return n - w->read_result;
 }
 
-static int world_append(void *arg, const void *bytes, size_t n)
+static int world_append(void *arg, int rung, const void *bytes, size_t n)
 {
+    (void)rung;
     struct world *w = arg;
     buf_append(&w->out, bytes, n);
     if (w->cancel_on_append)
@@ -401,7 +451,8 @@ static int run_until(struct world *w, int behaviour, int64_t deadline_ms)
     job.kind = JOB_PROBE;
     job.limits = (struct job_limits){ 36000000, behaviour, 1 << 30, 0, 1000000, 0 };
     job.source_size = SOURCE_SIZE;
-    const struct worker_calls calls = { w, world_read, world_append, world_cancelled, world_want };
+    const struct worker_calls calls = { w,          world_read, world_append, world_cancelled,
+                                        world_want, w->rungs };
     buf_clear(&w->out);
     const int rc =
         worker_run(w->worker, &job, &calls, deadline_ms, &w->stats, w->detail, sizeof w->detail);
@@ -571,6 +622,9 @@ static void test_misbehaviour(void **state)
         { STARVE, -E_NO_MEMORY, false },
         { LOG_TOO_MUCH, -E_PROTOCOL, false },
         { LOG_BAD_LEVEL, -E_PROTOCOL, false },
+        { RUNG_STRANGE, -E_PROTOCOL, false },
+        { RUNG_JOINED, -E_PROTOCOL, false },
+        { RUNG_ENDED, -E_PROTOCOL, false },
         { LOG_ALL, 0, true },
         { LOG_ALL, 0, true }, // each job has as many
         { COPY, 0, true },
@@ -587,6 +641,76 @@ static void test_misbehaviour(void **state)
         assert_int_equal(stat_get(STAT_workers_killed_total) - killed, 0);
         assert_int_equal(w->detail[0] == '\0', rc == 0);
         if (!cases[i].lives)
+            fresh_worker(w);
+    }
+}
+
+// What was told the worker of its rungs, and what it said of them.
+static struct {
+    int told;
+    char said[40];
+    struct video_settings v;
+} rungs;
+
+static bool next_order(void *arg, struct worker_order *out)
+{
+    struct world *const w = arg;
+    const int told = rungs.told;
+    if (told == 3 || (told == 2 && w->out.len == 0))
+        return false;
+    *out =
+        told < 2 ? (struct worker_order){ .join = &rungs.v } : (struct worker_order){ .rung = 0 };
+    rungs.told++;
+    return true;
+}
+
+static void joined(void *arg, int rung, bool taken)
+{
+    (void)arg;
+    const size_t n = strlen(rungs.said);
+    snprintf(rungs.said + n, sizeof rungs.said - n, "%s%d ", taken ? "+" : "-", rung);
+}
+
+static void ended(void *arg, int rung)
+{
+    (void)arg;
+    const size_t n = strlen(rungs.said);
+    snprintf(rungs.said + n, sizeof rungs.said - n, ".%d ", rung);
+}
+
+static void test_rungs(void **state)
+{
+    struct world *w = *state;
+    static const struct {
+        enum behaviour behaviour;
+        int expected;
+        const char *said, *out;
+    } cases[] = {
+        { TEAM, 0, "+1 -2 .1 ", "onezero" },
+        { TEAM_DEAF, 0, "-1 -2 ", "" },
+        { TEAM_AFTER_END, -E_PROTOCOL, "+1 -2 .1 ", "one" },
+        { TEAM_TWICE, -E_PROTOCOL, "+1 -2 ", "one" },
+        { TEAM, 0, "+1 -2 .1 ", "onezero" },
+    };
+    static const struct worker_rungs calls = { next_order, joined, ended };
+    rungs.v = (struct video_settings){ .width = 64,
+                                       .height = 64,
+                                       .fps = { 25, 1 },
+                                       .maxrate = 1000,
+                                       .bufsize = 1000,
+                                       .level = 30,
+                                       .preset = "jit" };
+    w->rungs = &calls;
+    for (size_t i = 0; i < countof(cases); i++) {
+        rungs.told = 0;
+        rungs.said[0] = '\0';
+        const int rc = run(w, cases[i].behaviour);
+        if (rc != cases[i].expected)
+            fail_msg("case %zu: %s %s", i, err_name(rc), w->detail);
+        assert_string_equal(rungs.said, cases[i].said);
+        assert_int_equal(w->out.len, strlen(cases[i].out));
+        assert_memory_equal(w->out.data, cases[i].out, w->out.len);
+        if (cases[i].expected < 0)
             fresh_worker(w);
     }
 }
@@ -794,6 +918,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_revive),
         TEST(test_copy),
         TEST(test_misbehaviour),
+        TEST(test_rungs),
         TEST(test_detail_is_harmless),
         TEST(test_log),
         TEST(test_crash_is_told),
