@@ -2,8 +2,10 @@
 """Made once, for whoever asks; and for nobody, not at all."""
 import concurrent.futures
 import hashlib
+import os
 import random
 import re
+import signal
 import socket
 
 import pytest
@@ -177,10 +179,48 @@ def test_no_picture_is_decoded_twice(name, resumed, start, clip, media_dir):
     assert seen[0] == seen[1]
 
 
+RUNGS = [{"short_side": 240, "maxrate": 500000, "crf": 24}, {"short_side": 180, "maxrate": 300000, "crf": 24},
+         {"short_side": 120, "maxrate": 200000, "crf": 24, "codec": "hevc"}]
+
+
+@pytest.mark.parametrize("name", ["base.mp4", "tff.mp4"])
+def test_rungs_share_a_decode(name, start, clip, media_dir):
+    """Those of one segment that wait for the one worker are made of one decode, and are the same as when each is made
+    alone."""
+    clip(name)
+    config = {"ladder": RUNGS, "workers": {"count": 1, "ahead": 0}}
+
+    def open_edge():
+        edge = start(media_dir, config=config)
+        folders = [f for _, f, a in Playlist(edge, name).renditions() if "RESOLUTION" in a]
+        assert len(folders) == len(RUNGS)
+        return edge, [f + "0.m4s" for f in folders], folders[0] + "1.m4s"
+
+    def decoded(edge):
+        return edge.metrics()["frames_decoded_total"]
+
+    alone, paths, other = open_edge()
+    alone.ok(other)
+    before = decoded(alone)
+    want = [alone.ok(p) for p in paths]
+    together, _, _ = open_edge()
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        for pid in together.worker_pids():
+            os.kill(pid, signal.SIGSTOP)
+        pool.submit(together.ok, other)
+        together.wait_metric("jobs_running", lambda v: v == 1)
+        made = [pool.submit(together.ok, p) for p in paths]
+        together.wait_metric("jobs_queued", lambda v: v == len(paths))
+        for pid in together.worker_pids():
+            os.kill(pid, signal.SIGCONT)
+        assert [m.result() for m in made] == want
+    assert together.metrics()["decodes_shared_total"] == 2
+    assert (decoded(together) - before) * 3 == decoded(alone) - before
+    assert alone.metrics()["decodes_shared_total"] == 0
+
+
 def test_killed_workers_change_nothing(start, clip, media_dir):
     """Workers are killed under load: every request is answered, with the same bytes."""
-    import os
-    import signal
     import threading
     name = clip("base.mp4")
     want = {r.name: r.hashes() for r in exact.fetch(start(media_dir), name)[1]}
