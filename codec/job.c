@@ -44,8 +44,15 @@ void job_finish(struct job *j)
 
 bool job_goes_on(const struct job *next, const struct job_stats *last)
 {
-    return next->kind == JOB_VIDEO && last->left && next->samples[0].offset == last->left_from &&
-           next->picks[0].pts > last->left_pts;
+    if (next->kind != JOB_VIDEO)
+        return false;
+    for (int i = 0; i < last->left_count; i++) {
+        const struct left_decoder *const l = &last->left[i];
+        if (key_equal(&next->source, &l->source) && next->samples[0].offset == l->from &&
+            next->picks[0].pts > l->pts)
+            return true;
+    }
+    return false;
 }
 
 const struct video_settings *job_rung(const struct job *j, int i)
@@ -655,10 +662,22 @@ int job_stats_pack(const struct job_stats *s, struct buf *out)
     put_v(out, (uint64_t)s->decode_us);
     put_v(out, (uint64_t)s->encode_us);
     put_u8(out, s->resumed);
-    put_u8(out, s->left);
-    put_v(out, (uint64_t)s->left_pts);
-    put_v(out, (uint64_t)s->left_from);
+    put_u8(out, (uint8_t)s->left_count);
+    for (int i = 0; i < s->left_count; i++) {
+        buf_append(out, s->left[i].source.b, sizeof s->left[i].source.b);
+        put_v(out, (uint64_t)s->left[i].pts);
+        put_v(out, (uint64_t)s->left[i].from);
+    }
     return buf_error(out);
+}
+
+static void get_left(struct reader *r, struct left_decoder *l)
+{
+    const uint8_t *const source = get_bytes(r, sizeof l->source.b);
+    if (source)
+        memcpy(l->source.b, source, sizeof l->source.b);
+    l->pts = get_in(r, 0, TIME_MAX);
+    l->from = get_in(r, 0, SOURCE_MAX);
 }
 
 int job_stats_unpack(struct job_stats *s, const uint8_t *bytes, size_t n)
@@ -672,8 +691,8 @@ int job_stats_unpack(struct job_stats *s, const uint8_t *bytes, size_t n)
     s->decode_us = get_in(&r, 0, STAT_MAX);
     s->encode_us = get_in(&r, 0, STAT_MAX);
     s->resumed = get_in(&r, 0, 1);
-    s->left = get_in(&r, 0, 1);
-    s->left_pts = get_in(&r, 0, TIME_MAX);
-    s->left_from = get_in(&r, 0, SOURCE_MAX);
+    const int count = (int)get_in(&r, 0, JOB_LEFT_MAX);
+    for (s->left_count = 0; s->left_count < count; s->left_count++)
+        get_left(&r, &s->left[s->left_count]);
     return !r.bad && reader_left(&r) == 0 ? 0 : -E_PROTOCOL;
 }

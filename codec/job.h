@@ -21,6 +21,7 @@
 #define JOB_TEXT_MAX (4 * 1024 * 1024) // bytes of a file of subtitles
 #define JOB_TILES_MAX 64
 #define JOB_RUNGS_MAX 8
+#define JOB_LEFT_MAX 4 // decoders
 
 enum job_kind {
     JOB_PROBE = 1, // source -> packed index
@@ -202,6 +203,13 @@ struct job {
     struct strip strip;
 };
 
+// A decoder that a job has left, open: behind the picture of this pts, where decoding began with
+// the sample at this offset.
+struct left_decoder {
+    struct key source; // its version
+    int64_t pts, from;
+};
+
 struct job_stats {
     int64_t frames_decoded;
     int64_t frames_encoded;
@@ -211,10 +219,9 @@ struct job_stats {
     int64_t decode_us, encode_us;
     bool resumed; // it went on with the decoder of a job before
 
-    // Whether it left a decoder that a job may go on with: behind the picture of this pts, whose
-    // decoding began with the sample at this offset.
-    bool left;
-    int64_t left_pts, left_from;
+    // All that a job may go on with now, left by this one and those before.
+    struct left_decoder left[JOB_LEFT_MAX];
+    int left_count;
 };
 
 // Whether an encoder may be told this.  The numbers may come from anywhere.
@@ -235,7 +242,7 @@ bool job_shares_pictures(const struct job *a, const struct job *b);
 // Adds what b makes, which shares its pictures, to a.  False when a has as many as it may.
 bool job_add_rung(struct job *a, const struct job *b);
 
-// Whether next may go on with the decoder that a job of the same source version has left.
+// Whether next may go on with a decoder that was left.
 bool job_goes_on(const struct job *next, const struct job_stats *last);
 
 void job_init(struct job *j);   // zeroes it

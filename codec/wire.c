@@ -27,7 +27,7 @@ static const struct {
     [WIRE_READ] = { 16, 16 },
     [WIRE_DATA] = { 8, 8 + WIRE_READ_MAX },
     [WIRE_APPEND] = { 2, 1 + WIRE_APPEND_MAX },
-    [WIRE_DONE] = { 1, 100 },
+    [WIRE_DONE] = { 1, WIRE_STATS_MAX },
     [WIRE_FAIL] = { 4, 4 + WIRE_TEXT_MAX },
     [WIRE_CANCEL] = { 0, 0 },
     [WIRE_LOG] = { 1, 1 + WIRE_LINE_MAX },

@@ -27,6 +27,7 @@
 #define WIRE_READ_MAX (1024 * 1024)     // bytes asked by one READ
 #define WIRE_APPEND_MAX (1024 * 1024)   // bytes of the answer in one APPEND
 #define WIRE_RUNG_MAX 400               // packed settings of one rung
+#define WIRE_STATS_MAX 400              // of a DONE
 #define WIRE_TEXT_MAX 4000              // the signature; the line of a FAIL
 #define WIRE_LINE_MAX 400               // the line of a LOG
 #define WIRE_LINES_MAX 16               // LOGs of one job

@@ -42,7 +42,7 @@ static int ensure_worker(struct slot *slot, char *detail, size_t cap)
         worker_start(slot->sched->zygote, sched_worker_memory(slot), detail, cap);
     lock(&slot->sched->lock);
     slot->worker = fresh;
-    slot->left.left = false;
+    slot->left.left_count = 0;
     copy_string(slot->sched->trouble, sizeof slot->sched->trouble, fresh ? "" : detail);
     unlock(&slot->sched->lock);
     worker_stop(&old);
@@ -117,7 +117,7 @@ static bool take(struct slot *slot)
         slot->since_us = clock_us();
         sched_gather(s, slot);
         count_running(slot, w->origin, 1);
-        if (slot->left.left && s->media.ready > 0)
+        if (slot->left.left_count > 0 && s->media.ready > 0)
             pthread_cond_broadcast(&s->more); // for what was left to this one
     }
     unlock(&s->lock);
@@ -207,15 +207,6 @@ int sched_workers_of(const struct job *j)
     return parts > 1 ? parts : 1;
 }
 
-// What decodes pictures makes an end of what was left before.
-static void note_left(struct slot *slot, enum job_kind kind, const struct key *version)
-{
-    if (kind != JOB_VIDEO && kind != JOB_SHEET)
-        return;
-    slot->left = slot->team.stats;
-    slot->left_of = *version;
-}
-
 // Those that cannot begin are over.
 static void begin_works(struct slot *slot)
 {
@@ -242,29 +233,18 @@ static void end_works(struct slot *slot, int err, const char *detail)
     }
 }
 
-struct account {
-    enum job_kind kind;
-    struct key version;
-    int origin, workers;
-};
-
-static struct account account_of(const struct work *w)
-{
-    return (struct account){ w->job->kind, w->version, w->origin, sched_workers_of(w->job) };
-}
-
 // Before anybody hears of the end.
-static void note_run(struct slot *slot, const struct account *a, int64_t began_us, int err)
+static void note_run(struct slot *slot, int workers, int64_t began_us, int err)
 {
     struct sched *const s = slot->sched;
     const struct team *const t = &slot->team;
-    const int64_t us = (clock_us() - began_us - t->origin_us) * a->workers;
+    const int64_t us = (clock_us() - began_us - t->origin_us) * workers;
     stat_add(STAT_workers_busy_us_total, us);
     stat_add(STAT_workers_vain_us_total, err == -E_CANCELLED ? us : 0);
     lock(&s->lock);
     if (err == 0 && t->job)
         forecast_learn(&s->forecast, t->job, us);
-    note_left(slot, a->kind, &a->version);
+    slot->left = t->stats;
     unlock(&s->lock);
 }
 
@@ -284,16 +264,17 @@ static void drive_one(struct slot *slot)
 {
     char detail[256] = "";
     int err = -E_CANCELLED;
-    const struct account a = account_of(team_first(&slot->team));
+    const struct work *const w = team_first(&slot->team);
+    const int origin = w->origin, workers = sched_workers_of(w->job);
     begin_works(slot);
     if (team_first(&slot->team)) {
         const int64_t began_us = clock_us();
         stat_add(STAT_jobs_running, 1);
         err = run_works(slot, detail, sizeof detail);
         stat_add(STAT_jobs_running, -1);
-        note_run(slot, &a, began_us, err);
+        note_run(slot, workers, began_us, err);
     }
-    free_slot(slot, a.origin);
+    free_slot(slot, origin);
     end_works(slot, err, detail);
     job_finish(&slot->team.copy);
 }

@@ -70,8 +70,7 @@ struct slot {
     struct team team;
     const struct work *work; // the first of those that it runs; NULL while it has none
     int64_t since_us;        // of that
-    struct key left_of;      // the source version of the decoder that its worker has left
-    struct job_stats left;   // where
+    struct job_stats left;   // what it said last: of the decoders that its worker has left
 };
 
 struct queue {

@@ -7,6 +7,7 @@
 #include "base/wanted.h"
 #include "cache/object.h"
 
+#define NEAR_US 1000000        // of two turns
 #define OTHER_SHARE_US 1000000 // of what makes no media: a probe, an init segment
 
 struct queue *sched_queue_of(struct sched *s, const struct work *w)
@@ -28,8 +29,7 @@ struct work *sched_first_turn(const struct queue *q, filter *may, const void *ar
 
 static bool goes_on_at(const struct slot *slot, const struct work *w)
 {
-    return slot->worker && key_equal(&slot->left_of, &w->version) &&
-           job_goes_on(w->job, &slot->left);
+    return slot->worker && job_goes_on(w->job, &slot->left);
 }
 
 static bool is_for_another(const struct sched *s, const struct slot *slot, const struct work *w)
@@ -43,6 +43,7 @@ static bool is_for_another(const struct sched *s, const struct slot *slot, const
 struct taker {
     const struct sched *sched;
     const struct slot *slot;
+    int64_t latest; // turn
 };
 
 // What nobody waits for leaves a worker to those who come.
@@ -55,9 +56,39 @@ static bool may_run(const void *arg, const struct work *w)
            !is_for_another(s, t->slot, w);
 }
 
+static bool goes_on_anywhere(const struct sched *s, const struct work *w)
+{
+    for (int i = 0; i < s->slot_count; i++)
+        if (goes_on_at(&s->slots[i], w))
+            return true;
+    return false;
+}
+
+static bool may_go_on(const void *arg, const struct work *w)
+{
+    const struct taker *const t = arg;
+    return w->turn <= t->latest && may_run(arg, w) && goes_on_at(t->slot, w);
+}
+
+static bool may_begin(const void *arg, const struct work *w)
+{
+    const struct taker *const t = arg;
+    return w->turn <= t->latest && may_run(arg, w) && !goes_on_anywhere(t->sched, w);
+}
+
+// Where all are busy, who is due a little later may come first, so that each goes on where its
+// decoder stands.
 struct work *sched_next_media(const struct sched *s, const struct slot *slot)
 {
-    return sched_first_turn(&s->media, may_run, &(struct taker){ s, slot });
+    struct taker t = { s, slot, 0 };
+    struct work *const first = sched_first_turn(&s->media, may_run, &t);
+    if (!first)
+        return NULL;
+    t.latest = first->turn + NEAR_US;
+    struct work *w = sched_first_turn(&s->media, may_go_on, &t);
+    if (!w && goes_on_anywhere(s, first))
+        w = sched_first_turn(&s->media, may_begin, &t);
+    return w ? w : first;
 }
 
 // Of those that are not being brought, and of equal turns, the one that came last.

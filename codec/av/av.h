@@ -22,6 +22,9 @@ int av_setup(char *detail, size_t cap);
 // CPU can do: "own 3 lavc ... cpu CLASS headers HASH".  Static text, valid after av_setup.
 const char *av_signature(void);
 
+// How many bytes of memory the process has, from which follows what it keeps from job to job.
+void av_allow(int64_t memory);
+
 // Runs one job to its end on the calling thread (and codec threads of its own).
 // 0, or a negative enum err and one line for people in detail.  What was
 // appended before a failure is void.

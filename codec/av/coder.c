@@ -11,15 +11,19 @@
 #include "codec/nal.h"
 
 #define DECODE_THREADS 2
+#define HELD 12 // pictures that a decoder has, about: for reference, for their order, on their way
 
-// What the last job has left, and of what.
-static struct {
+// What jobs have left, and of what; the last one last.
+static struct left {
     struct coder *coder;
     struct key source, head;
     int64_t pixels;
     struct taken taken;
-    int64_t pts; // of the picture given last
-} left;
+    int64_t pts;   // of the picture given last
+    int64_t bytes; // that it takes, about
+} left[JOB_LEFT_MAX];
+static int left_count;
+static int64_t allowed = 256 * MIB;
 
 // ---- opening
 
@@ -129,8 +133,6 @@ static int open_context(struct coder *c, const struct job *job, bool video, bool
 int coder_open(struct coder **out, const struct job *job, bool video, bool steady,
                const struct why *why)
 {
-    if (video)
-        coder_forget();
     struct coder *const c = *out = xcalloc(1, sizeof *c);
     c->packet = av_packet_alloc();
     if (!c->packet)
@@ -232,29 +234,57 @@ static bool is_no_key(const struct key *k)
     return key_equal(k, &(struct key){ 0 });
 }
 
-void coder_forget(void)
+static struct left take_out(int i)
 {
-    coder_close(&left.coder);
+    const struct left l = left[i];
+    left_count--;
+    memmove(left + i, left + i + 1, (size_t)(left_count - i) * sizeof *left);
+    return l;
 }
 
-void coder_leave(struct coder **c, const struct job *job, int64_t pts, struct job_stats *stats)
+static void forget_oldest(void)
 {
-    const struct key head = head_key(job->media);
-    if (is_no_key(&job->source) || is_no_key(&head)) {
+    struct left l = take_out(0);
+    coder_close(&l.coder);
+}
+
+static int64_t bytes_left(void)
+{
+    int64_t sum = 0;
+    for (int i = 0; i < left_count; i++)
+        sum += left[i].bytes;
+    return sum;
+}
+
+void coder_forget(void)
+{
+    while (left_count > 0)
+        forget_oldest();
+}
+
+void coder_allow(int64_t bytes)
+{
+    allowed = bytes;
+}
+
+void coder_leave(struct coder **c, const struct job *job, int64_t pts)
+{
+    const struct video_track *const t = &job->media->video;
+    const struct left l = { .coder = *c,
+                            .source = job->source,
+                            .head = head_key(job->media),
+                            .pixels = job->limits.pixels,
+                            .taken = taken_by(*c),
+                            .pts = pts,
+                            .bytes = (int64_t)t->coded_width * t->coded_height * 3 / 2 * HELD };
+    if (is_no_key(&l.source) || is_no_key(&l.head)) {
         coder_close(c);
         return;
     }
-    coder_forget();
-    left.coder = *c;
-    left.source = job->source;
-    left.head = head;
-    left.pixels = job->limits.pixels;
-    left.taken = taken_by(*c);
-    left.pts = pts;
+    while (left_count > 0 && (left_count == JOB_LEFT_MAX || bytes_left() + l.bytes > allowed))
+        forget_oldest();
+    left[left_count++] = l;
     *c = NULL;
-    stats->left = true;
-    stats->left_pts = pts;
-    stats->left_from = left.taken.first.offset;
 }
 
 static bool is_same(const struct sample *a, const struct sample *b)
@@ -262,19 +292,34 @@ static bool is_same(const struct sample *a, const struct sample *b)
     return a->offset == b->offset && a->pts == b->pts && a->size == b->size;
 }
 
+static bool goes_on(const struct job *job, const struct key *head, const struct left *l)
+{
+    const struct taken *const t = &l->taken;
+    return key_equal(&l->source, &job->source) && key_equal(&l->head, head) &&
+           l->pixels == job->limits.pixels && t->count <= job->sample_count &&
+           is_same(&job->samples[0], &t->first) && is_same(&job->samples[t->count - 1], &t->last) &&
+           job->picks[0].pts > l->pts;
+}
+
+// Of several the one that has come furthest.
 struct coder *coder_resume(const struct job *job, int *count)
 {
-    const struct taken *const t = &left.taken;
-    if (!left.coder)
-        return NULL;
     const struct key head = head_key(job->media);
-    if (!key_equal(&left.source, &job->source) || !key_equal(&left.head, &head) ||
-        left.pixels != job->limits.pixels || t->count > job->sample_count ||
-        !is_same(&job->samples[0], &t->first) || !is_same(&job->samples[t->count - 1], &t->last) ||
-        job->picks[0].pts <= left.pts)
+    int best = -1;
+    for (int i = 0; i < left_count; i++)
+        if (goes_on(job, &head, &left[i]) && (best < 0 || left[i].pts > left[best].pts))
+            best = i;
+    if (best < 0)
         return NULL;
-    struct coder *const c = left.coder;
-    left.coder = NULL;
-    *count = t->count;
-    return c;
+    const struct left l = take_out(best);
+    *count = l.taken.count;
+    return l.coder;
+}
+
+void coder_report(struct job_stats *stats)
+{
+    stats->left_count = left_count;
+    for (int i = 0; i < left_count; i++)
+        stats->left[i] =
+            (struct left_decoder){ left[i].source, left[i].pts, left[i].taken.first.offset };
 }

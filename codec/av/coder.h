@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// coder - libav's decoder as a job's track wants it, and the one that the last job has left.
+// coder - libav's decoder as a job's track wants it, and those that jobs before have left.
 //
 // Where a GOP goes on behind a segment's end, the decoder stays open, standing where the job
 // ended; a job that would decode the very same samples before its own goes on with it and
 // decodes none of them again.  So it gives the pictures that a fresh one would give: it has
-// taken the same samples, none of them damaged, or others before an IDR picture.  There is one
-// per process; all calls are the thread's that runs jobs.
+// taken the same samples, none of them damaged, or others before an IDR picture.  The process has
+// the last few; all calls are the thread's that runs jobs.
 
 #ifndef CODEC_AV_CODER_H
 #define CODEC_AV_CODER_H
@@ -33,8 +33,7 @@ struct coder {
     bool has_sets;       // parameter sets stood in its samples
 };
 
-// Opens the one decoder codecs.def names for the job's video or audio; of video, what a job has
-// left is freed.  steady: damage is concealed, always in the same way.  *out is to be closed in
+// Opens the one decoder codecs.def names for the job's video or audio.  steady: damage is concealed, always in the same way.  *out is to be closed in
 // either case; 0, -E_CONFIG, -E_NO_MEMORY or -E_CORRUPT.
 int coder_open(struct coder **out, const struct job *job, bool video, bool steady,
                const struct why *why);
@@ -45,15 +44,21 @@ void coder_close(struct coder **c);
 // Notes that the sample, coded so in p, is given to it next: all samples of jobs that leave it.
 void coder_note(struct coder *c, const struct job *job, const struct sample *s, const AVPacket *p);
 
-// Leaves *c, which becomes NULL, for a job that goes on behind the picture of this pts, and says so
-// in stats: it has met no damage and no end.
-void coder_leave(struct coder **c, const struct job *job, int64_t pts, struct job_stats *stats);
+// Leaves *c, which becomes NULL, for a job that goes on behind the picture of this pts: it has met
+// no damage and no end.  Frees those that were left longest ago, where there are too many.
+void coder_leave(struct coder **c, const struct job *job, int64_t pts);
 
-// What was left, if the job goes on with it: then *count of its samples were taken.  To be closed.
+// One that was left, if the job goes on with it: then *count of its samples were taken.  To be closed.
 // Else NULL, and *count stays.
 struct coder *coder_resume(const struct job *job, int *count);
 
-// Frees what was left.
+// Says in stats which are left.
+void coder_report(struct job_stats *stats);
+
+// Frees all that were left.
 void coder_forget(void);
+
+// What is left may take so many bytes, about, from now on; one always may be.
+void coder_allow(int64_t bytes);
 
 #endif

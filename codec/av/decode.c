@@ -273,9 +273,9 @@ void decoder_close(struct decoder *d)
     payload_finish(&d->payload);
 }
 
-void decoder_leave(struct decoder *d, struct job_stats *stats)
+void decoder_leave(struct decoder *d)
 {
     if (d->job->beyond > 0 && !d->drained && !d->damaged)
-        coder_leave(&d->coder, d->job, d->given_pts, stats);
+        coder_leave(&d->coder, d->job, d->given_pts);
     decoder_close(d);
 }

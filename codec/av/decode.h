@@ -57,7 +57,7 @@ void decoder_overhear(void *context, const char *fmt);
 void decoder_close(struct decoder *d);
 
 // The same of a job that was done, without concealing anything: its decoder is left for the job
-// that goes on, if it can be; tells stats.
-void decoder_leave(struct decoder *d, struct job_stats *stats);
+// that goes on, if it can be.
+void decoder_leave(struct decoder *d);
 
 #endif

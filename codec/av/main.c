@@ -175,6 +175,7 @@ static void work(int fd, pid_t zygote, int64_t memory)
     limit_files();
     on_no_memory(end_without_memory);
     limit_memory(memory);
+    av_allow(memory);
     log_set_level(LOG_DEBUG); // the server decides what is kept
     const int rc = remote_serve(WORKER_FD, av_signature(), av_run);
     _exit(rc < 0);

@@ -334,7 +334,7 @@ static const struct io_rungs remote_rungs = {
 static int send_done(struct remote *r, struct job_stats *stats)
 {
     struct buf b;
-    buf_init(&b, 100);
+    buf_init(&b, WIRE_STATS_MAX);
     stats->bytes = r->appended;
     job_stats_pack(stats, &b);
     const int rc = send_message(r, WIRE_DONE, b.data, b.len, NULL, 0);

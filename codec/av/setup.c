@@ -33,6 +33,9 @@
 // The largest buffer libav may ask for at once; a 16384x16384 picture of 10 bits fits.
 #define ALLOC_MAX (1 * GIB)
 
+// Of its memory, what a worker keeps from one job to the next: one part in so many.
+#define KEPT_SHARE 6
+
 static const char *const FILTERS[] = {
     "buffer", "buffersink", "scale",   "transpose", "hflip", "vflip",
     "format", "zscale",     "tonemap", "bwdif",     "idet",
@@ -228,12 +231,10 @@ const char *av_signature(void)
     return signature;
 }
 
-int av_run(const struct job *job, struct io *io, struct job_stats *stats, char *detail, size_t cap)
+static int run_kind(const struct job *job, struct io *io, struct job_stats *stats, char *detail,
+                    size_t cap)
 {
     const struct why why = { detail, cap };
-    memset(stats, 0, sizeof *stats);
-    if (cap)
-        detail[0] = '\0';
     switch (job->kind) {
     case JOB_PROBE:
         return av_probe(job, io, detail, cap);
@@ -256,4 +257,21 @@ int av_run(const struct job *job, struct io *io, struct job_stats *stats, char *
     default:
         return fail_with(&why, -E_PROTOCOL, "a job of kind %d", (int)job->kind);
     }
+}
+
+int av_run(const struct job *job, struct io *io, struct job_stats *stats, char *detail, size_t cap)
+{
+    memset(stats, 0, sizeof *stats);
+    if (cap)
+        detail[0] = '\0';
+    const int rc = run_kind(job, io, stats, detail, cap);
+    if (rc == -E_NO_MEMORY)
+        coder_forget();
+    coder_report(stats);
+    return rc;
+}
+
+void av_allow(int64_t memory)
+{
+    coder_allow(memory / KEPT_SHARE);
 }

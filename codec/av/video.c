@@ -302,7 +302,7 @@ static void close_all(struct video *v, bool whole)
     v->stats->decode_us += v->decoder.us;
     v->stats->resumed |= v->decoder.resumed;
     if (whole && v->stats->concealed == 0)
-        decoder_leave(&v->decoder, v->stats);
+        decoder_leave(&v->decoder);
     else
         decoder_close(&v->decoder);
     av_frame_free(&v->frame);

@@ -53,14 +53,18 @@ static inline void hear(struct wire_message *m, enum wire_type type)
         abort();
 }
 
-static inline void say_done(int64_t bytes)
+static inline void say_stats(const struct job_stats *s)
 {
-    const struct job_stats s = { .frames_decoded = 5, .bytes = bytes };
     struct buf b;
-    buf_init(&b, 100);
-    job_stats_pack(&s, &b);
+    buf_init(&b, WIRE_STATS_MAX);
+    job_stats_pack(s, &b);
     say(WIRE_DONE, b.data, b.len);
     buf_finish(&b);
+}
+
+static inline void say_done(int64_t bytes)
+{
+    say_stats(&(struct job_stats){ .frames_decoded = 5, .bytes = bytes });
 }
 
 // Some of the answer of a rung.

@@ -19,6 +19,7 @@
 #include "base/err.h"
 #include "base/hash.h"
 #include "codec/av/av.h"
+#include "codec/av/coder.h"
 #include "codec/av/part.h"
 #include "codec/fmp4.h"
 #include "codec/nal.h"
@@ -1074,19 +1075,6 @@ static void assert_made(const struct job *j, const struct clip *c, const struct 
     buf_finish(&b);
 }
 
-// A job that leaves nothing and goes on with nothing.
-static void forget(const struct clip *c, struct media *m)
-{
-    struct job j;
-    struct job_stats stats;
-    make_one(&j, c, m, 0);
-    of_nobody(&j);
-    struct buf b = made(&j, c, &stats);
-    assert_false(stats.left || stats.resumed);
-    buf_finish(&b);
-    free(j.picks);
-}
-
 static void damage(const struct clip *c, const struct job *j, int behind, int type)
 {
     const struct sample *const s = &j->samples[j->sample_count - j->beyond + behind];
@@ -1111,20 +1099,20 @@ static void check_second(const struct second *s)
     make_one(&jobs[1], &c, m, 1);
     if (s->change)
         s->change(&jobs[1]);
-    forget(&c, m);
+    coder_forget();
     struct buf first = made(&jobs[0], &c, &stats);
-    assert_true(stats.left && job_goes_on(&jobs[1], &stats) >= s->resumes);
+    assert_true(stats.left_count == 1 && job_goes_on(&jobs[1], &stats) >= s->resumes);
     if (s->broken >= 0)
         damage(&c, &jobs[0], s->broken, s->type);
-    forget(&c, m);
+    coder_forget();
     struct buf second = made(&jobs[1], &c, &fresh);
-    forget(&c, m);
+    coder_forget();
     assert_made(&jobs[0], &c, &first, &stats);
     assert_made(&jobs[1], &c, &second, &stats);
     if (s->broken < 0 && stats.resumed != s->resumes)
         fail_msg("%s", s->what);
     assert_true(!stats.resumed || stats.samples_read < fresh.samples_read);
-    forget(&c, m);
+    coder_forget();
     buf_finish(&first);
     buf_finish(&second);
     free(jobs[0].picks);
@@ -1163,6 +1151,45 @@ static void test_goes_on(void **state)
     };
     for (size_t i = 0; i < countof(rows); i++)
         check_second(&rows[i]);
+}
+
+// Those of the last few sources are left, as far as they have room.
+static void test_several_are_left(void **state)
+{
+    (void)state;
+    struct clip c;
+    struct job jobs[2];
+    struct job_stats stats;
+    clip_init(&c);
+    make_clip(&SOURCES[0], WIDTH, HEIGHT, 0, 120, draw_number, &c);
+    struct media *const m = make_media(SOURCES[0].codec, &c);
+    for (int k = 0; k < 2; k++)
+        make_one(&jobs[k], &c, m, k);
+    coder_forget();
+    for (int i = 0; i <= JOB_LEFT_MAX; i++) {
+        jobs[0].source = key_of(&i, sizeof i);
+        struct buf b = made(&jobs[0], &c, &stats);
+        assert_int_equal(stats.left_count, i < JOB_LEFT_MAX ? i + 1 : JOB_LEFT_MAX);
+        buf_finish(&b);
+    }
+    for (int i = JOB_LEFT_MAX; i >= 0; i--) {
+        jobs[1].source = key_of(&i, sizeof i);
+        assert_int_equal(job_goes_on(&jobs[1], &stats), i > 0); // that one made room
+        struct buf b = made(&jobs[1], &c, &stats);
+        assert_int_equal(stats.resumed, i > 0);
+        assert_int_equal(stats.left_count, JOB_LEFT_MAX);
+        buf_finish(&b);
+    }
+    coder_allow(0);
+    struct buf b = made(&jobs[0], &c, &stats);
+    assert_int_equal(stats.left_count, 1);
+    buf_finish(&b);
+    coder_allow(256 * MIB);
+    coder_forget();
+    free(jobs[0].picks);
+    free(jobs[1].picks);
+    free(m);
+    clip_finish(&c);
 }
 
 // ---- several rungs of one decode
@@ -1357,6 +1384,7 @@ int main(void)
         cmocka_unit_test(test_plays),
         cmocka_unit_test(test_failures),
         cmocka_unit_test(test_goes_on),
+        cmocka_unit_test(test_several_are_left),
         cmocka_unit_test(test_company),
         cmocka_unit_test(test_reads_are_few),
         cmocka_unit_test(test_quick_parts),

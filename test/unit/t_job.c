@@ -518,23 +518,29 @@ static void test_goes_on(void **state)
     static const struct {
         const char *what;
         enum job_kind kind;
-        struct job_stats last;
+        struct left_decoder left;
+        int count;
         bool goes_on;
     } rows[] = {
-        { "nothing was left", JOB_VIDEO, { .left_pts = -512, .left_from = 100 }, false },
-        { "at its start", JOB_VIDEO, { .left = true, .left_pts = -512, .left_from = 100 }, true },
-        { "the picture before is shown on", JOB_VIDEO, { .left = true, .left_from = 100 }, false },
-        { "from elsewhere",
-          JOB_VIDEO,
-          { .left = true, .left_pts = -512, .left_from = 300 },
-          false },
-        { "another kind", JOB_SHEET, { .left = true, .left_pts = -512, .left_from = 100 }, false },
+        { "nothing was left", JOB_VIDEO, { { { 1 } }, -512, 100 }, 0, false },
+        { "at its start", JOB_VIDEO, { { { 1 } }, -512, 100 }, 1, true },
+        { "the picture before is shown on", JOB_VIDEO, { { { 1 } }, 0, 100 }, 1, false },
+        { "from elsewhere", JOB_VIDEO, { { { 1 } }, -512, 300 }, 1, false },
+        { "of another source", JOB_VIDEO, { { { 2 } }, -512, 100 }, 1, false },
+        { "another kind", JOB_SHEET, { { { 1 } }, -512, 100 }, 1, false },
     };
     for (size_t i = 0; i < countof(rows); i++) {
         struct job j;
         make_job(&j, rows[i].kind);
-        if (job_goes_on(&j, &rows[i].last) != rows[i].goes_on)
+        j.source = (struct key){ { 1 } };
+        struct job_stats last = { .left_count = rows[i].count, .left = { rows[i].left } };
+        if (job_goes_on(&j, &last) != rows[i].goes_on)
             fail_msg("%s", rows[i].what);
+        last.left[1] = last.left[0]; // whichever it is
+        last.left[0].from++;
+        last.left_count *= 2;
+        if (job_goes_on(&j, &last) != rows[i].goes_on)
+            fail_msg("%s, the second", rows[i].what);
         job_finish(&j);
     }
 }
@@ -568,10 +574,18 @@ static void test_rungs(void **state)
 static void test_stats(void **state)
 {
     (void)state;
-    const struct job_stats s = { 1, 2, 3, 4, 500000, 6, 7 << 20, true, true, 8, 9 };
-    struct job_stats t = { 0 };
+    struct job_stats s, t;
     struct buf b;
-    buf_init(&b, 200);
+    memset(&s, 0, sizeof s); // and what lies between its fields
+    memset(&t, 0, sizeof t);
+    s.frames_decoded = 1;
+    s.concealed = 2;
+    s.bytes = 7 << 20;
+    s.encode_us = 500000;
+    s.resumed = true;
+    for (s.left_count = 0; s.left_count < JOB_LEFT_MAX; s.left_count++)
+        s.left[s.left_count] = (struct left_decoder){ key_of("x", 1), 8, s.left_count };
+    buf_init(&b, WIRE_STATS_MAX);
     assert_int_equal(job_stats_pack(&s, &b), 0);
     assert_int_equal(job_stats_unpack(&t, b.data, b.len), 0);
     assert_memory_equal(&s, &t, sizeof s);
@@ -582,6 +596,11 @@ static void test_stats(void **state)
     buf_clear(&b);
     const struct job_stats huge = { .frames_decoded = INT64_MAX };
     assert_int_equal(job_stats_pack(&huge, &b), 0);
+    assert_int_equal(job_stats_unpack(&t, b.data, b.len), -E_PROTOCOL);
+    buf_clear(&b);
+    const struct job_stats none = { 0 };
+    assert_int_equal(job_stats_pack(&none, &b), 0);
+    b.data[b.len - 1] = JOB_LEFT_MAX + 1;
     assert_int_equal(job_stats_unpack(&t, b.data, b.len), -E_PROTOCOL);
     buf_finish(&b);
 }

@@ -18,15 +18,16 @@ static struct media *pictures(void)
 
 // A rung of one picture of the source, whose script goes on where it is when NULL is given; name
 // is what it goes by when it is done.
-static void prepare_rung(struct errand *t, char name, int width, const char *script)
+static void prepare_of(struct errand *t, char source, char name, int width, const char *script)
 {
     struct media *const m = pictures();
     struct job *const j = &t->job;
-    const struct script was = world.scripts[SOURCE - 'a'];
-    prepare(t, SOURCE, 1, script);
+    const struct script was = world.scripts[source - 'a'];
+    prepare(t, source, 1, script);
     if (!script)
-        world.scripts[SOURCE - 'a'] = was;
+        world.scripts[source - 'a'] = was;
     t->name = name;
+    j->source = t->work.version;
     j->kind = JOB_VIDEO;
     j->media = media_copy_head(m, 0);
     j->limits.pixels = 1 << 24;
@@ -46,6 +47,11 @@ static void prepare_rung(struct errand *t, char name, int width, const char *scr
     j->sample_count = j->pick_count = j->part_count = j->parts_at_once = 1;
     j->part_frames[0] = j->last_ticks = j->sequence = 1;
     media_destroy(m);
+}
+
+static void prepare_rung(struct errand *t, char name, int width, const char *script)
+{
+    prepare_of(t, SOURCE, name, width, script);
 }
 
 static void begin_rung(struct errand *t)
@@ -283,6 +289,53 @@ static void test_late(void **state)
     }
 }
 
+// ---- those who follow one another
+
+// Who goes on where a worker's decoder stands may come before who is due a little sooner, but not
+// before who is due much sooner.
+static void test_goes_on(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t other, next; // when they are wanted
+        const char *order;
+    } rows[] = {
+        { 1000000, 1000000, "f*no" },
+        { 1000000, 1900000, "f*no" },
+        { 1000000, 2100000, "f*on" },
+        { 1000000, 500000, "f*no" },
+    };
+    for (size_t i = 0; i < countof(rows); i++) {
+        struct errand first, busy, other, next;
+        wanted = wanted_at(WANTED_VIEWER, 1000);
+        open_sched();
+        start_rung(&first, 'f', 64, "aL");
+        end_with(&first, (struct expected){ "a", 0 });
+        keep_busy(&busy);
+        busy.name = '*';
+        wanted = wanted_at(WANTED_VIEWER, rows[i].other);
+        prepare_of(&other, 'o', 'o', 64, "bD");
+        other.work.client = 2;
+        begin_rung(&other);
+        wanted = wanted_at(WANTED_VIEWER, rows[i].next);
+        prepare_rung(&next, 'n', 64, "cD");
+        next.job.picks[0].pts = 512;
+        next.job.first = 1;
+        next.work.client = 3;
+        begin_rung(&next);
+        lock(&world.lock);
+        world.scripts[0].passed++; // of the busy one, whatever it is called
+        pthread_cond_broadcast(&world.change);
+        unlock(&world.lock);
+        end_with(&other, (struct expected){ "b", 0 });
+        end_with(&next, (struct expected){ "c", 0 });
+        wait_until_done(&busy);
+        finish(&busy);
+        assert_string_equal(world.order, rows[i].order);
+        close_sched();
+    }
+}
+
 // ---- those who leave
 
 // Nobody waits for the others: who is whole is done, whose reader has gone too.
@@ -357,8 +410,8 @@ int main(int argc, char **argv)
     fake_worker_main(argv, obey);
     log_set_level(LOG_ERROR);
     const struct CMUnitTest tests[] = {
-        TEST(test_queued),  TEST(test_no_company), TEST(test_late),
-        TEST(test_leaving), TEST(test_all_leave),  TEST(test_left_before),
+        TEST(test_queued),    TEST(test_no_company),  TEST(test_late),    TEST(test_leaving),
+        TEST(test_all_leave), TEST(test_left_before), TEST(test_goes_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -125,7 +125,7 @@ static void test_lengths(void **state)
         { { WIRE_JOINED, 0, 0, 1 }, -E_PROTOCOL },
         { { WIRE_DROP, 0, 0, 2 }, -E_PROTOCOL },
         { { WIRE_END, 0, 0, 0 }, -E_PROTOCOL },
-        { { WIRE_DONE, 0, 1, 0 }, -E_PROTOCOL },
+        { { WIRE_DONE, 0, 1, 0x91 }, -E_PROTOCOL },
         { { WIRE_FAIL, 0, 0, 3 }, -E_PROTOCOL },
         { { WIRE_CANCEL, 0, 0, 1 }, -E_PROTOCOL },
         { { WIRE_WANT, 0, 0, 15 }, -E_PROTOCOL },
