@@ -111,7 +111,7 @@ static bool take(struct slot *slot)
         idle(slot);
     if (w) {
         sched_unqueue(s, w);
-        slot->team = (struct team){ .works = { w }, .count = 1, .closed = true };
+        slot->team = (struct team){ .works = { w }, .count = 1, .closed = !sched_shares(w) };
         w->slot = slot;
         slot->work = w;
         slot->since_us = clock_us();
@@ -207,16 +207,25 @@ int sched_workers_of(const struct job *j)
     return parts > 1 ? parts : 1;
 }
 
+// The next that has not begun; NULL: they all have.
+static struct work *next_to_begin(struct slot *slot)
+{
+    struct team *const t = &slot->team;
+    lock(&slot->sched->lock);
+    struct work *const w = t->begun < t->count ? t->works[t->begun++] : NULL;
+    unlock(&slot->sched->lock);
+    return w;
+}
+
 // Those that cannot begin are over.
 static void begin_works(struct slot *slot)
 {
-    struct team *const t = &slot->team;
-    for (int i = 0; i < t->count; i++) {
-        struct work *const w = t->works[i];
+    for (struct work *w; (w = next_to_begin(slot));) {
+        const int rung = slot->team.begun - 1;
         if (cancel_is_set(w->cancel))
-            sched_end(slot, i, -E_CANCELLED, "");
+            sched_end(slot, rung, -E_CANCELLED, "");
         else if (object_expect(w->object, w->expected) < 0) // now, while nothing was sent of it
-            sched_end(slot, i, -E_BUSY, "too many objects are being made or read");
+            sched_end(slot, rung, -E_BUSY, "too many objects are being made or read");
     }
 }
 

@@ -49,7 +49,8 @@ struct team {
     const struct job *job; // that the worker runs
     struct job copy;       // it, of a video job
     struct source *source;
-    int told;                    // of the works, to the worker
+    int begun;                   // of the works, that are told of with the job
+    int told;                    // of them, to the worker
     int taken;                   // of them, by it
     size_t put[JOB_RUNGS_MAX];   // bytes of their answers that came so far
     bool dropped[JOB_RUNGS_MAX]; // the worker was told that nobody wants it
@@ -184,6 +185,9 @@ struct work *team_first(const struct team *t);
 // Those of the queue that may run together with the one work of the slot's team join it.  The lock
 // is held.
 void sched_gather(struct sched *s, struct slot *slot);
+
+// Whether others may share a run with this work.
+bool sched_shares(const struct work *w);
 
 // Whether w, which is new or ready, has joined a run: it is off the queue then, and the run's
 // driver calls done.  The lock is held.

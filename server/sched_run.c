@@ -126,11 +126,30 @@ static struct work *next_to_join(struct slot *slot)
     return w;
 }
 
+// Those whom the worker was not told of; nobody joins any more.
+static void turn_away(struct slot *slot)
+{
+    struct team *const t = &slot->team;
+    lock(&slot->sched->lock);
+    t->closed = true;
+    const int count = t->count;
+    unlock(&slot->sched->lock);
+    for (int i = t->told; i < count; i++)
+        sched_give_back(slot, i);
+    lock(&slot->sched->lock);
+    t->count = t->told;
+    unlock(&slot->sched->lock);
+}
+
 static bool next_order(void *arg, struct worker_order *out)
 {
     struct slot *const slot = arg;
     struct team *const t = &slot->team;
-    struct work *const w = next_to_join(slot);
+    struct work *w = next_to_join(slot);
+    if (w && object_expect(w->object, w->expected) < 0) { // it will hear of that by itself
+        turn_away(slot);
+        w = NULL;
+    }
     if (!w)
         return next_drop(t, out);
     begin_work(w);
@@ -181,18 +200,29 @@ static int describe(struct team *t)
     return rc;
 }
 
-// Those who run now become rungs 0, 1 ..
+// The next place for one that is not over.
+static void move_up(struct team *t, int from)
+{
+    struct work *const w = t->works[from];
+    t->works[from] = NULL;
+    if (w)
+        t->works[t->count++] = w;
+}
+
+// Those who have begun become rungs 0, 1 ..; the others join them.
 static void open_team(struct slot *slot)
 {
     struct team *const t = &slot->team;
-    const struct work *const first = team_first(t);
     lock(&slot->sched->lock);
-    t->told = 0;
-    for (int i = 0; i < t->count; i++)
-        if (t->works[i])
-            t->works[t->told++] = t->works[i];
-    t->count = t->taken = t->told;
-    t->closed = first->job->kind != JOB_VIDEO || first->alone;
+    const int count = t->count;
+    t->count = 0;
+    for (int i = 0; i < t->begun; i++)
+        move_up(t, i);
+    t->told = t->taken = t->count;
+    for (int i = t->begun; i < count; i++)
+        move_up(t, i);
+    t->begun = t->told;
+    t->closed = !sched_shares(team_first(t));
     atomic_store(&t->cancel.set, false);
     sched_stop_unwanted(slot);
     unlock(&slot->sched->lock);
@@ -200,7 +230,7 @@ static void open_team(struct slot *slot)
     memset(t->dropped, 0, sizeof t->dropped);
     t->differs = false;
     t->origin_us = 0;
-    t->source = source_ref(first->source);
+    t->source = source_ref(team_first(t)->source);
     stat_add(STAT_decodes_shared_total, t->told - 1);
     for (int i = 0; i < t->told; i++)
         begin_work(t->works[i]);
@@ -209,14 +239,8 @@ static void open_team(struct slot *slot)
 // Nobody joins any more; those whom the worker was not told of go back.
 static void close_team(struct slot *slot)
 {
-    struct team *const t = &slot->team;
-    lock(&slot->sched->lock);
-    t->closed = true;
-    const int count = t->count;
-    unlock(&slot->sched->lock);
-    for (int i = t->told; i < count; i++)
-        sched_give_back(slot, i);
-    source_close(&t->source);
+    turn_away(slot);
+    source_close(&slot->team.source);
 }
 
 static int run_job(struct slot *slot, int64_t limit_ms, char *detail, size_t cap)

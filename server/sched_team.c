@@ -43,6 +43,11 @@ static bool is_company(const struct work *first, const struct work *w)
            job_shares_pictures(first->job, w->job);
 }
 
+bool sched_shares(const struct work *w)
+{
+    return w->job->kind == JOB_VIDEO && !w->alone;
+}
+
 static bool may_join(const struct sched *s, const struct team *t, const struct work *w)
 {
     const struct work *const first = team_first(t);

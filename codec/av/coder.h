@@ -33,8 +33,9 @@ struct coder {
     bool has_sets;       // parameter sets stood in its samples
 };
 
-// Opens the one decoder codecs.def names for the job's video or audio.  steady: damage is concealed, always in the same way.  *out is to be closed in
-// either case; 0, -E_CONFIG, -E_NO_MEMORY or -E_CORRUPT.
+// Opens the one decoder codecs.def names for the job's video or audio.  steady: damage is
+// concealed, always in the same way.  *out is to be closed in either case; 0, -E_CONFIG,
+// -E_NO_MEMORY or -E_CORRUPT.
 int coder_open(struct coder **out, const struct job *job, bool video, bool steady,
                const struct why *why);
 
@@ -48,8 +49,8 @@ void coder_note(struct coder *c, const struct job *job, const struct sample *s, 
 // no damage and no end.  Frees those that were left longest ago, where there are too many.
 void coder_leave(struct coder **c, const struct job *job, int64_t pts);
 
-// One that was left, if the job goes on with it: then *count of its samples were taken.  To be closed.
-// Else NULL, and *count stays.
+// One that was left, if the job goes on with it: then *count of its samples were taken.  To be
+// closed. Else NULL, and *count stays.
 struct coder *coder_resume(const struct job *job, int *count);
 
 // Says in stats which are left.
