@@ -13,6 +13,7 @@ python=${PYTHON:-/usr/bin/python3}
 status=0
 $python cold.py "${ROUNDS:-5}" || status=1
 $python sequence.py "${ROUNDS:-5}" || status=1
+$python rungs.py "${ROUNDS:-5}" || status=1
 $python warm.py "${ROUNDS:-5}" || status=1
 $python passthrough.py "${ROUNDS:-5}" || status=1
 $python waiters.py "${ROUNDS:-5}" || status=1
