@@ -204,7 +204,7 @@ void sched_stop_unwanted(struct slot *slot);
 
 // ---- sched_run.c
 
-// Runs what the slot's team makes on its worker, for at most limit_ms milliseconds: reads the
+// Runs what the slot's team makes on its worker, for at most limit_ms milliseconds each: reads the
 // source and appends to the objects what is not there yet; calls begins of each work before its
 // first byte, and ends those that are over before the others.  Adds to their origin_us, sets the
 // team's stats.  Blocks.  0, or as worker_run says, and

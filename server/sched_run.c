@@ -253,7 +253,8 @@ static int run_job(struct slot *slot, int64_t limit_ms, char *detail, size_t cap
                                         .cancelled = cancelled,
                                         .want = want,
                                         .rungs = t->job->kind == JOB_VIDEO ? &rungs : NULL };
-    return worker_run(slot->worker, t->job, &calls, clock_ms() + limit_ms, &t->stats, detail, cap);
+    return worker_run(slot->worker, t->job, &calls, clock_ms() + limit_ms * t->told, &t->stats,
+                      detail, cap);
 }
 
 // What is wrong with what came, of those that are not over.

@@ -19,20 +19,21 @@ struct work *team_first(const struct team *t)
 
 // ---- who may join
 
-// That its encoders take, about.
-static int64_t memory_of(const struct job *j)
+// That one of its encoders takes, about.
+static int64_t memory_of(const struct video_settings *v)
 {
-    const int64_t pixels = (int64_t)j->v.width * j->v.height;
-    const int64_t each = muldiv_ceil(SCHED_PART_MEMORY, pixels, 1920 * 1080);
-    return (each > LEAST_MEMORY ? each : LEAST_MEMORY) * sched_workers_of(j);
+    const int64_t bytes =
+        muldiv_ceil(SCHED_PART_MEMORY, (int64_t)v->width * v->height, 1920 * 1080);
+    return bytes > LEAST_MEMORY ? bytes : LEAST_MEMORY;
 }
 
 static bool fits(const struct sched *s, const struct team *t, const struct work *w)
 {
-    int64_t sum = memory_of(w->job);
+    int64_t sum = memory_of(&w->job->v);
     for (int i = 0; i < t->count; i++)
-        sum += t->works[i] ? memory_of(t->works[i]->job) : 0;
-    return t->count < JOB_RUNGS_MAX && sum <= s->conf->workers_memory;
+        sum += t->works[i] ? memory_of(&t->works[i]->job->v) : 0;
+    return t->count < JOB_RUNGS_MAX &&
+           sum * sched_workers_of(team_first(t)->job) <= s->conf->workers_memory;
 }
 
 // What viewers wait for is not slowed down by what nobody waits for.

@@ -393,6 +393,7 @@ struct run {
     const struct job *job;
     const struct worker_calls *calls;
     int64_t limit_ms; // killed then
+    int64_t each_ms;  // that one more rung adds
     int err;          // 0, or our own reason why the answer is void: the first one
     int64_t received; // bytes of the answers
     struct rung {
@@ -707,6 +708,7 @@ static void put_join(struct run *r, const struct video_settings *v)
     job_rung_pack(v, &b);
     assert(r->rung_count < JOB_RUNGS_MAX && buf_error(&b) == 0);
     r->rungs[r->rung_count++].state = RUNG_ASKED;
+    r->limit_ms += r->each_ms;
     wire_out_put(&r->w->out, WIRE_JOIN, b.data, b.len, NULL, 0);
     buf_finish(&b);
 }
@@ -768,6 +770,7 @@ int worker_run(struct worker *w, const struct job *job, const struct worker_call
         .job = job,
         .calls = calls,
         .limit_ms = deadline_ms,
+        .each_ms = deadline_ms < INT64_MAX ? (deadline_ms - clock_ms()) / (1 + job->also_count) : 0,
         .stats = stats,
         .detail = detail,
         .cap = cap,

@@ -72,7 +72,8 @@ struct worker_rungs {
     void (*end)(void *arg, int rung);
 };
 
-// Runs one job to its end, at the latest at the monotonic time deadline_ms.  Blocks.
+// Runs one job to its end, at the latest at the monotonic time deadline_ms, which gives each of its
+// rungs the same time, and each that joins as much again.  Blocks.
 // 0 and *stats; or a negative enum err and one line for people in detail:
 //   what the worker says of the source or the job;
 //   what a call returned (its first error), or -E_CANCELLED when cancelled() said so:

@@ -25,6 +25,45 @@ static struct left {
 static int left_count;
 static int64_t allowed = 256 * MIB;
 
+// ---- what was left
+
+static struct left take_out(int i)
+{
+    const struct left l = left[i];
+    left_count--;
+    memmove(left + i, left + i + 1, (size_t)(left_count - i) * sizeof *left);
+    return l;
+}
+
+static void forget_oldest(void)
+{
+    struct left l = take_out(0);
+    coder_close(&l.coder);
+}
+
+static int64_t bytes_left(void)
+{
+    int64_t sum = 0;
+    for (int i = 0; i < left_count; i++)
+        sum += left[i].bytes;
+    return sum;
+}
+
+// That the decoder of a job's pictures takes, about.
+static int64_t bytes_of(const struct job *job)
+{
+    const struct video_track *const t = &job->media->video;
+    const int64_t pixels = (int64_t)t->coded_width * t->coded_height;
+    return (t->bit_depth > 8 ? 2 : 1) * pixels * 3 / 2 * HELD;
+}
+
+// For one that takes so many.
+static void make_room(int64_t bytes)
+{
+    while (left_count > 0 && (left_count == JOB_LEFT_MAX || bytes_left() + bytes > allowed))
+        forget_oldest();
+}
+
 // ---- opening
 
 static int set_extradata(AVCodecContext *ctx, const uint8_t *bytes, int n)
@@ -133,6 +172,8 @@ static int open_context(struct coder *c, const struct job *job, bool video, bool
 int coder_open(struct coder **out, const struct job *job, bool video, bool steady,
                const struct why *why)
 {
+    if (video)
+        make_room(bytes_of(job));
     struct coder *const c = *out = xcalloc(1, sizeof *c);
     c->packet = av_packet_alloc();
     if (!c->packet)
@@ -215,7 +256,7 @@ static struct taken taken_by(const struct coder *c)
     return c->clean.count > 0 && !c->has_sets && is_plain(c->ctx) ? c->clean : c->all;
 }
 
-// ---- what was left
+// ---- going on
 
 static struct key head_key(const struct media *m)
 {
@@ -234,28 +275,6 @@ static bool is_no_key(const struct key *k)
     return key_equal(k, &(struct key){ 0 });
 }
 
-static struct left take_out(int i)
-{
-    const struct left l = left[i];
-    left_count--;
-    memmove(left + i, left + i + 1, (size_t)(left_count - i) * sizeof *left);
-    return l;
-}
-
-static void forget_oldest(void)
-{
-    struct left l = take_out(0);
-    coder_close(&l.coder);
-}
-
-static int64_t bytes_left(void)
-{
-    int64_t sum = 0;
-    for (int i = 0; i < left_count; i++)
-        sum += left[i].bytes;
-    return sum;
-}
-
 void coder_forget(void)
 {
     while (left_count > 0)
@@ -269,20 +288,18 @@ void coder_allow(int64_t bytes)
 
 void coder_leave(struct coder **c, const struct job *job, int64_t pts)
 {
-    const struct video_track *const t = &job->media->video;
     const struct left l = { .coder = *c,
                             .source = job->source,
                             .head = head_key(job->media),
                             .pixels = job->limits.pixels,
                             .taken = taken_by(*c),
                             .pts = pts,
-                            .bytes = (int64_t)t->coded_width * t->coded_height * 3 / 2 * HELD };
+                            .bytes = bytes_of(job) };
     if (is_no_key(&l.source) || is_no_key(&l.head)) {
         coder_close(c);
         return;
     }
-    while (left_count > 0 && (left_count == JOB_LEFT_MAX || bytes_left() + l.bytes > allowed))
-        forget_oldest();
+    make_room(l.bytes);
     left[left_count++] = l;
     *c = NULL;
 }

@@ -59,7 +59,8 @@ void coder_report(struct job_stats *stats);
 // Frees all that were left.
 void coder_forget(void);
 
-// What is left may take so many bytes, about, from now on; one always may be.
+// What is left, and one that is opened beside it, may take so many bytes, about, from now on; one
+// always may.
 void coder_allow(int64_t bytes);
 
 #endif

@@ -23,7 +23,7 @@
 #include "codec/av/filter.h"
 
 #define KEPT_MAX 16 // pictures
-#define KEPT_BYTES (64 * MIB)
+#define KEPT_BYTES (48 * MIB)
 
 // What everybody has been shown so far.
 struct kept {
@@ -105,13 +105,13 @@ static void keep(struct kept *k, const AVFrame *picture, int repeat)
 {
     if (k->closed)
         return;
+    k->bytes += bytes_of(picture);
     AVFrame *const copy =
-        k->count < KEPT_MAX && k->bytes < KEPT_BYTES ? av_frame_clone(picture) : NULL;
+        k->count < KEPT_MAX && k->bytes <= KEPT_BYTES ? av_frame_clone(picture) : NULL;
     if (!copy) {
         keep_none(k);
         return;
     }
-    k->bytes += bytes_of(copy);
     k->list[k->count].picture = copy;
     k->list[k->count++].repeat = repeat;
 }

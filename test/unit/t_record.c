@@ -295,7 +295,7 @@ static bool never(struct io *io)
 
 static void use_source(const struct plan *p, const struct media *m)
 {
-    struct io io = { m->size, read_zeros, append_nowhere, never, NULL };
+    struct io io = { m->size, read_zeros, append_nowhere, never, NULL, NULL };
     struct buf init;
     buf_init(&init, 1 << 20);
     copy_init(p, &p->renditions[0], m, &init);
