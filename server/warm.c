@@ -156,10 +156,10 @@ static void tell(const struct route *r, const struct object *o)
              detail);
 }
 
-// What r names, whole, and open; NULL: it is not, *code says why; 0: all ends.
-static struct object *try_to_fetch(struct warm *w, const struct route *r, int *code)
+// What r names, which was opened, once it is whole; NULL: it is not, *code says why; 0: all ends.
+static struct object *await_whole(struct warm *w, const struct route *r, struct object *o,
+                                  int *code)
 {
-    struct object *o = w->calls.open(w->calls.arg, r);
     const enum object_state state = await(w, o);
     *code = state == OBJECT_FAILED ? object_error(o) : 0;
     if (state == OBJECT_WHOLE)
@@ -170,19 +170,25 @@ static struct object *try_to_fetch(struct warm *w, const struct route *r, int *c
     return NULL;
 }
 
-// The same, as often as it takes; NULL: it cannot be made, or all ends.
-static struct object *fetch(struct warm *w, const struct route *r)
+// The same, opened as often as it takes; NULL: it cannot be made, or all ends.
+static struct object *fetch_opened(struct warm *w, const struct route *r, struct object *o)
 {
-    struct object *o;
     int code;
-    while (!(o = try_to_fetch(w, r, &code)) && is_for_later(code) && !is_stopped(w))
+    while (!(o = await_whole(w, r, o, &code)) && is_for_later(code) && !is_stopped(w)) {
         pause_a_while(w);
+        o = w->calls.open(w->calls.arg, r);
+    }
     return o;
 }
 
-static bool make(struct warm *w, const struct route *r)
+static struct object *fetch(struct warm *w, const struct route *r)
 {
-    struct object *o = fetch(w, r);
+    return fetch_opened(w, r, w->calls.open(w->calls.arg, r));
+}
+
+static bool make_opened(struct warm *w, const struct route *r, struct object *o)
+{
+    o = fetch_opened(w, r, o);
     if (!o)
         return false;
     w->calls.close(w->calls.arg, &o);
@@ -203,22 +209,46 @@ static int count_segments(const struct warm *w, const struct object *playlist)
     return count;
 }
 
-// False: something of it cannot be made.
-static bool make_rendition(struct warm *w, const struct warm_order *order, const char *uri)
+// One that is made, and how many of its segments; 0: something of it cannot be.
+struct making_of {
+    struct route route;
+    int count;
+};
+
+// Its playlist and its init segment.
+static struct making_of begin_rendition(struct warm *w, const struct warm_order *order,
+                                        const char *uri)
 {
-    struct route r;
-    if (route_below(&r, order->base, uri) < 0)
-        return false;
-    struct object *playlist = fetch(w, &r);
+    struct making_of m = { .count = 0 };
+    struct object *playlist = NULL;
+    if (route_below(&m.route, order->base, uri) == 0)
+        playlist = fetch(w, &m.route);
     if (!playlist)
-        return false;
-    const int count = count_segments(w, playlist);
+        return m;
+    m.count = count_segments(w, playlist);
     w->calls.close(w->calls.arg, &playlist);
-    r.kind = ROUTE_INIT;
-    bool ok = make(w, &r);
-    r.kind = ROUTE_SEGMENT;
-    for (r.n = 0; ok && r.n < count; r.n++)
-        ok = make(w, &r);
+    m.route.kind = ROUTE_INIT;
+    if (!make_opened(w, &m.route, w->calls.open(w->calls.arg, &m.route)))
+        m.count = 0;
+    m.route.kind = ROUTE_SEGMENT;
+    return m;
+}
+
+// Segment n of all that have one, wanted at once: what shows the same pictures shares a decode.
+static bool make_segment(struct warm *w, struct making_of *list, int count, int n)
+{
+    struct object *opened[WARM_PLAYLISTS] = { NULL };
+    bool ok = true;
+    for (int i = 0; i < count; i++) {
+        list[i].route.n = n;
+        if (n < list[i].count)
+            opened[i] = w->calls.open(w->calls.arg, &list[i].route);
+    }
+    for (int i = 0; i < count; i++)
+        if (opened[i] && !make_opened(w, &list[i].route, opened[i])) {
+            list[i].count = 0;
+            ok = false;
+        }
     return ok;
 }
 
@@ -233,9 +263,14 @@ static bool make_all(struct warm *w, const struct warm_order *order)
     const char *const text = (const char *)object_bytes(master, &n);
     const struct warm_list list = warm_choose(order, text, n);
     w->calls.close(w->calls.arg, &master);
+    struct making_of made[WARM_PLAYLISTS];
     bool ok = true;
-    for (int i = 0; i < list.count; i++)
-        ok = make_rendition(w, order, list.uris[i]) && ok;
+    for (int i = 0; i < list.count; i++) {
+        made[i] = begin_rendition(w, order, list.uris[i]);
+        ok &= made[i].count > 0;
+    }
+    for (int k = 0; k < w->segments; k++)
+        ok = make_segment(w, made, list.count, k) && ok;
     return ok;
 }
 

@@ -167,8 +167,8 @@ static void in_their_order(void **state)
     assert_int_equal(since(STAT_warm_failed_total), 1);
     warm_destroy(w);
     assert_string_equal(world.order, "Mnone.mp4 "
-                                     "Ma.mp4 Paudio-0 Iaudio-0 Saudio-0 Saudio-0 Saudio-0 P480p "
-                                     "I480p S480p S480p "
+                                     "Ma.mp4 Paudio-0 Iaudio-0 P480p I480p "
+                                     "Saudio-0 S480p Saudio-0 Saudio-0 S480p "
                                      "Mb/c.mp4 P720p I720p S720p S720p");
     assert_int_equal(world.open, 0);
 }
