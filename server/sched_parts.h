@@ -26,6 +26,7 @@
 #include "server/sched.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "cache/source.h"
 #include "config/conf.h"
@@ -38,9 +39,9 @@
 
 // The works that one run of a worker makes side by side, of the same pictures; nearly always one.
 struct team {
-    // protected by sched.lock; only the driver takes a work out again
+    // changed under sched.lock; only the driver takes a work out again, and may look without
     struct work *works[JOB_RUNGS_MAX]; // by their rungs; NULL: over, or given back
-    int count;
+    atomic_int count;
     bool closed; // nobody may join
 
     struct cancel cancel; // nobody wants any of it

@@ -109,6 +109,7 @@ static bool next_drop(struct team *t, struct worker_order *out)
     return false;
 }
 
+// Locked: what it costs may still change.
 static void begin_work(struct work *w)
 {
     if (w->started_us == 0)
@@ -117,13 +118,9 @@ static void begin_work(struct work *w)
         w->ends_us = w->started_us + w->cost_us / sched_workers_of(w->job);
 }
 
-static struct work *next_to_join(struct slot *slot)
+static struct work *next_to_join(const struct team *t)
 {
-    struct team *const t = &slot->team;
-    lock(&slot->sched->lock);
-    struct work *const w = t->told < t->count ? t->works[t->told] : NULL;
-    unlock(&slot->sched->lock);
-    return w;
+    return t->told < t->count ? t->works[t->told] : NULL;
 }
 
 // Those whom the worker was not told of; nobody joins any more.
@@ -132,9 +129,8 @@ static void turn_away(struct slot *slot)
     struct team *const t = &slot->team;
     lock(&slot->sched->lock);
     t->closed = true;
-    const int count = t->count;
     unlock(&slot->sched->lock);
-    for (int i = t->told; i < count; i++)
+    for (int i = t->told; i < t->count; i++)
         sched_give_back(slot, i);
     lock(&slot->sched->lock);
     t->count = t->told;
@@ -145,14 +141,16 @@ static bool next_order(void *arg, struct worker_order *out)
 {
     struct slot *const slot = arg;
     struct team *const t = &slot->team;
-    struct work *w = next_to_join(slot);
+    struct work *w = next_to_join(t);
     if (w && object_expect(w->object, w->expected) < 0) { // it will hear of that by itself
         turn_away(slot);
         w = NULL;
     }
     if (!w)
         return next_drop(t, out);
+    lock(&slot->sched->lock);
     begin_work(w);
+    unlock(&slot->sched->lock);
     *out = (struct worker_order){ .join = &w->job->v, .rung = t->told++ };
     return true;
 }
@@ -225,6 +223,8 @@ static void open_team(struct slot *slot)
     t->closed = !sched_shares(team_first(t));
     atomic_store(&t->cancel.set, false);
     sched_stop_unwanted(slot);
+    for (int i = 0; i < t->told; i++)
+        begin_work(t->works[i]);
     unlock(&slot->sched->lock);
     memset(t->put, 0, sizeof t->put);
     memset(t->dropped, 0, sizeof t->dropped);
@@ -232,8 +232,6 @@ static void open_team(struct slot *slot)
     t->origin_us = 0;
     t->source = source_ref(team_first(t)->source);
     stat_add(STAT_decodes_shared_total, t->told - 1);
-    for (int i = 0; i < t->told; i++)
-        begin_work(t->works[i]);
 }
 
 // Nobody joins any more; those whom the worker was not told of go back.

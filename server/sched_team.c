@@ -59,8 +59,9 @@ static void add(struct slot *slot, struct work *w)
 {
     struct team *const t = &slot->team;
     team_first(t)->cost_us += forecast_in_company(&slot->sched->forecast, w->job);
-    t->works[t->count++] = w;
     w->slot = slot;
+    t->works[t->count] = w;
+    t->count++; // now the driver sees it
 }
 
 void sched_gather(struct sched *s, struct slot *slot)

@@ -22,7 +22,7 @@ static void prepare_of(struct errand *t, char source, char name, int width, cons
 {
     struct media *const m = pictures();
     struct job *const j = &t->job;
-    const struct script was = world.scripts[source - 'a'];
+    const struct script was = script ? (struct script){ 0 } : world.scripts[source - 'a'];
     prepare(t, source, 1, script);
     if (!script)
         world.scripts[source - 'a'] = was;
@@ -402,6 +402,53 @@ static void test_left_before(void **state)
     close_sched();
 }
 
+// Everything at once, from many threads: each rung ends exactly once.
+enum { VISITORS = 4, ROUNDS = 40 };
+#define OFTEN(script) script script script script script script script script
+
+static void *visit(void *arg)
+{
+    static const char *const scripts[] = { OFTEN("DDDDDDDD"), OFTEN("+D-DD+DD"), OFTEN("aDaDCaDaD"),
+                                           OFTEN("UDUDSDDD") };
+    const int number = *(const int *)arg;
+    for (int i = 0; i < ROUNDS; i++) {
+        struct errand t;
+        struct work *out;
+        prepare_rung(&t, 'v', 64 + 32 * number, scripts[(i + number) % 4]);
+        const int err = submit(&t, &out);
+        assert_int_equal(err, 0);
+        assert_null(out);
+        if ((i + number) % 3 > 0)
+            poll(NULL, 0, (i + number) % 3 - 1);
+        cancel(&t); // or it has ended already
+        wait_until_done(&t);
+        finish(&t);
+        lock(&world.lock);
+        world.done_count = 0;
+        unlock(&world.lock);
+    }
+    return NULL;
+}
+
+static void test_all_at_once(void **state)
+{
+    (void)state;
+    pthread_t visitors[VISITORS];
+    int numbers[VISITORS];
+    conf.workers_count = 2;
+    conf.workers_poison = 0;
+    open_sched();
+    for (int i = 0; i < VISITORS; i++) {
+        numbers[i] = i;
+        visitors[i] = thread_start("visitor", visit, &numbers[i]);
+    }
+    for (int i = 0; i < VISITORS; i++)
+        pthread_join(visitors[i], NULL);
+    assert_int_equal(sched_queued(sched), 0);
+    assert_int_equal(stat_get(STAT_jobs_running), 0);
+    close_sched();
+}
+
 #define TEST(f) cmocka_unit_test_setup(f, setup)
 
 int main(int argc, char **argv)
@@ -411,7 +458,7 @@ int main(int argc, char **argv)
     log_set_level(LOG_ERROR);
     const struct CMUnitTest tests[] = {
         TEST(test_queued),    TEST(test_no_company),  TEST(test_late),    TEST(test_leaving),
-        TEST(test_all_leave), TEST(test_left_before), TEST(test_goes_on),
+        TEST(test_all_leave), TEST(test_left_before), TEST(test_goes_on), TEST(test_all_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
