@@ -36,17 +36,17 @@ static bool fits(const struct sched *s, const struct team *t, const struct work 
            sum * sched_workers_of(team_first(t)->job) <= s->conf->workers_memory;
 }
 
-// What viewers wait for is not slowed down by what nobody waits for.
-static bool is_company(const struct work *first, const struct work *w)
-{
-    return !first->alone && !w->alone && key_equal(&first->version, &w->version) &&
-           (wanted_by_viewer(w->turn) || !wanted_by_viewer(first->turn)) &&
-           job_shares_pictures(first->job, w->job);
-}
-
 bool sched_shares(const struct work *w)
 {
     return w->job->kind == JOB_VIDEO && !w->alone;
+}
+
+// What viewers wait for is not slowed down by what nobody waits for.
+static bool is_company(const struct work *first, const struct work *w)
+{
+    return sched_shares(first) && sched_shares(w) && key_equal(&first->version, &w->version) &&
+           (wanted_by_viewer(w->turn) || !wanted_by_viewer(first->turn)) &&
+           job_shares_pictures(first->job, w->job);
 }
 
 static bool may_join(const struct sched *s, const struct team *t, const struct work *w)

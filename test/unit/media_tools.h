@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/base.h"
+#include "codec/job.h"
 #include "codec/media.h"
 
 static inline uint8_t *bytes_of(const char *s, int *n)
@@ -152,6 +153,18 @@ static inline struct media *make_media(int groups, int packets)
         make_audio(m, packets, -1024, &offset);
     m->size = offset;
     return m;
+}
+
+// What a rung of that width may be told.
+static inline struct video_settings rung_settings(int width)
+{
+    return (struct video_settings){ .width = width,
+                                    .height = 64,
+                                    .fps = { 25, 1 },
+                                    .maxrate = 1000,
+                                    .bufsize = 1000,
+                                    .level = 30,
+                                    .preset = "jit" };
 }
 
 #endif

@@ -466,4 +466,27 @@ static inline void expect_bytes(const struct errand *t, const char *want)
         fail_msg("%c: %s, not %s", t->name, got, want);
 }
 
+// ---- many threads
+
+#define VISITORS 4
+#define ROUNDS 40 // of each
+
+// Lets each of them visit a scheduler, with its number as argument; in the end nothing is left
+// there.
+static inline void let_all_visit(void *(*visit)(void *))
+{
+    pthread_t visitors[VISITORS];
+    int numbers[VISITORS];
+    open_sched();
+    for (int i = 0; i < VISITORS; i++) {
+        numbers[i] = i;
+        visitors[i] = thread_start("visitor", visit, &numbers[i]);
+    }
+    for (int i = 0; i < VISITORS; i++)
+        pthread_join(visitors[i], NULL);
+    assert_int_equal(sched_queued(sched), 0);
+    assert_int_equal(stat_get(STAT_jobs_running), 0);
+    close_sched();
+}
+
 #endif

@@ -176,17 +176,6 @@ static void expect(struct server *s, enum wire_type type, size_t n)
     assert_int_equal(s->m.payload.len, n);
 }
 
-static struct video_settings settings(int width)
-{
-    return (struct video_settings){ .width = width,
-                                    .height = 64,
-                                    .fps = { 25, 1 },
-                                    .maxrate = 1000,
-                                    .bufsize = 1000,
-                                    .level = 30,
-                                    .preset = "jit" };
-}
-
 static void send_job(struct server *s, int what)
 {
     struct job j;
@@ -210,7 +199,7 @@ static void send_video_job(struct server *s, int what)
     assert_int_equal(media_finish(m), 0);
     struct job j = { .kind = JOB_VIDEO, .limits = { 1, what, 1, 0, 1, 0 }, .source_size = SIZE };
     j.media = m;
-    j.v = settings(64);
+    j.v = rung_settings(64);
     j.also[j.also_count++] = j.v;
     j.samples = &sample;
     j.picks = &pick;
@@ -225,7 +214,7 @@ static void send_video_job(struct server *s, int what)
 
 static void send_join(struct server *s, int width)
 {
-    const struct video_settings v = settings(width);
+    const struct video_settings v = rung_settings(width);
     struct buf b;
     buf_init(&b, WIRE_RUNG_MAX);
     job_rung_pack(&v, &b);

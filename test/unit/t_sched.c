@@ -995,7 +995,6 @@ static void stopping_with_work_in_flight(void **state)
 }
 
 // Everything at once, from many threads: each job ends exactly once.
-enum { VISITORS = 4, ROUNDS = 40 };
 
 static void *visit(void *arg)
 {
@@ -1038,18 +1037,7 @@ static void all_at_once(void **state)
     conf.workers_queue = 2;
     conf.workers_poison = 0;
     conf.workers_jobs = 5;
-    open_sched();
-    pthread_t visitors[VISITORS];
-    int numbers[VISITORS];
-    for (int i = 0; i < VISITORS; i++) {
-        numbers[i] = i;
-        visitors[i] = thread_start("visitor", visit, &numbers[i]);
-    }
-    for (int i = 0; i < VISITORS; i++)
-        pthread_join(visitors[i], NULL);
-    assert_int_equal(sched_queued(sched), 0);
-    assert_int_equal(stat_get(STAT_jobs_running), 0);
-    close_sched();
+    let_all_visit(visit);
 }
 
 #define T(f) cmocka_unit_test_setup(f, setup)

@@ -403,7 +403,6 @@ static void test_left_before(void **state)
 }
 
 // Everything at once, from many threads: each rung ends exactly once.
-enum { VISITORS = 4, ROUNDS = 40 };
 #define OFTEN(script) script script script script script script script script
 
 static void *visit(void *arg)
@@ -433,20 +432,9 @@ static void *visit(void *arg)
 static void test_all_at_once(void **state)
 {
     (void)state;
-    pthread_t visitors[VISITORS];
-    int numbers[VISITORS];
     conf.workers_count = 2;
     conf.workers_poison = 0;
-    open_sched();
-    for (int i = 0; i < VISITORS; i++) {
-        numbers[i] = i;
-        visitors[i] = thread_start("visitor", visit, &numbers[i]);
-    }
-    for (int i = 0; i < VISITORS; i++)
-        pthread_join(visitors[i], NULL);
-    assert_int_equal(sched_queued(sched), 0);
-    assert_int_equal(stat_get(STAT_jobs_running), 0);
-    close_sched();
+    let_all_visit(visit);
 }
 
 #define TEST(f) cmocka_unit_test_setup(f, setup)

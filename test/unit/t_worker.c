@@ -31,6 +31,7 @@
 #include "codec/wire.h"
 #include "server/worker.h"
 #include "test/unit/fake_worker.h"
+#include "test/unit/media_tools.h"
 
 #define SOURCE_SIZE 3000000
 #define SIGNATURE "fake 1.0"
@@ -693,13 +694,7 @@ static void test_rungs(void **state)
         { TEAM, 0, "+1 -2 .1 ", "onezero" },
     };
     static const struct worker_rungs calls = { next_order, joined, ended };
-    rungs.v = (struct video_settings){ .width = 64,
-                                       .height = 64,
-                                       .fps = { 25, 1 },
-                                       .maxrate = 1000,
-                                       .bufsize = 1000,
-                                       .level = 30,
-                                       .preset = "jit" };
+    rungs.v = rung_settings(64);
     w->rungs = &calls;
     for (size_t i = 0; i < countof(cases); i++) {
         rungs.told = 0;
