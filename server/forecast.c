@@ -2,6 +2,8 @@
 
 #include "server/forecast.h"
 
+#include <string.h>
+
 #include "base/hash.h"
 #include "codec/media.h"
 
@@ -47,35 +49,50 @@ static double units_of(const struct job *j)
 }
 
 // What makes jobs alike, but for how much there is of it.
-static unsigned class_of(const struct job *j)
+static struct forecast_class class_of(const struct job *j)
 {
     const bool video = j->kind == JOB_VIDEO;
-    const int32_t like[] = {
+    return (struct forecast_class){ {
         (int32_t)j->kind,
         j->media ? (int32_t)j->media->video.codec : 0,
         (int32_t)source_pixels(j),
         video ? j->v.width * j->v.height : 0,
         video ? (int32_t)j->v.codec * VIDEO_ENCODERS + (int32_t)j->v.encoder : 0,
-    };
-    return text_hash((const char *)like, sizeof like) % FORECAST_CLASSES;
+    } };
+}
+
+static unsigned place_of(const struct forecast_class *c)
+{
+    return text_hash((const char *)c, sizeof *c) % FORECAST_PLACES;
+}
+
+// Units differ by millions between classes: a rate is of no use for another one.
+static double rate_of(const struct forecast *f, const struct job *j)
+{
+    const struct forecast_class c = class_of(j);
+    const struct forecast_place *const p = &f->places[place_of(&c)];
+    return memcmp(&p->class, &c, sizeof c) == 0 ? p->rate : 0;
 }
 
 int64_t forecast_of(const struct forecast *f, const struct job *j)
 {
-    return (int64_t)(f->rate[class_of(j)] * units_of(j));
+    return (int64_t)(rate_of(f, j) * units_of(j));
 }
 
 int64_t forecast_in_company(const struct forecast *f, const struct job *j)
 {
-    return (int64_t)(f->rate[class_of(j)] * coded_units(j));
+    return (int64_t)(rate_of(f, j) * coded_units(j));
 }
 
 void forecast_learn(struct forecast *f, const struct job *j, int64_t us)
 {
-    double *const rate = &f->rate[class_of(j)];
-    const double units = units_of(j);
+    const double units = units_of(j), before = rate_of(f, j);
     if (units <= 0)
         return;
     const double now = (double)us / units;
-    *rate = *rate > 0 ? *rate + (now - *rate) / WEIGHT : now;
+    const struct forecast_class c = class_of(j);
+    f->places[place_of(&c)] = (struct forecast_place){
+        .class = c,
+        .rate = before > 0 ? before + (now - before) / WEIGHT : now,
+    };
 }

@@ -11,10 +11,15 @@
 
 #include "codec/job.h"
 
-#define FORECAST_CLASSES 256 // of jobs; two that fall together are taken for alike
+#define FORECAST_PLACES 1024 // for classes of jobs; of two that share one, the last is known
 
 struct forecast {
-    double rate[FORECAST_CLASSES]; // microseconds for a unit; 0: nothing was learnt
+    struct forecast_place {
+        struct forecast_class {
+            int32_t like[5];
+        } class;
+        double rate; // microseconds for a unit; 0: nothing was learnt
+    } places[FORECAST_PLACES];
 };
 
 // Microseconds of one worker's time, the other work on the machine as it was; 0: nobody knows.

@@ -28,7 +28,7 @@ static struct job encode(int samples, int64_t frames, int width, int height)
 static void knows_nothing_at_first(void **state)
 {
     const struct job j = encode(100, 100, 640, 360), probe = { .kind = JOB_PROBE };
-    struct forecast f = { .rate = { 0 } };
+    struct forecast f = { 0 };
     (void)state;
     assert_int_equal(forecast_of(&f, &j), 0);
     forecast_learn(&f, &probe, 5000);
@@ -40,7 +40,7 @@ static void more_takes_longer(void **state)
 {
     const struct job j = encode(100, 100, 640, 360), twice = encode(200, 200, 640, 360),
                      back = encode(200, 100, 640, 360);
-    struct forecast f = { .rate = { 0 } };
+    struct forecast f = { 0 };
     (void)state;
     forecast_learn(&f, &j, 1000000);
     assert_in_range(forecast_of(&f, &j), 999999, 1000001);
@@ -53,7 +53,7 @@ static void more_takes_longer(void **state)
 static void company_is_cheaper(void **state)
 {
     struct job j = encode(100, 100, 640, 360), more = encode(100, 100, 320, 180);
-    struct forecast f = { .rate = { 0 } };
+    struct forecast f = { 0 };
     (void)state;
     forecast_learn(&f, &j, 1000000);
     assert_in_range(forecast_in_company(&f, &j), 170000, 190000); // 2 x 640x360 of 1920x1080 more
@@ -66,7 +66,7 @@ static void what_is_not_alike_is_not_told(void **state)
 {
     const struct job j = encode(100, 100, 640, 360), larger = encode(100, 100, 1280, 720);
     struct job hevc = j, sound = { .kind = JOB_AUDIO, .frames = 100 };
-    struct forecast f = { .rate = { 0 } };
+    struct forecast f = { 0 };
     (void)state;
     hevc.v.codec = VIDEO_HEVC;
     forecast_learn(&f, &j, 1000000);
@@ -75,11 +75,30 @@ static void what_is_not_alike_is_not_told(void **state)
     assert_int_equal(forecast_of(&f, &sound), 0);
 }
 
+// However many there are: a frame of sound takes as long as millions of pixels.
+static void of_many_kinds_no_other_is_told(void **state)
+{
+    static struct forecast f;
+    const struct job sound = { .kind = JOB_AUDIO, .frames = 100 };
+    int told = 0;
+    (void)state;
+    forecast_learn(&f, &sound, 50000);
+    for (int width = 2; width <= 8000; width += 2) {
+        const struct job j = encode(100, 100, width, 360);
+        assert_int_equal(forecast_of(&f, &j), 0);
+        forecast_learn(&f, &j, 1000000);
+        forecast_learn(&f, &sound, 50000);
+        assert_in_range(forecast_of(&f, &sound), 49999, 50001);
+        told += forecast_of(&f, &j) > 999990;
+    }
+    assert_true(told > 3900 && told <= 4000);
+}
+
 // One that took long for once does not count for all; a machine that is slow now does.
 static void it_follows(void **state)
 {
     const struct job j = encode(100, 100, 640, 360), nothing = { .kind = JOB_AUDIO };
-    struct forecast f = { .rate = { 0 } };
+    struct forecast f = { 0 };
     (void)state;
     forecast_learn(&f, &j, 1000000);
     forecast_learn(&f, &j, 9000000);
@@ -98,6 +117,7 @@ int main(void)
         cmocka_unit_test(more_takes_longer),
         cmocka_unit_test(company_is_cheaper),
         cmocka_unit_test(what_is_not_alike_is_not_told),
+        cmocka_unit_test(of_many_kinds_no_other_is_told),
         cmocka_unit_test(it_follows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
