@@ -55,6 +55,12 @@ bool job_goes_on(const struct job *next, const struct job_stats *last)
     return false;
 }
 
+int job_encoders(const struct job *j)
+{
+    const int parts = j->parts_at_once < j->part_count ? j->parts_at_once : j->part_count;
+    return parts < 1 || j->v.codec == VIDEO_AV1 ? 1 : parts;
+}
+
 const struct video_settings *job_rung(const struct job *j, int i)
 {
     return i == 0 ? &j->v : &j->also[i - 1];

@@ -236,6 +236,11 @@ const struct video_settings *job_rung(const struct job *j, int i);
 // Whether the same pictures may be shown to both.
 bool video_settings_go_together(const struct video_settings *a, const struct video_settings *b);
 
+// How many encoders of a rung run at once, each of which stands for a worker; at least 1.  Of AV1
+// one: SVT-AV1 before 1.7 has tables that all encoders of a process share, and opening one clears
+// and fills them, under the eyes of another.
+int job_encoders(const struct job *j);
+
 // Whether one decode will do for both, of the same source version.
 bool job_shares_pictures(const struct job *a, const struct job *b);
 

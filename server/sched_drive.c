@@ -117,8 +117,8 @@ static bool take(struct slot *slot)
         slot->since_us = clock_us();
         sched_gather(s, slot);
         count_running(slot, w->origin, 1);
-        if (slot->left.left_count > 0 && s->media.ready > 0)
-            pthread_cond_broadcast(&s->more); // for what was left to this one
+        if (s->media.ready > 0)
+            pthread_cond_broadcast(&s->more); // for what was left to this one, or by it
     }
     unlock(&s->lock);
     return w != NULL;
@@ -200,13 +200,6 @@ static int run_works(struct slot *slot, char *detail, size_t cap)
     }
 }
 
-// As many encoders as run at once, each of which stands for a worker.
-int sched_workers_of(const struct job *j)
-{
-    const int parts = j->parts_at_once < j->part_count ? j->parts_at_once : j->part_count;
-    return parts > 1 ? parts : 1;
-}
-
 // The next that has not begun; NULL: they all have.
 static struct work *next_to_begin(struct slot *slot)
 {
@@ -264,8 +257,9 @@ static void free_slot(struct slot *slot, int origin)
     count_running(slot, origin, -1);
     slot->team.closed = true;
     slot->work = NULL;
-    if (slot->probes)
-        pthread_cond_broadcast(&s->more); // for what may_probe kept waiting
+    if (slot->probes || s->media.ready > 0)
+        pthread_cond_broadcast(
+            &s->more); // for what may_probe kept waiting, or what warmer ones take
     unlock(&s->lock);
 }
 
@@ -274,7 +268,7 @@ static void drive_one(struct slot *slot)
     char detail[256] = "";
     int err = -E_CANCELLED;
     const struct work *const w = team_first(&slot->team);
-    const int origin = w->origin, workers = sched_workers_of(w->job);
+    const int origin = w->origin, workers = job_encoders(w->job);
     begin_works(slot);
     if (team_first(&slot->team)) {
         const int64_t began_us = clock_us();

@@ -71,7 +71,7 @@ struct slot {
     struct worker *worker;
     struct team team;
     const struct work *work; // the first of those that it runs; NULL while it has none
-    int64_t since_us;        // of that
+    int64_t since_us;        // of that, or of what it ran last
     struct job_stats left;   // what it said last: of the decoders that its worker has left
 };
 
@@ -215,9 +215,6 @@ void sched_stop_unwanted(struct slot *slot);
 int sched_run(struct slot *slot, int64_t limit_ms, char *detail, size_t cap);
 
 // ---- sched_drive.c
-
-// As many workers as its encoders that run at once stand for.
-int sched_workers_of(const struct job *j);
 
 // Bytes that a worker of this slot may have.
 int64_t sched_worker_memory(const struct slot *slot);

@@ -115,7 +115,7 @@ static void begin_work(struct work *w)
     if (w->started_us == 0)
         w->started_us = clock_us();
     if (w->cost_us > 0)
-        w->ends_us = w->started_us + w->cost_us / sched_workers_of(w->job);
+        w->ends_us = w->started_us + w->cost_us / job_encoders(w->job);
 }
 
 static struct work *next_to_join(const struct team *t)

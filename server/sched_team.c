@@ -33,7 +33,7 @@ static bool fits(const struct sched *s, const struct team *t, const struct work 
     for (int i = 0; i < t->count; i++)
         sum += t->works[i] ? memory_of(&t->works[i]->job->v) : 0;
     return t->count < JOB_RUNGS_MAX &&
-           sum * sched_workers_of(team_first(t)->job) <= s->conf->workers_memory;
+           sum * job_encoders(team_first(t)->job) <= s->conf->workers_memory;
 }
 
 bool sched_shares(const struct work *w)

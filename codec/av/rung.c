@@ -114,7 +114,7 @@ static int fragment_of(struct rational fps)
 static int wait_for_part(struct rung *r)
 {
     int rc = 0;
-    while (rc == 0 && r->begun - r->sending >= r->job->parts_at_once) {
+    while (rc == 0 && r->begun - r->sending >= job_encoders(r->job)) {
         rc = send(r, CANCEL_POLL_MS);
         if (rc == 0)
             rc = check_wanted(r);
@@ -151,7 +151,7 @@ static int ahead(const struct rung *r)
     const int64_t pixels = (int64_t)r->v.width * r->v.height;
     const int64_t picture = is_ten_bit(&r->v) ? pixels * 3 : pixels * 3 / 2;
     const int64_t far = AHEAD_BYTES / picture;
-    if (r->job->parts_at_once == 1 || r->sent == 0 || far < AHEAD)
+    if (job_encoders(r->job) == 1 || r->sent == 0 || far < AHEAD)
         return AHEAD;
     return far < PART_AHEAD_MAX ? (int)far : PART_AHEAD_MAX;
 }

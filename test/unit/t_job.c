@@ -605,14 +605,33 @@ static void test_stats(void **state)
     buf_finish(&b);
 }
 
+static void test_encoders(void **state)
+{
+    (void)state;
+    static const struct {
+        enum video_codec codec;
+        int at_once, parts, encoders;
+    } rows[] = {
+        { VIDEO_H264, 1, 3, 1 }, { VIDEO_H264, 2, 3, 2 }, { VIDEO_HEVC, 4, 3, 3 },
+        { VIDEO_H264, 2, 0, 1 }, { VIDEO_AV1, 1, 2, 1 },  { VIDEO_AV1, 2, 2, 1 },
+    };
+    for (size_t i = 0; i < countof(rows); i++) {
+        const struct job j = { .v.codec = rows[i].codec,
+                               .parts_at_once = rows[i].at_once,
+                               .part_count = rows[i].parts };
+        assert_int_equal(job_encoders(&j), rows[i].encoders);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_round_trip),     cmocka_unit_test(test_rules),
-        cmocka_unit_test(test_interlaced),     cmocka_unit_test(test_high_range),
-        cmocka_unit_test(test_hardware),       cmocka_unit_test(test_presets),
-        cmocka_unit_test(test_flips_and_cuts), cmocka_unit_test(test_rungs),
-        cmocka_unit_test(test_stats),          cmocka_unit_test(test_goes_on),
+        cmocka_unit_test(test_encoders),   cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_rules),      cmocka_unit_test(test_interlaced),
+        cmocka_unit_test(test_high_range), cmocka_unit_test(test_hardware),
+        cmocka_unit_test(test_presets),    cmocka_unit_test(test_flips_and_cuts),
+        cmocka_unit_test(test_rungs),      cmocka_unit_test(test_stats),
+        cmocka_unit_test(test_goes_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
