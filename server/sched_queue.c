@@ -40,6 +40,20 @@ static bool is_for_another(const struct sched *s, const struct slot *slot, const
     return found && !goes_on_at(slot, w);
 }
 
+static bool is_warmer(const struct slot *than, const struct slot *slot)
+{
+    return !slot->probes && !slot->work && slot->worker && slot->since_us > than->since_us;
+}
+
+// Who ran last has its memory still: it goes first, if it has nothing to do.  It looks, too.
+static bool is_for_warmer(const struct sched *s, const struct slot *slot, const struct work *w)
+{
+    bool found = false;
+    for (int i = 0; i < s->slot_count && !found; i++)
+        found = is_warmer(slot, &s->slots[i]);
+    return found && !goes_on_at(slot, w);
+}
+
 struct taker {
     const struct sched *sched;
     const struct slot *slot;
@@ -53,7 +67,7 @@ static bool may_run(const void *arg, const struct work *w)
     const struct sched *const s = t->sched;
     const int most = s->conf->workers_count > 1 ? s->conf->workers_count - 1 : 1;
     return w->state == WORK_READY && (wanted_by_viewer(w->turn) || s->running < most) &&
-           !is_for_another(s, t->slot, w);
+           !is_for_another(s, t->slot, w) && !is_for_warmer(s, t->slot, w);
 }
 
 static bool goes_on_anywhere(const struct sched *s, const struct work *w)

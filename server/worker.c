@@ -95,14 +95,11 @@ static bool find_program(char *out, size_t cap)
 }
 
 // The environment may hold secrets; a worker gets what loaders and sanitizers read.
-// Pictures are large and short-lived: on huge pages they cost fewer page faults.
 static void worker_environment(char **out, size_t cap)
 {
-    static char huge_pages[] = "GLIBC_TUNABLES=glibc.malloc.hugetlb=1";
     static const char *const passed[] = { "LD_LIBRARY_PATH=", "ASAN_OPTIONS=", "LSAN_OPTIONS=",
                                           "UBSAN_OPTIONS=", "TSAN_OPTIONS=" };
     size_t n = 0;
-    out[n++] = huge_pages;
     for (char **e = environ; *e; e++)
         for (size_t i = 0; i < countof(passed); i++)
             if (n < cap - 1 && strncmp(*e, passed[i], strlen(passed[i])) == 0)
@@ -118,7 +115,7 @@ static int spawn(const char *program, int control, const struct conf *conf, pid_
     char devices[] = "devices";
     snprintf(limit, sizeof limit, "%lld", (long long)conf->workers_memory);
     char *const argv[] = { name, limit, conf->workers_devices ? devices : NULL, NULL };
-    char *envp[8];
+    char *envp[7];
     worker_environment(envp, countof(envp));
     posix_spawn_file_actions_t actions;
     posix_spawn_file_actions_init(&actions);

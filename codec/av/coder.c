@@ -54,7 +54,9 @@ static int64_t bytes_of(const struct job *job)
 {
     const struct video_track *const t = &job->media->video;
     const int64_t pixels = (int64_t)t->coded_width * t->coded_height;
-    return (t->bit_depth > 8 ? 2 : 1) * pixels * 3 / 2 * HELD;
+    const int64_t picture = (t->bit_depth > 8 ? 2 : 1) * pixels * 3 / 2;
+    // Its pool never becomes smaller.
+    return picture * HELD + min64(picture * CODER_SHOWN_MAX, CODER_SHOWN_BYTES);
 }
 
 // For one that takes so many.

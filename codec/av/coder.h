@@ -18,6 +18,10 @@
 #include "codec/av/fail.h"
 #include "codec/job.h"
 
+// The first pictures that whoever shows them keeps for those who come late: so many, and bytes.
+#define CODER_SHOWN_MAX 16
+#define CODER_SHOWN_BYTES (48 * MIB)
+
 // Samples that a decoder has taken, from one on where a fresh one could begin.
 struct taken {
     struct sample first, last;

@@ -29,7 +29,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <malloc.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -47,12 +46,12 @@
 #include "base/base.h"
 #include "base/log.h"
 #include "codec/av/av.h"
+#include "codec/av/heap.h"
 #include "codec/av/remote.h"
 #include "codec/wire.h"
 
 #define WORKER_FD ZYGOTE_FD // a worker's socket takes the place of the control socket
 #define NICE 10
-#define ARENAS 2 // of malloc: each reserves 64 MiB of address space
 #define DESCRIPTORS 16
 #define DEVICE_DESCRIPTORS 256
 #define STACK ((size_t)(2 * MIB))
@@ -335,7 +334,7 @@ int main(int argc, char **argv)
     if (signals < 0)
         return 1;
     setpgid(0, 0);
-    mallopt(M_ARENA_MAX, ARENAS);
+    heap_settle();
     size_stacks();
     if (!silence(STDIN_FILENO) || !silence(STDOUT_FILENO) || !say_hello() || !silence_errors())
         return 1;

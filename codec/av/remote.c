@@ -11,7 +11,7 @@
 
 #include "codec/av/remote.h"
 
-#include <malloc.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -19,9 +19,11 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "codec/av/av.h"
+#include "codec/av/heap.h"
 #include "codec/wire.h"
 
 #define FLIGHTS 4 // READs out at once
+#define REST_MS 10000
 
 struct flight {
     uint32_t id;
@@ -387,6 +389,14 @@ static int say_hello(int fd, const char *signature)
     return wire_send(fd, WIRE_HELLO, version, sizeof version, signature, strlen(signature));
 }
 
+// The memory of the last job is the next one's, but where none comes for a while.
+static void rest(struct remote *r)
+{
+    struct pollfd p = { .fd = r->fd, .events = POLLIN };
+    if (poll(&p, 1, REST_MS) == 0)
+        heap_give_back();
+}
+
 static int serve(struct remote *r, remote_run *run)
 {
     for (;;) {
@@ -398,7 +408,7 @@ static int serve(struct remote *r, remote_run *run)
         const int err = serve_job(r, run);
         if (err < 0)
             return err;
-        malloc_trim(0);
+        rest(r);
     }
 }
 

@@ -24,6 +24,7 @@
 #include "base/log.h"
 #include "codec/av/decode.h"
 #include "codec/av/encode.h"
+#include "codec/av/heap.h"
 #include "codec/media.h"
 
 // Raised by one whenever our own code makes other bytes of the same order, so that what
@@ -34,7 +35,7 @@
 #define ALLOC_MAX (1 * GIB)
 
 // Of its memory, what a worker keeps from one job to the next: one part in so many.
-#define KEPT_SHARE 6
+#define KEPT_SHARE 4
 
 static const char *const FILTERS[] = {
     "buffer", "buffersink", "scale",   "transpose", "hflip", "vflip",
@@ -265,8 +266,10 @@ int av_run(const struct job *job, struct io *io, struct job_stats *stats, char *
     if (cap)
         detail[0] = '\0';
     const int rc = run_kind(job, io, stats, detail, cap);
-    if (rc == -E_NO_MEMORY)
+    if (rc == -E_NO_MEMORY) {
         coder_forget();
+        heap_give_back();
+    }
     coder_report(stats);
     return rc;
 }

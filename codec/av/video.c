@@ -22,15 +22,12 @@
 #include "codec/av/deinterlace.h"
 #include "codec/av/filter.h"
 
-#define KEPT_MAX 16 // pictures
-#define KEPT_BYTES (48 * MIB)
-
 // What everybody has been shown so far.
 struct kept {
     struct {
         AVFrame *picture;
         int repeat;
-    } list[KEPT_MAX];
+    } list[CODER_SHOWN_MAX];
     int count;
     int64_t bytes;
     bool closed; // it is not all there
@@ -106,8 +103,9 @@ static void keep(struct kept *k, const AVFrame *picture, int repeat)
     if (k->closed)
         return;
     k->bytes += bytes_of(picture);
-    AVFrame *const copy =
-        k->count < KEPT_MAX && k->bytes <= KEPT_BYTES ? av_frame_clone(picture) : NULL;
+    AVFrame *const copy = k->count < CODER_SHOWN_MAX && k->bytes <= CODER_SHOWN_BYTES
+                              ? av_frame_clone(picture)
+                              : NULL;
     if (!copy) {
         keep_none(k);
         return;

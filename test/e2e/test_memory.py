@@ -163,3 +163,50 @@ def test_what_is_too_much(tmp_path):
     status, out, err = configured(tmp_path, "-T", MEMORY="1GiB")
     assert status == 0 and '"memory": "1GiB"' in out
     assert err.startswith("memory: workers ") and "spare 64MiB" in err
+
+
+# ---- of a worker
+
+def resident(pid):
+    """Bytes of memory that are its own."""
+    with open(f"/proc/{pid}/status") as f:
+        return next(int(line.split()[1]) << 10 for line in f if line.startswith("RssAnon:"))
+
+
+def faults(pid):
+    """Pages that it was given when it touched them."""
+    with open(f"/proc/{pid}/stat") as f:
+        return int(f.read().rsplit(")", 1)[1].split()[7])
+
+
+def test_the_warmest_worker(start, media_dir, clip):
+    """What one worker can do after the other is done by one: the others' memory stays with the machine."""
+    edge = start(media_dir, config={"workers": {"count": 3, "probes": 1}})
+    p = Playlist(edge, clip("hd.mp4"))
+    folder = next(f for n, f, _ in p.renditions() if n == "audio-0")
+    edge.ok(folder + "init.mp4")
+    before = {pid: faults(pid) for pid in edge.worker_pids()}
+    for name in p.media(folder)[2]:
+        edge.ok(folder + name)
+    assert len([pid for pid in before if faults(pid) > before[pid] + 50]) == 1
+
+
+@pytest.mark.long
+def test_a_workers_memory(start, media_dir, clip):
+    """What a segment lay in the next one lies in; when none comes for a while, the machine has it again."""
+    edge = start(media_dir, config={"workers": {"count": 1, "probes": 1}})
+    p = Playlist(edge, clip("hd.mp4"))
+    folder = next(f for n, f, _ in p.renditions() if n == "720p")
+    names = p.media(folder)[2]
+    before = {pid: faults(pid) for pid in edge.worker_pids()}
+    edge.ok(folder + names[0])
+    worker = max(before, key=lambda pid: faults(pid) - before[pid])
+    first = faults(worker) - before[worker]
+    edge.ok(folder + names[1])
+    second = faults(worker) - before[worker] - first
+    assert first > 20_000 and second < 0.6 * first, (first, second)
+    most = resident(worker)
+    assert most > 120 * MIB
+    until(lambda: resident(worker) < most // 2, "memory that is given back", 60)
+    edge.ok(folder + names[2])
+    assert worker in edge.worker_pids()
