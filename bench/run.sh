@@ -12,6 +12,7 @@ ffmpeg -version | head -n 1 | cut -d' ' -f1-3
 python=${PYTHON:-/usr/bin/python3}
 status=0
 $python cold.py "${ROUNDS:-5}" || status=1
+$python stages.py "${ROUNDS:-5}" || status=1
 $python sequence.py "${ROUNDS:-5}" || status=1
 $python rungs.py "${ROUNDS:-5}" || status=1
 $python warm.py "${ROUNDS:-5}" || status=1

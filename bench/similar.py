@@ -12,8 +12,8 @@ class Pictures:
 
     def __init__(self, source, rung, k, path):
         self.rung, self.path = rung, path
-        start = first_frame(source) + (k * rung.frames - 0.5) / rung.fps
-        subprocess.run([*FFMPEG, "-ss", f"{max(start, 0):.6f}", "-i", source, "-frames:v", str(rung.frames), "-an", "-sn",
+        start = rung.start(k, first_frame(source))
+        subprocess.run([*FFMPEG, "-ss", f"{start:.6f}", "-i", source, "-frames:v", str(rung.frames), "-an", "-sn",
                         "-vf", rung.scaler(), "-fps_mode", "passthrough", "-f", "rawvideo", path], check=True)
         self.frames = os.path.getsize(path) * 2 // (3 * rung.width * rung.height)
 

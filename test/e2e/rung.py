@@ -41,14 +41,21 @@ class Rung:
                 "-x264-params", ":".join(filter(None, ["stitchable=1:cpu-independent=1", params])),
                 "-flags", "+cgop", "-fps_mode", "passthrough"]
 
+    def start(self, k, begin=0):
+        """Where segment k of a file whose video begins at begin is looked for, in seconds."""
+        return max(begin + (k * self.frames - 0.5) / self.fps, 0)
+
+    def keys(self):
+        """An IDR picture where a part begins, and nowhere else."""
+        expr = "+".join(f"eq(n,{n})" for n in range(0, self.frames, self.part))
+        return ["-g", "20001", "-keyint_min", "20001", "-forced-idr", "1", "-force_key_frames", f"expr:{expr}"]
+
     def segment(self, path, k, begin=0, **encoder):
-        """ffmpeg making segment k of a file whose video begins at begin, in fragments of half a second."""
-        start = max(begin + (k * self.frames - 0.5) / self.fps, 0)
-        keys = "+".join(f"eq(n,{n})" for n in range(0, self.frames, self.part))
-        return ["ffmpeg", "-v", "error", "-nostdin", "-ss", f"{start:.6f}", "-i", path,
+        """ffmpeg making segment k of such a file, in fragments of half a second."""
+        return ["ffmpeg", "-v", "error", "-nostdin", "-ss", f"{self.start(k, begin):.6f}", "-i", path,
                 "-frames:v", str(self.frames), "-an", "-sn", "-vf", self.scaler(), *self.encoder(**encoder),
-                "-g", "20001", "-keyint_min", "20001", "-forced-idr", "1", "-force_key_frames", f"expr:{keys}",
-                "-movflags", "empty_moov+default_base_moof", "-frag_duration", "500000", "-f", "mp4", "pipe:1"]
+                *self.keys(), "-movflags", "empty_moov+default_base_moof", "-frag_duration", "500000", "-f", "mp4",
+                "pipe:1"]
 
 
 def first_pictures(body, n=8):
