@@ -18,9 +18,8 @@ import tempfile
 from cold import PRIORITY, one_round
 from measure import CPUS, generated, head, natural, number, row, spread
 from rung import Rung
-from similar import first_frame
+from similar import FFMPEG, first_frame
 
-FFMPEG = ["ffmpeg", "-v", "error", "-nostdin"]
 TO_NOWHERE = ["-f", "null", "-"]
 
 
