@@ -216,7 +216,8 @@ int sched_queued(struct sched *s)
     return n;
 }
 
-// What a process has resident and does not share with its kin, nor with a file.
+// What a process has resident that is of no file; what it was born with is counted too, though
+// it shares that with its kin until one of them writes to it.
 static int64_t own_memory(pid_t pid)
 {
     char name[40], line[80];
