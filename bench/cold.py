@@ -11,10 +11,11 @@ With the same settings theirs is run twice a round: as it comes (it takes severa
 with one encoder thread, as each of our parts has.  It gets the priority that our
 workers give themselves.
 
-At equal quality: ours with the settings that it has by itself, and the CRF at which it is
-as like the source as theirs is with veryfast, as it comes, and 23; of natural clips.  Its start-up and its reading of the file's header count,
-as they do for whoever runs one ffmpeg per segment; of ours, the index is made
-already and the segment is not.
+At equal quality: ours with the settings that it has by itself; theirs with veryfast, as it comes, and
+the CRF at which it is as like the source as ours; of natural clips.
+
+Its start-up and its reading of the file's header count, as they do for whoever runs one ffmpeg per segment; of ours,
+the index is made already and the segment is not.
 
 And the source's own video, copied, against the top rung, both ours.
 
@@ -33,7 +34,6 @@ from measure import NATURAL, Playlist, Server, generated, head, natural, row, ru
 from rung import Rung, first_pictures
 from similar import Pictures, first_frame
 
-MAXRATES = {1080: 5000000, 720: 2800000, 540: 1600000, 360: 800000, 240: 400000}  # the default's
 PRIORITY = ["nice", "-n", "10", "chrt", "-b", "0"]
 
 
@@ -79,9 +79,9 @@ def warm_up(server, path, name, k):
         server.get(next(f for n, f in folders.items() if n[:-1].isdigit() and n != name) + f"{k}.m4s")
 
 
-def one_round(path, name, k, commands, config=None, **settings):
+def one_round(path, name, k, commands, **settings):
     """Our init segment; ours, and theirs by each command."""
-    server = Server(os.path.dirname(path), config=config, **settings)  # with an empty cache
+    server = Server(os.path.dirname(path), **settings)  # with an empty cache
     try:
         url = rung_url(server, path, name)
         warm_up(server, path, name, k)
@@ -93,6 +93,7 @@ def one_round(path, name, k, commands, config=None, **settings):
 def times(title, ours, theirs):
     for i, what in enumerate(("wall", "CPU", "first fragment")):
         row(f"{title}: {what}", [r[i] for r in ours], [r[i] for r in theirs], "s")
+    row(f"{title}: first fragment, to their last byte", [r[2] for r in ours], [r[0] for r in theirs], "s")
 
 
 def same_settings(path, name, k, rounds):
@@ -108,11 +109,6 @@ def same_settings(path, name, k, rounds):
     row(f"{title}: bytes", [len(a[0][3])], [len(c[0][3])], "kB", 1e-3)
 
 
-def ladder(crf):
-    """That of docs/configuration.md at this CRF."""
-    return {"ladder": [{"short_side": side, "maxrate": rate, "crf": crf} for side, rate in MAXRATES.items()]}
-
-
 class Judge:
     """How like the source's pictures what was made of segment k is: SSIM of the luma, and of all planes."""
 
@@ -126,24 +122,26 @@ class Judge:
         return self.pictures.similarity(self.coded)
 
 
-def fitting(path, name, k, like, judge):
-    """The coarsest CRF at which ours is as like the source, within 0.001 of SSIM."""
-    for crf in range(26, 18, -1):
-        init, made = one_round(path, name, k, [], config=ladder(crf))
-        if judge(init + made[3])[1] >= like[1] - 0.001:
-            return crf
-    return crf
+def fitting(path, k, like, judge, rung):
+    """The CRF, to a tenth, at which theirs is as like the source as that."""
+    low, high = 150, 350
+    while high - low > 1:
+        crf = (low + high) // 2
+        made = theirs(rung.segment(path, k, first_frame(path), threads=None, crf=crf / 10))
+        low, high = (crf, high) if judge(made[3])[1] >= like else (low, crf)
+    return low / 10
 
 
 def equal_quality(path, name, k, rounds, judge, rung):
-    commands = [rung.segment(path, k, first_frame(path), threads=None)]
-    like = judge(theirs(commands[0])[3])
-    crf = fitting(path, name, k, like, judge)
-    init, a, b = zip(*(one_round(path, name, k, commands, config=ladder(crf)) for _ in range(rounds)))
-    title = f"{os.path.basename(path)} {name} {rung.width}x{rung.height}, CRF {crf}"
+    init, made = one_round(path, name, k, [])
+    like = judge(init + made[3])
+    crf = fitting(path, k, like[1], judge, rung)
+    commands = [rung.segment(path, k, first_frame(path), threads=None, crf=crf)]
+    _, a, b = zip(*(one_round(path, name, k, commands) for _ in range(rounds)))
+    title = f"{os.path.basename(path)} {name} {rung.width}x{rung.height}, CRF {rung.crf} and {crf}"
     times(title, a, b)
     row(f"{title}: bytes", [len(a[0][3])], [len(b[0][3])], "kB", 1e-3)
-    for what, mine, other in zip(("luma", "all planes"), judge(init[0] + a[0][3]), like):
+    for what, mine, other in zip(("luma", "all planes"), like, judge(b[0][3])):
         print(f"| {title}: SSIM, {what} | **{mine - other:+.4f}** | {mine:.4f} | {other:.4f} |", flush=True)
 
 

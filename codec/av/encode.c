@@ -41,8 +41,11 @@
 #define GOP (JOB_FRAMES_MAX + 1)
 #define PINNED "stitchable=1:cpu-independent=1"
 // Of our own preset, beside x264's veryfast; docs/quality.md has the front that it lies on.
-// Another string here takes another OWN_VERSION (setup.c).
-#define JIT "partitions=p8x8,i8x8:me=dia:aq-mode=2:bframes=1"
+// More B pictures in a row than one pay where pictures follow each other quickly.
+// Another string or number here takes another OWN_VERSION (setup.c).
+#define JIT "partitions=p8x8,i8x8:me=dia:aq-mode=2"
+#define JIT_SLOW JIT ":bframes=1"
+#define QUICK 40          // more pictures a second than that
 #define AAC_NOMINAL 64000 // bits per second and channel: sets the AAC encoder's bandwidth
 #define OPUS_COMPLEXITY 6 // of 10: the highest without analysis
 #define OPUS_RATE_MIN 500 // bits per second and channel
@@ -108,6 +111,13 @@ static const char *base_preset(const struct video_settings *v)
     return is_jit(v) ? "veryfast" : v->preset;
 }
 
+static const char *x264_params(const struct video_settings *v)
+{
+    if (!is_jit(v))
+        return PINNED;
+    return v->fps.num > QUICK * v->fps.den ? PINNED ":" JIT : PINNED ":" JIT_SLOW;
+}
+
 static void configure_x264(AVCodecContext *ctx, const struct video_settings *v)
 {
     set_number(ctx, "crf", v->crf);
@@ -116,7 +126,7 @@ static void configure_x264(AVCodecContext *ctx, const struct video_settings *v)
     set_number(ctx, "level", v->level);
     set_option(ctx, "forced-idr", "1");
     set_option(ctx, "a53cc", "0");
-    set_option(ctx, "x264-params", is_jit(v) ? PINNED ":" JIT : PINNED);
+    set_option(ctx, "x264-params", x264_params(v));
     configure_rate(ctx, v);
     ctx->rc_initial_buffer_occupancy = (int)(v->bufsize * v->vbv_init_permille / 1000);
 }

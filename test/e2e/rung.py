@@ -6,8 +6,10 @@ import subprocess
 
 from edge import BUILD
 
-# What our own preset, jit, tells x264 beside veryfast (codec/av/encode.c).
-JIT = "partitions=p8x8,i8x8:me=dia:aq-mode=2:bframes=1"
+
+def jit(fps):
+    """What our own preset tells x264 beside veryfast (codec/av/encode.c)."""
+    return "partitions=p8x8,i8x8:me=dia:aq-mode=2" + (":bframes=1" if fps <= 40 else "")
 
 
 class Rung:
@@ -33,7 +35,7 @@ class Rung:
         """The encoder's settings but for where its IDR pictures are.  threads: None for as many as it likes; preset: of
         x264, or our own; params: what x264 is told beside it."""
         if preset == "jit":
-            preset, params = "veryfast", JIT
+            preset, params = "veryfast", jit(self.fps)
         return ["-c:v", "libx264", *([] if threads is None else ["-threads", str(threads)]), "-preset", preset,
                 "-profile:v", "high", "-level:v", str(self.level), "-crf", str(self.crf if crf is None else crf),
                 "-maxrate", str(self.rate), "-bufsize", str(self.rate),

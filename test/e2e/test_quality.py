@@ -86,15 +86,16 @@ def rarely(*case):
     return pytest.param(*case, marks=pytest.mark.long)
 
 
-def test_settings_are_those_told(clip, media_dir, start):
+@pytest.mark.parametrize("name", ["base.mp4", "60.mp4"])
+def test_settings_are_those_told(name, clip, media_dir, start):
     """By default, and of a preset of x264's: the first pictures are ffmpeg's, bit for bit."""
-    clip("base.mp4")
-    source = os.path.join(media_dir, "base.mp4")
+    clip(name)
+    source = os.path.join(media_dir, name)
     first = {}
     for preset in ("jit", "veryfast"):
         edge = start(media_dir, env={} if preset == "jit" else {"TIDEMILL_MEDIA_PRESET": preset})
-        name, folder, _ = Playlist(edge, "base.mp4").renditions()[0]
-        theirs = subprocess.run(Rung(source, name).segment(source, 1, preset=preset), capture_output=True, check=True)
+        rung, folder, _ = Playlist(edge, name).renditions()[0]
+        theirs = subprocess.run(Rung(source, rung).segment(source, 1, preset=preset), capture_output=True, check=True)
         first[preset] = first_pictures(edge.ok(f"{folder}1.m4s"))
         assert first[preset] == first_pictures(theirs.stdout), preset
     assert first["jit"] != first["veryfast"]
