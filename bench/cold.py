@@ -17,7 +17,8 @@ the CRF at which it is as like the source as ours; of natural clips.
 Its start-up and its reading of the file's header count, as they do for whoever runs one ffmpeg per segment; of ours,
 the index is made already and the segment is not.
 
-And the source's own video, copied, against the top rung, both ours.
+When the first picture that is shown is there, of a segment that begins at a keyframe and of one far behind one; and
+the source's own video, copied, against the top rung: all ours.
 
 CPU: of our server and all its processes; of the ffmpeg process.
 
@@ -25,12 +26,13 @@ usage: bench/cold.py [ROUNDS]
 """
 import http.client
 import os
+import re
 import subprocess
 import sys
 import tempfile
 import time
 
-from measure import NATURAL, Playlist, Server, generated, head, natural, row, rung_url
+from measure import GOP_SECONDS, NATURAL, Playlist, Server, generated, head, natural, row, rung_url, with_long_gops
 from rung import Rung, first_pictures
 from similar import Pictures, first_frame
 
@@ -145,6 +147,32 @@ def equal_quality(path, name, k, rounds, judge, rung):
         print(f"| {title}: SSIM, {what} | **{mine - other:+.4f}** | {mine:.4f} | {other:.4f} |", flush=True)
 
 
+def first_shown(path, name, k, **settings):
+    """Seconds from the request to the segment's first decoded picture, by what the server says of the making."""
+    server = Server(os.path.dirname(path), **settings)
+    try:
+        url = rung_url(server, path, name)
+        c = http.client.HTTPConnection("127.0.0.1", server.port)
+        c.request("GET", f"{url}{k}.m4s")
+        r = c.getresponse()
+        assert r.status == 200 and r.read(), (url, r.status)
+        waited = sum(float(ms) for ms in re.findall(r"(?:queue|origin);dur=([0-9.]+)", r.headers["server-timing"]))
+        c.close()
+        return waited / 1e3 + server.metric("first_pictures_us_total") / 1e6
+    finally:
+        server.stop()
+
+
+def first_pictures_shown(path, rounds):
+    """Where all is cut at keyframes, as where the source itself is a rendition; and 4 s segments of the same clip."""
+    at_key, behind = [], []
+    for _ in range(rounds):
+        at_key.append(first_shown(path, "540p", 1, MEDIA_PASSTHROUGH="true"))
+        behind.append(first_shown(path, "540p", (GOP_SECONDS - 1) // 4))
+    row(f"{os.path.basename(path)} 540p, at a keyframe and {(GOP_SECONDS - 1) // 4 * 4} s behind one: first picture", at_key, behind, "ms",
+        1e3)
+
+
 def copied(path, k, rounds):
     """Segment k of the source as it is against that of the largest rung, from servers that have made nothing yet."""
     rows = {"source": [], "rung": []}
@@ -175,6 +203,8 @@ def main():
         for name, rung, k in NATURAL:
             if clip := natural(name):
                 equal_quality(clip, rung, k, rounds, Judge(clip, Rung(clip, rung), k, folder), Rung(clip, rung))
+    head("cold video segment, first picture shown")
+    first_pictures_shown(with_long_gops(big or generated("hd-60s.mp4")), rounds)
     head("cold video segment, copied")
     copied(generated("hd.mp4"), 1, rounds)
     if big:

@@ -67,6 +67,22 @@ def looped(path, times, out):
     return to
 
 
+GOP_SECONDS = 10
+
+
+def with_long_gops(path):
+    """The clip's video coded anew, with a keyframe every GOP_SECONDS."""
+    to = os.path.join(MEDIA, "long-gops-" + os.path.basename(path))
+    if not os.path.exists(to):
+        os.makedirs(MEDIA, exist_ok=True)
+        part = to + ".part.mp4"
+        subprocess.run(["ffmpeg", "-v", "error", "-y", "-i", path, "-an", "-c:v", "libx264", "-preset", "fast", "-crf", "20",
+                        "-g", "100000", "-sc_threshold", "0", "-force_key_frames", f"expr:gte(t,n_forced*{GOP_SECONDS})",
+                        "-movflags", "+faststart", part], check=True)
+        os.replace(part, to)
+    return to
+
+
 # A rung of each clip that shows something of the world, and its segment at about a third.
 NATURAL = [("bbb-1080p25-40s.mp4", "720p", 3), ("bbb-1080p25-40s.mp4", "240p", 3), ("sintel-480p25-26s.mp4", "360p", 2),
            ("snowboard-400p30-29s.mp4", "360p", 2), ("cctv-cars-432p12.5-30s.mp4", "360p", 2),

@@ -17,25 +17,11 @@ import sys
 import tempfile
 import time
 
-from measure import CPUS, MEDIA, Playlist, Server, generated, head, natural, row, rung_url
+from measure import CPUS, Playlist, Server, generated, head, natural, row, rung_url, with_long_gops
 from rung import Rung
 
-GOP_SECONDS = 10
 VIEWERS = 2 * len(CPUS)
 PRIORITY = ["nice", "-n", "10", "chrt", "-b", "0"]
-
-
-def with_long_gops(path):
-    """The clip's video coded anew."""
-    to = os.path.join(MEDIA, "long-gops-" + os.path.basename(path))
-    if not os.path.exists(to):
-        os.makedirs(MEDIA, exist_ok=True)
-        part = to + ".part.mp4"
-        subprocess.run(["ffmpeg", "-v", "error", "-y", "-i", path, "-an", "-c:v", "libx264", "-preset", "fast", "-crf", "20",
-                        "-g", "100000", "-sc_threshold", "0", "-force_key_frames", f"expr:gte(t,n_forced*{GOP_SECONDS})",
-                        "-movflags", "+faststart", part], check=True)
-        os.replace(part, to)
-    return to
 
 
 def whole(rung, path):

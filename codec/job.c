@@ -667,6 +667,7 @@ int job_stats_pack(const struct job_stats *s, struct buf *out)
     put_v(out, (uint64_t)s->bytes);
     put_v(out, (uint64_t)s->decode_us);
     put_v(out, (uint64_t)s->encode_us);
+    put_v(out, (uint64_t)s->first_us);
     put_u8(out, s->resumed);
     put_u8(out, (uint8_t)s->left_count);
     for (int i = 0; i < s->left_count; i++) {
@@ -696,6 +697,7 @@ int job_stats_unpack(struct job_stats *s, const uint8_t *bytes, size_t n)
     s->bytes = get_in(&r, 0, STAT_MAX);
     s->decode_us = get_in(&r, 0, STAT_MAX);
     s->encode_us = get_in(&r, 0, STAT_MAX);
+    s->first_us = get_in(&r, 0, STAT_MAX);
     s->resumed = get_in(&r, 0, 1);
     const int count = (int)get_in(&r, 0, JOB_LEFT_MAX);
     for (s->left_count = 0; s->left_count < count; s->left_count++)

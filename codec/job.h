@@ -217,7 +217,8 @@ struct job_stats {
     int64_t concealed;    // output frames whose source frame could not be decoded
     int64_t bytes;        // appended
     int64_t decode_us, encode_us;
-    bool resumed; // it went on with the decoder of a job before
+    int64_t first_us; // from its beginning to the first picture shown; 0: none was
+    bool resumed;     // it went on with the decoder of a job before
 
     // All that a job may go on with now, left by this one and those before.
     struct left_decoder left[JOB_LEFT_MAX];

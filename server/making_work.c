@@ -51,6 +51,7 @@ static void count_work(const struct making *m)
     stat_add(counters[m->job.kind], 1);
     stat_add(STAT_frames_decoded_total, m->work.stats.frames_decoded);
     stat_add(STAT_frames_encoded_total, m->work.stats.frames_encoded);
+    stat_add(STAT_first_pictures_us_total, m->work.stats.first_us);
     stat_add(STAT_decoders_resumed_total, m->work.stats.resumed);
 }
 

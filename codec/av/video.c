@@ -40,6 +40,7 @@ struct video {
     const struct why *why;
     struct job_stats *stats;
 
+    int64_t began_us;
     struct decoder decoder;
     struct deinterlacer deinterlacer;     // not used for progressive sources
     struct filter filters[JOB_RUNGS_MAX]; // of the sinks
@@ -118,6 +119,8 @@ static void keep(struct kept *k, const AVFrame *picture, int repeat)
 static int present(struct video *v, AVFrame *picture, int repeat)
 {
     int rc = 0;
+    if (v->stats->first_us == 0)
+        v->stats->first_us = clock_us() - v->began_us;
     if (repeat > 0)
         keep(&v->kept, picture, repeat);
     for (int i = 0; i < v->seated && repeat > 0 && rc == 0; i++)
@@ -320,6 +323,7 @@ int video_show(const struct job *job, struct io *io, struct audience *audience,
     if (rc < 0)
         return rc;
     struct video v = { .job = job, .audience = audience, .why = why, .stats = stats };
+    v.began_us = clock_us();
     v.kept.closed = audience->admit == NULL;
     deinterlace_init(&v.deinterlacer, job, why);
     v.continues = job->continues;

@@ -176,6 +176,7 @@ def test_no_picture_is_decoded_twice(name, resumed, start, clip, media_dir):
         if not reverse:
             assert m["decoders_resumed_total"] == resumed
             assert m["frames_decoded_total"] == m["frames_encoded_total"] > 0
+            assert m["first_pictures_us_total"] > 0
     assert seen[0] == seen[1]
 
 

@@ -673,9 +673,11 @@ static void test_repeat_and_leave_out(void **state)
     j.part_frames[0] = 8; // ends within the nine
     j.part_frames[1] = 7;
     make_init(&j, &init);
+    const int64_t began = clock_us();
     const struct job_stats stats = run(&j, &c, &io);
     assert_int_equal(stats.concealed, 0);
     assert_true(stats.frames_decoded < 41); // not every picture is needed
+    assert_in_range(stats.first_us, 1, clock_us() - began);
     check_boxes(&j, &io.out, countof(numbers));
     struct watched w = watch(&init, &io.out);
     assert_int_equal(w.count, countof(numbers));

@@ -582,6 +582,7 @@ static void test_stats(void **state)
     s.concealed = 2;
     s.bytes = 7 << 20;
     s.encode_us = 500000;
+    s.first_us = 40000;
     s.resumed = true;
     for (s.left_count = 0; s.left_count < JOB_LEFT_MAX; s.left_count++)
         s.left[s.left_count] = (struct left_decoder){ key_of("x", 1), 8, s.left_count };
