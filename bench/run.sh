@@ -14,6 +14,7 @@ python=${PYTHON:-/usr/bin/python3}
 status=0
 $python cold.py "${ROUNDS:-5}" || status=1
 $python stages.py "${ROUNDS:-5}" || status=1
+$python seek.py "${ROUNDS:-5}" || status=1
 $python sequence.py "${ROUNDS:-5}" || status=1
 $python rungs.py "${ROUNDS:-5}" || status=1
 $python warm.py "${ROUNDS:-5}" || status=1
