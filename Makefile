@@ -133,7 +133,7 @@ test-long: deps-test
 	+$(MAKE) all player $(TESTS) $(TOOLS)
 	@TIDEMILL_BUILD=$(abspath $B) $(PYTHON) test/run.py --long $(TESTS)
 bench:
-	.ci/install wrk nginx ffmpeg python3
+	.ci/install wrk nginx h2o ffmpeg python3
 	+$(MAKE) all $(TOOLS)
 	TIDEMILL_BUILD=$(abspath $B) bench/run.sh
 

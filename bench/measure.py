@@ -195,34 +195,42 @@ class Server(Listener):
 
 
 NGINX = """{load}
-worker_processes 1; daemon off; pid {folder}/pid; error_log {folder}/error.log; {user}
+worker_processes {workers}; daemon off; pid {folder}/pid; error_log {folder}/error.log; {user}
 events {{ worker_connections 768; }}
 http {{
     include /etc/nginx/mime.types; default_type application/octet-stream; types_hash_max_size 2048;
     client_body_temp_path {folder}/t; proxy_temp_path {folder}/t; fastcgi_temp_path {folder}/t;
     uwsgi_temp_path {folder}/t; scgi_temp_path {folder}/t;
     {how}
-    server {{ listen 127.0.0.1:{port}; root {folder}; {where} }}
+    server {{ listen 127.0.0.1:{port}{listen}; root {folder}; {where} }}
 }}
 """
 
 
+def folder_of(bodies):
+    """A new folder with these files, by name."""
+    folder = tempfile.TemporaryDirectory(prefix="tidemill-bench-")
+    for name, body in bodies.items():
+        with open(os.path.join(folder.name, name), "wb") as f:
+            f.write(body)
+    return folder
+
+
 class Nginx(Listener):
-    """One worker of nginx on the first CPU, which serves its folder: bodies, files by name.
+    """nginx with one worker for each of cpus, the first CPU if not said, which serves its folder: bodies, files by name.
     how, where and load are lines of its configuration, of http, server and above both."""
 
-    def __init__(self, bodies, how, where="", load=""):
-        self.folder = tempfile.TemporaryDirectory(prefix="tidemill-bench-")
-        for name, body in bodies.items():
-            with open(os.path.join(self.folder.name, name), "wb") as f:
-                f.write(body)
+    def __init__(self, bodies, how, where="", load="", cpus=None):
+        cpus = cpus or CPUS[:1]
+        self.folder = folder_of(bodies)
         self.port, = free_ports(1)
         path = os.path.join(self.folder.name, "conf")
         with open(path, "w") as f:
             f.write(NGINX.format(folder=self.folder.name, port=self.port, how=how.format(folder=self.folder.name),
-                                 where=where, load=load, user="user root;" if os.getuid() == 0 else ""))
-        self.process = subprocess.Popen(pinned(CPUS[:1], ["/usr/sbin/nginx", "-c", path]),
-                                        stderr=subprocess.DEVNULL)
+                                 where=where, load=load, workers=len(cpus),
+                                 listen=" reuseport" if len(cpus) > 1 else "",  # else one worker takes most of them
+                                 user="user root;" if os.getuid() == 0 else ""))
+        self.process = subprocess.Popen(pinned(cpus, ["/usr/sbin/nginx", "-c", path]), stderr=subprocess.DEVNULL)
         await_port(self.port, self.process)
 
     def cpu(self):
@@ -230,6 +238,44 @@ class Nginx(Listener):
 
     def stop(self):
         self.process.terminate()
+        self.process.wait()
+        self.folder.cleanup()
+
+
+H2O = """{user}
+num-threads: 1
+num-name-resolution-threads: 1
+max-connections: 768
+pid-file: {folder}/pid
+error-log: {folder}/error.log
+listen: {{ host: 127.0.0.1, port: {port} }}
+http1-upgrade-to-http2: OFF
+file.send-compressed: OFF
+hosts: {{ default: {{ paths: {{ "/": {{ file.dir: {folder} }} }} }} }}
+"""
+
+
+class H2o(Listener):
+    """One thread of h2o on the first CPU, which serves its folder, and writes no access log."""
+
+    def __init__(self, bodies):
+        self.folder = folder_of(bodies)
+        self.port, = free_ports(1)
+        path = os.path.join(self.folder.name, "conf")
+        with open(path, "w") as f:
+            f.write(H2O.format(folder=self.folder.name, port=self.port,
+                               user="user: root" if os.getuid() == 0 else ""))
+        # The kernel ends it when the bench does not live to do so.
+        self.process = subprocess.Popen(
+            pinned(CPUS[:1], ["setpriv", "--pdeathsig", "KILL", "h2o", "-m", "worker", "-c", path]),
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        await_port(self.port, self.process)
+
+    def cpu(self):
+        return cpu(self.process.pid)
+
+    def stop(self):
+        self.process.kill()  # its own end is a graceful one, which waits for connections
         self.process.wait()
         self.folder.cleanup()
 
@@ -253,12 +299,14 @@ def seconds(text):
     return float(m[1]) * {"us": 1e-6, "ms": 1e-3, "s": 1}[m[2]]
 
 
-def load(server, path, connections, duration, *script):
-    """The numbers of LOAD, by name, with wrk on the second CPU; path is asked for, or what script says."""
+def load(server, path, connections, duration, *script, cpus=None):
+    """The numbers of LOAD, by name, with a thread of wrk for each of cpus, the second CPU if not said; path is asked
+    for, or what script says."""
+    cpus = cpus or CPUS[1:2]
     before = server.cpu()
     more, args = (["-s", script[0]], ["--", *script[1:]]) if script else ([], [])
-    cmd = pinned(CPUS[1:2], ["wrk", "-t1", f"-c{connections}", f"-d{duration}s", "--timeout", "10s", "--latency", *more,
-                             f"http://127.0.0.1:{server.port}{path}", *args])
+    cmd = pinned(cpus, ["wrk", f"-t{len(cpus)}", f"-c{connections}", f"-d{duration}s", "--timeout", "10s", "--latency",
+                        *more, f"http://127.0.0.1:{server.port}{path}", *args])
     p = subprocess.Popen(cmd, stdout=subprocess.PIPE, text=True)
     out = p.stdout.read()
     _, p.returncode, usage = os.wait4(p.pid, 0)
@@ -275,9 +323,9 @@ def load(server, path, connections, duration, *script):
 HIT = ("requests per second", "server's CPU a request", "server's and client's CPU a request", "99th percentile")
 
 
-def hits(server, path):
+def hits(server, path, cpus=None):
     """A second of them, on 64 connections that are kept."""
-    return load(server, path, 64, 1)
+    return load(server, path, 64, 1, cpus=cpus)
 
 
 # ---- the table

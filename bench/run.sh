@@ -9,10 +9,12 @@ echo "$(date -u +%F), $(nproc) x $(sed -n 's/^model name.*: //p' /proc/cpuinfo |
     "Linux $(uname -r), load $(cut -d' ' -f1 /proc/loadavg) before"
 ffmpeg -version | head -n 1 | cut -d' ' -f1-3
 /usr/sbin/nginx -v 2>&1
+h2o -v | head -n 1
 python=${PYTHON:-/usr/bin/python3}
 status=0
 $python cold.py "${ROUNDS:-5}" || status=1
 $python stages.py "${ROUNDS:-5}" || status=1
+$python seek.py "${ROUNDS:-5}" || status=1
 $python sequence.py "${ROUNDS:-5}" || status=1
 $python rungs.py "${ROUNDS:-5}" || status=1
 $python warm.py "${ROUNDS:-5}" || status=1
