@@ -438,6 +438,7 @@ def test_sent_while_its_source_comes(slow, start, clip, media_dir):
             assert body[4:8] == b"styp" and edge.metrics()["copies_video_total"] == slow
             origin.clear()
             body += b"".join(iter(client.chunk, b""))
+        until(lambda: edge.metrics()["cache_in_use_bytes"] == 0, "it is let go, and there is no room for it")
         again = edge.get(path)
         assert again.header("cache-status") == "tidemill; fwd=miss"
         assert int(again.header("content-length")) == len(body) > 512 * 1024 and again.body == body
