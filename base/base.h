@@ -91,6 +91,11 @@ bool cond_wait_until(pthread_cond_t *c, pthread_mutex_t *m, int64_t deadline_ms)
 // Starts a joinable thread with all signals blocked; name is at most 15 bytes.
 pthread_t thread_start(const char *name, void *(*run)(void *), void *arg);
 
+// How long the calling thread, and those it starts, may run while another waits for the same CPU;
+// 0: as long as the kernel likes.  Since Linux 6.12 who wakes up with a shorter slice takes the CPU
+// from one with a longer; older kernels take no notice.  No failure.
+void time_slice(int64_t us);
+
 // Monotonic time.  Who decides something by time takes now as a parameter;
 // these are for the shells around them.
 int64_t clock_ms(void);

@@ -137,6 +137,7 @@ static void give_way(void)
     const struct sched_param none = { 0 };
     sched_setscheduler(0, SCHED_BATCH, &none);
     setpriority(PRIO_PROCESS, 0, NICE);
+    time_slice(0); // it was the server's
     // All of this is a courtesy: where it is refused, we work without.
     const int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
     (void)!write(fd, OOM_SCORE, strlen(OOM_SCORE));

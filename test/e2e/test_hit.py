@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What an answer from memory costs in system calls, as strace sees them."""
 import collections
+import ctypes
 import os
 import re
+import struct
 import subprocess
 
 import pytest
@@ -50,6 +52,21 @@ def traced(pid, out, work):
         for thread, call in re.findall(r"^(\d+) +(\w+)\(", f.read(), re.M):
             calls[thread][call] += 1
     return calls
+
+
+def time_slice(thread):
+    """In ns; None where the kernel is one that does not tell (before Linux 6.12)."""
+    SCHED_GETATTR = 315 if os.uname().machine == "x86_64" else 275
+    attr = ctypes.create_string_buffer(48)
+    assert ctypes.CDLL(None).syscall(SCHED_GETATTR, int(thread), attr, len(attr), 0) == 0
+    return struct.unpack("=IIQiIQQQ", attr.raw)[5] or None
+
+
+def test_hits_do_not_wait_for_workers(start, media_dir):
+    """Where the kernel knows of slices: who serves has shorter ones than who encodes."""
+    edge = start(media_dir, config=CONFIG)
+    serves, encodes = time_slice(http_thread(edge.process.pid)), [time_slice(p) for p in edge.worker_pids()]
+    assert all(serves == e is None or serves == 100_000 < e for e in encodes) and encodes, (serves, encodes)
 
 
 @pytest.mark.skipif("SANITIZED" in os.environ, reason="sanitizers make calls of their own")
