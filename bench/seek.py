@@ -9,8 +9,9 @@ whole segment.  Then ffmpeg goes on for some segments; of that nothing is counte
 The same file, 720p with its sound, and the middle segment, of three seconds, which are
 go-vod's own; ours is told so.  go-vod's segment is MPEG-TS with both in it; of ours
 video and sound are asked for at once, and both have to be there.  Each round has a new
-server on each side, which has been asked for its playlists (ours for the init segments,
-too) and nothing else.
+server on each side, which has been asked for its playlists; ours for the init segments and
+the first segment, too, as it would be by who begins to watch.  (Theirs would have an ffmpeg
+to end first, if it had been.)
 
 As shipped: ours as it comes; go-vod as it comes, too, but for its CRF, which is 0 and
 which Memories, the gallery that it is part of, sets to 24.  At go-vod's preset: ours with
@@ -107,6 +108,7 @@ def ours(path, config=None, **settings):
         folders = {name: folder for name, folder, _ in playlist.renditions()}
         folders = [folders["720p"], folders["audio-0"]]
         inits = [server.get(folder + "init.mp4") for folder in folders]
+        server.get(folders[0] + "0.m4s")
         k = middle(playlist.media(folders[0])[1])
         first, last, used, bodies = ask(server, [f"{folder}{k}.m4s" for folder in folders], b"moof")
         return first, last, used, [init + body for init, body in zip(inits, bodies)]
