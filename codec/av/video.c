@@ -118,12 +118,13 @@ static void keep(struct kept *k, const AVFrame *picture, int repeat)
 // Puts this picture out that often.
 static int present(struct video *v, AVFrame *picture, int repeat)
 {
-    int rc = 0;
+    if (repeat <= 0)
+        return 0;
     if (v->stats->first_us == 0)
         v->stats->first_us = clock_us() - v->began_us;
-    if (repeat > 0)
-        keep(&v->kept, picture, repeat);
-    for (int i = 0; i < v->seated && repeat > 0 && rc == 0; i++)
+    keep(&v->kept, picture, repeat);
+    int rc = 0;
+    for (int i = 0; i < v->seated && rc == 0; i++)
         rc = present_to(v, i, picture, repeat);
     return rc;
 }
