@@ -32,11 +32,10 @@ import sys
 import tempfile
 import time
 
-from measure import GOP_SECONDS, NATURAL, Playlist, Server, generated, head, natural, row, rung_url, with_long_gops
+from measure import (GOP_SECONDS, NATURAL, PRIORITY, Playlist, Server, generated, head, natural, row, rung_url,
+                     with_long_gops)
 from rung import Rung, first_pictures
 from similar import Pictures, first_frame
-
-PRIORITY = ["nice", "-n", "10", "chrt", "-b", "0"]
 
 
 def ours(server, url):
@@ -126,10 +125,10 @@ class Judge:
 
 def fitting(path, k, like, judge, rung):
     """The CRF, to a tenth, at which theirs is as like the source as that."""
-    low, high = 150, 350
+    begin, low, high = first_frame(path), 150, 350
     while high - low > 1:
         crf = (low + high) // 2
-        made = theirs(rung.segment(path, k, first_frame(path), threads=None, crf=crf / 10))
+        made = theirs(rung.segment(path, k, begin, threads=None, crf=crf / 10))
         low, high = (crf, high) if judge(made[3])[1] >= like else (low, crf)
     return low / 10
 
@@ -165,12 +164,11 @@ def first_shown(path, name, k, **settings):
 
 def first_pictures_shown(path, rounds):
     """Where all is cut at keyframes, as where the source itself is a rendition; and 4 s segments of the same clip."""
-    at_key, behind = [], []
+    at_key, behind, k = [], [], (GOP_SECONDS - 1) // 4
     for _ in range(rounds):
         at_key.append(first_shown(path, "540p", 1, MEDIA_PASSTHROUGH="true"))
-        behind.append(first_shown(path, "540p", (GOP_SECONDS - 1) // 4))
-    row(f"{os.path.basename(path)} 540p, at a keyframe and {(GOP_SECONDS - 1) // 4 * 4} s behind one: first picture", at_key, behind, "ms",
-        1e3)
+        behind.append(first_shown(path, "540p", k))
+    row(f"{os.path.basename(path)} 540p, at a keyframe and {4 * k} s behind one: first picture", at_key, behind, "ms", 1e3)
 
 
 def copied(path, k, rounds):

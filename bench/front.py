@@ -64,9 +64,8 @@ class Curve:
     def encode(self, crf):
         preset, _, params = self.candidate.partition(" ")
         rung = self.pictures.rung
-        keys = "+".join(f"eq(n,{n})" for n in range(0, self.pictures.frames, rung.part))
-        return run([*self.pictures.read(), *uncapped(rung.encoder(1, preset, crf, params)), "-g", "20001", "-keyint_min",
-                    "20001", "-forced-idr", "1", "-force_key_frames", f"expr:{keys}", "-f", "h264", self.out])
+        return run([*self.pictures.read(), *uncapped(rung.encoder(1, preset, crf, params)), *rung.keys(),
+                    "-f", "h264", self.out])
 
     def round(self, idle):
         for i, crf in enumerate(CRFS):

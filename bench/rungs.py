@@ -10,28 +10,14 @@ usage: bench/rungs.py [ROUNDS]
 """
 import concurrent.futures
 import os
-import subprocess
 import sys
 import time
 
-from measure import Server, generated, head, natural, row, rung_url
+from measure import Server, generated, head, natural, row, rung_url, timed
 from rung import Rung
 from similar import first_frame
 
 NAMES = ("720p", "540p", "360p")
-PRIORITY = ["nice", "-n", "10", "chrt", "-b", "0"]
-
-
-def theirs(commands):
-    """Wall and CPU seconds of commands that run beside each other."""
-    start = time.monotonic()
-    runs = [subprocess.Popen([*PRIORITY, *c], stdout=subprocess.DEVNULL) for c in commands]
-    cpu = 0
-    for r in runs:
-        _, r.returncode, usage = os.wait4(r.pid, 0)
-        assert r.returncode == 0, r.args
-        cpu += usage.ru_utime + usage.ru_stime
-    return time.monotonic() - start, cpu
 
 
 def three_outputs(path, rungs, k):
@@ -64,13 +50,13 @@ def ours(path, k, apart):
 def compare(path, k, rounds):
     rungs = [Rung(path, n) for n in NAMES]
     commands = [r.segment(path, k, first_frame(path)) for r in rungs]
-    theirs(commands)  # what is on disk is in memory now
+    timed(*commands)  # what is on disk is in memory now
     at_once, apart, runs, outputs = [], [], [], []
     for _ in range(rounds):
         at_once.append(ours(path, k, 0))
-        runs.append(theirs(commands))
+        runs.append(timed(*commands))
         apart.append(ours(path, k, 0.05))
-        outputs.append(theirs([three_outputs(path, rungs, k)]))
+        outputs.append(timed(three_outputs(path, rungs, k)))
     title = f"{os.path.basename(path)} {', '.join(NAMES)}"
     for what, mine in (("at once", at_once), ("50 ms apart", apart)):
         for peer, other in (("three runs", runs), ("three outputs", outputs)):

@@ -17,29 +17,16 @@ import sys
 import tempfile
 import time
 
-from measure import CPUS, Playlist, Server, generated, head, natural, row, rung_url, with_long_gops
+from measure import CPUS, MEDIA, Playlist, Server, generated, head, natural, row, rung_url, timed, with_long_gops
 from rung import Rung
 
 VIEWERS = 2 * len(CPUS)
-PRIORITY = ["nice", "-n", "10", "chrt", "-b", "0"]
 
 
 def whole(rung, path):
     """ffmpeg making all segments of the rung."""
-    return [*PRIORITY, "ffmpeg", "-v", "error", "-nostdin", "-i", path, "-an", "-sn", "-vf", rung.scaler(), *rung.encoder(),
-            "-g", "20001", "-keyint_min", "20001", "-forced-idr", "1",
-            "-force_key_frames", f"expr:not(mod(n,{rung.part}))",
-            "-movflags", "empty_moov+default_base_moof", "-frag_duration", "500000", "-f", "mp4", "-y", "/dev/null"]
-
-
-def theirs(cmd):
-    """Wall and CPU seconds."""
-    start = time.monotonic()
-    p = subprocess.Popen(cmd)
-    _, status, usage = os.wait4(p.pid, 0)
-    p.returncode = status
-    assert status == 0, cmd
-    return time.monotonic() - start, usage.ru_utime + usage.ru_stime
+    return ["ffmpeg", "-v", "error", "-nostdin", "-i", path, "-an", "-sn", "-vf", rung.scaler(), *rung.encoder(),
+            *rung.keys(), "-movflags", "empty_moov+default_base_moof", "-frag_duration", "500000", "-f", "mp4", "-y", "/dev/null"]
 
 
 def watch(server, path, name):
@@ -66,7 +53,7 @@ def one_viewer(path, name, rounds):
             decoded = server.metric("frames_decoded_total") / server.metric("frames_encoded_total")
         finally:
             server.stop()
-        other.append(theirs(whole(rung, path))[1])
+        other.append(timed(whole(rung, path))[1])
     title = f"{os.path.basename(path)} {name} {rung.width}x{rung.height}"
     row(f"{title}: CPU", mine, other, "s")
     print(f"| {title}: pictures decoded for each that is made | {decoded:.3f} | | |", flush=True)
@@ -91,7 +78,7 @@ def many_viewers(path, name, rounds):
                 server.stop()
             with concurrent.futures.ThreadPoolExecutor(len(CPUS)) as pool:
                 start = time.monotonic()
-                list(pool.map(lambda c: theirs(whole(rung, c)), copies))
+                list(pool.map(lambda c: timed(whole(rung, c)), copies))
                 other.append(1 / (time.monotonic() - start))
     seconds = VIEWERS * float(subprocess.run(["ffprobe", "-v", "error", "-show_entries", "format=duration", "-of", "csv=p=0",
                                               path], capture_output=True, text=True, check=True).stdout)

@@ -7,6 +7,11 @@ import subprocess
 FFMPEG = ["ffmpeg", "-v", "error", "-nostdin", "-y"]
 
 
+def raw_input(path, size, fps, layout="yuv420p"):
+    """Raw pictures as an input of ffmpeg."""
+    return ["-f", "rawvideo", "-pix_fmt", layout, "-s", size, "-r", f"{fps:.6f}", "-i", path]
+
+
 class Pictures:
     """Of segment k, in a file."""
 
@@ -19,8 +24,7 @@ class Pictures:
 
     def read(self):
         """As an input of ffmpeg."""
-        return ["-f", "rawvideo", "-pix_fmt", "yuv420p", "-s", f"{self.rung.width}x{self.rung.height}", "-r",
-                f"{self.rung.fps:.6f}", "-i", self.path]
+        return raw_input(self.path, f"{self.rung.width}x{self.rung.height}", self.rung.fps)
 
     def similarity(self, coded):
         """Mean SSIM of the luma, and of all planes."""

@@ -15,19 +15,12 @@ import subprocess
 import sys
 import tempfile
 
-from cold import PRIORITY, one_round
-from measure import CPUS, generated, head, natural, number, row, spread
+from cold import one_round
+from measure import CPUS, generated, head, natural, number, row, spread, timed
 from rung import Rung
-from similar import FFMPEG, first_frame
+from similar import FFMPEG, first_frame, raw_input
 
 TO_NOWHERE = ["-f", "null", "-"]
-
-
-def cpu(cmd):
-    p = subprocess.Popen([*PRIORITY, *cmd], stdout=subprocess.DEVNULL)
-    _, p.returncode, usage = os.wait4(p.pid, 0)
-    assert p.returncode == 0, cmd
-    return usage.ru_utime + usage.ru_stime
 
 
 def source_pictures(path):
@@ -47,20 +40,16 @@ class Stages:
                   "-sn"]
         large, small = (os.path.join(folder, name) for name in ("large", "small"))
         subprocess.run([*decode, "-fps_mode", "passthrough", "-f", "rawvideo", large], check=True)
-        read = self.reader(large, size, layout, rung)
+        read = [*FFMPEG, *raw_input(large, size, rung.fps, layout)]
         subprocess.run([*read, "-vf", rung.scaler(), "-f", "rawvideo", small], check=True)
-        read_small = self.reader(small, f"{rung.width}x{rung.height}", "yuv420p", rung)
+        read_small = [*FFMPEG, *raw_input(small, f"{rung.width}x{rung.height}", rung.fps)]
         nothing = [*FFMPEG, "-f", "lavfi", "-i", "nullsrc=size=16x16", "-frames:v", "1"]
         self.pairs = [(decode, nothing), ([*read, "-vf", rung.scaler()], read),
                       ([*read_small, *rung.encoder(), *rung.keys()], read_small)]
 
-    @staticmethod
-    def reader(path, size, layout, rung):
-        return [*FFMPEG, "-f", "rawvideo", "-pix_fmt", layout, "-s", size, "-r", f"{rung.fps:.6f}", "-i", path]
-
     def cpu(self):
         """Of each."""
-        return [cpu([*work, *TO_NOWHERE]) - cpu([*idle, *TO_NOWHERE]) for work, idle in self.pairs]
+        return [timed([*work, *TO_NOWHERE])[1] - timed([*idle, *TO_NOWHERE])[1] for work, idle in self.pairs]
 
 
 def measure(path, name, k, rounds):

@@ -49,8 +49,8 @@ class Rung:
 
     def keys(self):
         """An IDR picture where a part begins, and nowhere else."""
-        expr = "+".join(f"eq(n,{n})" for n in range(0, self.frames, self.part))
-        return ["-g", "20001", "-keyint_min", "20001", "-forced-idr", "1", "-force_key_frames", f"expr:{expr}"]
+        return ["-g", "20001", "-keyint_min", "20001", "-forced-idr", "1", "-force_key_frames",
+                f"expr:not(mod(n,{self.part}))"]
 
     def segment(self, path, k, begin=0, **encoder):
         """ffmpeg making segment k of such a file, in fragments of half a second."""
