@@ -138,6 +138,11 @@ void time_slice(int64_t us)
     syscall(SYS_sched_setattr, 0, &attr, 0);
 }
 
+void thread_give_way(int steps)
+{
+    (void)!nice(steps); // POSIX's would be the process's: pthreads(7), "nonconformances"
+}
+
 int64_t clock_us(void)
 {
     struct timespec t;

@@ -96,6 +96,10 @@ pthread_t thread_start(const char *name, void *(*run)(void *), void *arg);
 // from one with a longer; older kernels take no notice.  No failure.
 void time_slice(int64_t us);
 
+// The calling thread alone, and those it starts from now on, have a lower priority, by that many
+// steps of nice(1), than before.  No failure: there is a lowest.
+void thread_give_way(int steps);
+
 // Monotonic time.  Who decides something by time takes now as a parameter;
 // these are for the shells around them.
 int64_t clock_ms(void);

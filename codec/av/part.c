@@ -22,6 +22,7 @@
 #include "codec/av/out.h"
 
 #define READY_MAX (128 * MIB)
+#define FOLLOWED_STEPS 5 // of priority: a third of the weight
 
 struct part {
     // constant after start
@@ -46,6 +47,7 @@ struct part {
     AVFrame *queue[PART_AHEAD_MAX]; // a ring
     int queued, head;
     struct buf ready; // finished fragments
+    bool followed;    // and its thread has not given way yet
     bool stop;        // the owner wants no more
     bool ended;       // the thread is done
     int err;          // 0 or negative, once ended
@@ -59,6 +61,9 @@ static int append_ready(struct io *io, const void *bytes, size_t n)
     struct part *const p = container_of(io, struct part, io);
     lock(&p->lock);
     const int rc = buf_append(&p->ready, bytes, n);
+    if (p->followed)
+        thread_give_way(FOLLOWED_STEPS);
+    p->followed = false;
     pthread_cond_broadcast(&p->changed);
     unlock(&p->lock);
     return rc;
@@ -260,6 +265,13 @@ int part_give(struct part *p, const AVFrame *frame, int ahead, int wait_ms, cons
 bool part_is_fed(const struct part *p)
 {
     return p->given == p->order.frames;
+}
+
+void part_followed(struct part *p)
+{
+    lock(&p->lock);
+    p->followed = true;
+    unlock(&p->lock);
 }
 
 int part_take(struct part *p, struct buf *out, int wait_ms, const struct why *why)

@@ -46,6 +46,10 @@ int part_give(struct part *p, const AVFrame *frame, int ahead, int wait_ms, cons
 // True when it was given all its pictures.
 bool part_is_fed(const struct part *p);
 
+// The part behind it has begun: from its first fragment on its thread has a lower priority.  A
+// segment is complete when its last part is, which began last; so that has more of the CPU.
+void part_followed(struct part *p);
+
 // Moves the bytes of fragments that are finished into out (inited; appended to).
 // Waits at most wait_ms for the part's end, 0: not at all.  1 when the part ended
 // and all of it was taken, 0 when more will come, or a negative enum err with why

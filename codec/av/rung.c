@@ -140,6 +140,8 @@ static int begin_part(struct rung *r)
         rc = part_start(&r->parts[r->begun], &order, r->why);
     if (rc < 0)
         return rc;
+    if (r->begun > r->sending)
+        part_followed(r->parts[r->begun - 1]);
     r->first += frames;
     r->sequence += (frames + order.cut_every - 1) / order.cut_every;
     return check_headers(r, r->parts[r->begun++]);
