@@ -331,6 +331,10 @@ static struct run_shape run_shape(const struct fmp4_track *t, const struct fmp4_
         if (sample_flags(&s[i]) != shape.default_flags)
             shape.trun |= i == 0 ? TRUN_FIRST_FLAGS : TRUN_FLAGS;
     }
+    // hls.js does not look at the flags of tfhd: where it finds no other, a later picture is the
+    // first sync sample for it, what lies before that is not there, and a film never ends.
+    if (t->video && s[0].sync)
+        shape.trun |= TRUN_FIRST_FLAGS;
     if (shape.trun & TRUN_FLAGS) // the two exclude each other
         shape.trun &= ~TRUN_FIRST_FLAGS;
     return shape;

@@ -172,7 +172,7 @@ static void test_ceiling(void **state)
         assert_int_equal(fmp4_init(&b, &video), -E_LIMITS);
         buf_clear(&b);
         const int rc = fmp4_fragment(&b, &video, 1, 0, &sample, 1, data, sizeof data);
-        assert_int_equal(rc, max < 208 ? -E_LIMITS : 0);
+        assert_int_equal(rc, max < 212 ? -E_LIMITS : 0);
         buf_finish(&b);
     }
 }
@@ -230,7 +230,13 @@ static void test_fragment_shapes(void **state)
         int count;
         uint32_t tfhd, trun; // flags
     } cases[] = {
-        { "one key frame", &video, { { 5, 1, 0, true } }, 1, 0x020028, 0x201 },
+        { "one key frame", &video, { { 5, 1, 0, true } }, 1, 0x020028, 0x205 },
+        { "key frames alone",
+          &video,
+          { { 5, 1, 0, true }, { 6, 1, 0, true } },
+          2,
+          0x020028,
+          0x205 },
         { "key and others",
           &video,
           { { 5, 1, 0, true }, { 6, 1, 0, false }, { 6, 1, 0, false } },
@@ -250,7 +256,7 @@ static void test_fragment_shapes(void **state)
           { { 5, 1, 0, true }, { 6, 2, 0, true } },
           2,
           0x020020,
-          0x301 },
+          0x305 },
         { "audio", &audio, { { 5, 1024, 9, true }, { 6, 1024, 9, true } }, 2, 0x020028, 0x201 },
     };
     for (size_t i = 0; i < countof(cases); i++) {
