@@ -84,7 +84,7 @@ int copy_span(const struct plan *p, const struct media *m, int k, struct copy_sp
 int64_t copy_bytes(const struct plan *p, const struct media *m, int k, const struct copy_span *span)
 {
     const int64_t ticks = segtab_tick(&p->table, k + 1) - segtab_tick(&p->table, k);
-    const int64_t fragments = muldiv_floor(ticks, FRAGMENTS_A_SECOND, p->table.clock) + 1;
+    const int64_t fragments = muldiv_floor(ticks, FRAGMENTS_A_SECOND, p->table.clock) + 2;
     int64_t n = SEGMENT_BYTES + fragments * FRAGMENT_BYTES;
     struct coding c;
     if (!coding_read(&c, &m->video))
@@ -270,9 +270,10 @@ static int copy_fragment(struct copying *c, int first, int last)
 
 static int copy_fragments(struct copying *c)
 {
-    const int64_t least = muldiv_ceil(c->track.timescale, 1, FRAGMENTS_A_SECOND);
+    const int64_t half_second = muldiv_ceil(c->track.timescale, 1, FRAGMENTS_A_SECOND);
     int rc = fmp4_styp(&c->head);
     for (int first = c->span.first, i = first; rc == 0 && i < c->span.last; first = i) {
+        const int64_t least = i == c->span.first ? 1 : half_second;
         int64_t ticks = 0;
         do
             ticks += c->samples[i++ - c->span.first].duration;

@@ -45,7 +45,8 @@ void copy_range(const struct media *m, const struct copy_span *span, int64_t *of
 int copy_init(const struct plan *p, const struct rendition *r, const struct media *m,
               struct buf *out);
 
-// Reads segment k, sample by sample, and appends it in fragments of about half a second.
+// Reads segment k, sample by sample, and appends it in fragments: its first picture, which is
+// here long before the rest when the source is far away, and then about half a second each.
 // 0; -E_CORRUPT when the samples are not what the index says: nothing, or not all of it, was
 // appended then; -E_CANCELLED; -E_LIMITS; or what io returned.  Blocks as io does.
 int copy_segment(const struct plan *p, const struct rendition *r, const struct media *m, int k,

@@ -499,15 +499,18 @@ static void one_segment_alone(void **state)
 static void the_first_bytes_leave_early(void **state)
 {
     (void)state;
-    struct world w;
-    set_up(&w, constant());
-    w.cancel_after = 1; // one fragment
-    assert_int_equal(copy_segment(&w.p, w.source, w.m, 0, &w.io), -E_CANCELLED);
-    struct fmp4_summary got;
-    assert_int_equal(fmp4_check(w.out.data, w.out.len, &got), 0);
-    assert_int_equal(got.fragments, 1);
-    assert_int_equal(got.duration, 13); // the first 25ths that make half a second
-    tear_down(&w);
+    static const int frames[] = { 1, 1 + 13 }; // one, and then the 25ths that make half a second
+    for (size_t i = 0; i < countof(frames); i++) {
+        struct world w;
+        set_up(&w, constant());
+        w.cancel_after = (int)i + 1; // fragments
+        assert_int_equal(copy_segment(&w.p, w.source, w.m, 0, &w.io), -E_CANCELLED);
+        struct fmp4_summary got;
+        assert_int_equal(fmp4_check(w.out.data, w.out.len, &got), 0);
+        assert_int_equal(got.fragments, i + 1);
+        assert_int_equal(got.duration, frames[i]);
+        tear_down(&w);
+    }
 }
 
 static void an_init_segment(void **state)
