@@ -61,6 +61,11 @@ enum video_encoder {
 // What an audio rendition is coded in.  A record holds the number.
 enum audio_codec { AUDIO_AAC, AUDIO_OPUS, AUDIO_CODECS };
 
+// The names of x264's presets, and ours, "jit".  A packed order holds the number.
+#define PRESETS 11
+int preset_number(const char *name); // [0, PRESETS), or -1 when there is none of that name
+const char *preset_name(int number); // never freed
+
 // What is made of an interlaced source's pictures.
 enum deinterlace {
     DEINTERLACE_NOT,    // nothing: the source is progressive
