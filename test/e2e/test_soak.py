@@ -10,7 +10,7 @@ import pytest
 from edge import Playlist
 from peers import Shelf
 
-SEGMENTS, EVERY, WARM = 5000, 100, 1000
+SEGMENTS, EVERY, WARM = 9000, 100, 4000  # until then malloc's pools fill up
 
 
 def resident(pid):
