@@ -11,8 +11,6 @@
 // A run that has failed for a reason of ours (cancelled, a failed read, too many
 // bytes) remembers that reason, sends CANCEL, shortens the time limit and goes on
 // serving the worker until it ends softly; its bytes are thrown away.
-//
-// Locks: zygote.lock is held over one request and reply on the control socket.
 
 #include "server/worker.h"
 
@@ -20,14 +18,12 @@
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
-#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -37,267 +33,20 @@
 #include "base/stat.h"
 #include "codec/wire.h"
 
-#define PROGRAM "tidemill-worker"
-#define START_SECONDS 30 // the program tries its libraries
-#define FORK_SECONDS 10
 #define STOP_MS 2000
-
-struct zygote {
-    const struct conf *conf;  // constant
-    char program[4096];       // constant
-    char text[WIRE_TEXT_MAX]; // constant: the signature
-    pthread_mutex_t lock;     // protects the rest
-    int control;              // -1: it does not run
-    pid_t pid;
-};
 
 struct worker {
     const struct conf *conf;
     struct zygote *zygote;
-    pid_t pid;
-    int fd;    // the wire
-    int pidfd; // readable when the process is dead
-    int kick;  // eventfd
+    struct forked process;
+    int fd;   // the wire
+    int kick; // eventfd
     atomic_bool alive;
     // worker_run only
     struct wire_message in;
     struct wire_out out;
     uint8_t bytes[WIRE_READ_MAX];
 };
-
-static void close_fd(int *fd)
-{
-    if (*fd >= 0)
-        close(*fd);
-    *fd = -1;
-}
-
-// ---- the zygote
-
-static bool find_program(char *out, size_t cap)
-{
-    static const char *const places[] = { PROGRAM, "../libexec/tidemill/" PROGRAM };
-    const char *env = getenv("TIDEMILL_WORKER");
-    if (env && *env)
-        return copy_string(out, cap, env);
-    char self[2048];
-    const ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
-    if (n < 0)
-        return false;
-    self[n] = '\0';
-    *(strrchr(self, '/') + 1) = '\0';
-    for (size_t i = 0; i < countof(places); i++) {
-        snprintf(out, cap, "%s%s", self, places[i]);
-        if (access(out, X_OK) == 0)
-            return true;
-    }
-    return false;
-}
-
-// The environment may hold secrets; a worker gets what loaders and sanitizers read.
-static void worker_environment(char **out, size_t cap)
-{
-    static const char *const passed[] = { "LD_LIBRARY_PATH=", "ASAN_OPTIONS=", "LSAN_OPTIONS=",
-                                          "UBSAN_OPTIONS=", "TSAN_OPTIONS=" };
-    size_t n = 0;
-    for (char **e = environ; *e; e++)
-        for (size_t i = 0; i < countof(passed); i++)
-            if (n < cap - 1 && strncmp(*e, passed[i], strlen(passed[i])) == 0)
-                out[n++] = *e;
-    out[n] = NULL;
-}
-
-// Runs the program with control as its descriptor ZYGOTE_FD and nothing above.
-// 0 or errno.
-static int spawn(const char *program, int control, const struct conf *conf, pid_t *pid)
-{
-    char name[] = PROGRAM, limit[24];
-    char devices[] = "devices";
-    snprintf(limit, sizeof limit, "%lld", (long long)conf->workers_memory);
-    char *const argv[] = { name, limit, conf->workers_devices ? devices : NULL, NULL };
-    char *envp[7];
-    worker_environment(envp, countof(envp));
-    posix_spawn_file_actions_t actions;
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_adddup2(&actions, control, ZYGOTE_FD);
-    posix_spawn_file_actions_addclosefrom_np(&actions, ZYGOTE_FD + 1);
-    const int err = posix_spawn(pid, program, &actions, NULL, argv, envp);
-    posix_spawn_file_actions_destroy(&actions);
-    return err;
-}
-
-static void set_patience(int fd, int seconds)
-{
-    const struct timeval t = { .tv_sec = seconds };
-    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &t, sizeof t);
-}
-
-static bool process_ended(int pidfd, int timeout_ms)
-{
-    struct pollfd p = { .fd = pidfd, .events = POLLIN };
-    return poll(&p, 1, timeout_ms) > 0;
-}
-
-// It ends by itself once its control socket is closed; if not, it is made to.
-static void end_zygote(struct zygote *z)
-{
-    if (z->control < 0)
-        return;
-    close_fd(&z->control);
-    int pidfd = (int)syscall(SYS_pidfd_open, z->pid, 0);
-    if (pidfd < 0 || !process_ended(pidfd, STOP_MS))
-        kill(z->pid, SIGKILL);
-    close_fd(&pidfd);
-    while (waitpid(z->pid, NULL, 0) < 0 && errno == EINTR)
-        ;
-}
-
-static bool take_hello(struct zygote *z, struct zygote_hello *hello, char *why, size_t cap)
-{
-    int fd;
-    const int rc = zygote_receive(z->control, hello, sizeof *hello, &fd);
-    close_fd(&fd);
-    hello->text[sizeof hello->text - 1] = '\0';
-    if (rc < 0)
-        snprintf(why, cap, "%s does not start", z->program);
-    else if (hello->version != WIRE_VERSION)
-        snprintf(why, cap, "%s is of another version", z->program);
-    else if (!hello->ok)
-        snprintf(why, cap, "%s: %s", z->program, hello->text);
-    else
-        return true;
-    return false;
-}
-
-static bool run_program(struct zygote *z, struct zygote_hello *hello, char *why, size_t cap)
-{
-    int pair[2];
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) {
-        snprintf(why, cap, "no socket for the workers: %s", strerror(errno));
-        return false;
-    }
-    const int err = spawn(z->program, pair[1], z->conf, &z->pid);
-    close(pair[1]);
-    if (err) {
-        close(pair[0]);
-        snprintf(why, cap, "%s: %s", z->program, strerror(err));
-        return false;
-    }
-    z->control = pair[0];
-    set_patience(z->control, START_SECONDS);
-    if (!take_hello(z, hello, why, cap)) {
-        end_zygote(z);
-        return false;
-    }
-    set_patience(z->control, FORK_SECONDS);
-    return true;
-}
-
-struct zygote *zygote_start(const struct conf *conf, char *why, size_t cap)
-{
-    struct zygote *z = xcalloc(1, sizeof *z);
-    struct zygote_hello hello;
-    z->conf = conf;
-    z->control = -1;
-    pthread_mutex_init(&z->lock, NULL);
-    bool ok = find_program(z->program, sizeof z->program);
-    if (!ok)
-        snprintf(why, cap, "there is no %s beside this program", PROGRAM);
-    ok = ok && run_program(z, &hello, why, cap);
-    if (!ok) {
-        zygote_stop(z);
-        return NULL;
-    }
-    copy_string(z->text, sizeof z->text, hello.text);
-    return z;
-}
-
-const char *zygote_signature(const struct zygote *z)
-{
-    return z->text;
-}
-
-void zygote_stop(struct zygote *z)
-{
-    if (!z)
-        return;
-    end_zygote(z);
-    pthread_mutex_destroy(&z->lock);
-    free(z);
-}
-
-// Starts a zygote that died.  Only the same program will do: what was promised to
-// players rests on its libraries.
-static bool revive(struct zygote *z, char *why, size_t cap)
-{
-    struct zygote_hello hello;
-    log_warn("worker", "the program that forks workers died; starting it anew");
-    if (!run_program(z, &hello, why, cap))
-        return false;
-    if (strcmp(hello.text, z->text) == 0)
-        return true;
-    snprintf(why, cap, "%s has changed: restart the server", z->program);
-    end_zygote(z);
-    return false;
-}
-
-// Asks for one worker that serves fd: 0 and the reply, with its pidfd; or -E_WORKER
-// when there is no zygote (any more).
-static int request_fork(struct zygote *z, int fd, int64_t memory, struct zygote_reply *reply,
-                        int *pidfd)
-{
-    const struct zygote_request request = { .kind = ZYGOTE_FORK, .memory = memory };
-    int rc = z->control < 0 ? -E_WORKER : zygote_send(z->control, &request, sizeof request, fd);
-    if (rc == 0)
-        rc = zygote_receive(z->control, reply, sizeof *reply, pidfd);
-    if (rc < 0)
-        end_zygote(z); // or replies would be out of step
-    return rc;
-}
-
-// How a dead worker ended, as waitpid says it; without a zygote its workers were
-// killed with it.
-static int end_of(struct zygote *z, pid_t pid)
-{
-    const struct zygote_request request = { .kind = ZYGOTE_STATUS, .pid = pid };
-    struct zygote_reply reply = { 0 };
-    int fd = -1;
-    lock(&z->lock);
-    int rc = z->control < 0 ? -E_WORKER : zygote_send(z->control, &request, sizeof request, -1);
-    if (rc == 0)
-        rc = zygote_receive(z->control, &reply, sizeof reply, &fd);
-    if (rc < 0)
-        end_zygote(z);
-    unlock(&z->lock);
-    close_fd(&fd);
-    return rc < 0 ? SIGKILL : reply.ok ? reply.error : 0;
-}
-
-// Killed by somebody else or by the kernel for want of memory, but not by what it was
-// decoding.
-static bool was_killed(int status)
-{
-    return WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
-}
-
-static bool fork_worker(struct zygote *z, int fd, int64_t memory, struct worker *w, char *why,
-                        size_t cap)
-{
-    struct zygote_reply reply = { 0 };
-    lock(&z->lock);
-    int rc = request_fork(z, fd, memory, &reply, &w->pidfd);
-    if (rc < 0 && revive(z, why, cap))
-        rc = request_fork(z, fd, memory, &reply, &w->pidfd);
-    unlock(&z->lock);
-    if (rc < 0)
-        return false;
-    w->pid = reply.pid;
-    if (reply.ok && w->pidfd >= 0)
-        return true;
-    snprintf(why, cap, "no worker could be forked: %s",
-             reply.ok ? "no pidfd came" : strerror(reply.error));
-    return false;
-}
 
 // ---- a worker's life
 
@@ -320,34 +69,34 @@ struct worker *worker_start(struct zygote *z, int64_t memory, char *why, size_t 
         return NULL;
     }
     struct worker *w = xcalloc(1, sizeof *w);
-    w->conf = z->conf;
+    w->conf = zygote_conf(z);
     w->zygote = z;
     w->fd = pair[0];
-    w->pidfd = -1;
+    w->process.pidfd = -1;
     w->kick = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     wire_message_init(&w->in);
     wire_out_init(&w->out);
     bool ok = w->kick >= 0;
     if (!ok)
         snprintf(why, cap, "no descriptor for a worker: %s", strerror(errno));
-    ok = ok && fork_worker(z, pair[1], memory, w, why, cap);
+    ok = ok && zygote_fork(z, pair[1], memory, &w->process, why, cap);
     close(pair[1]);
-    ok = ok && greet(w, z->text, why, cap);
+    ok = ok && greet(w, zygote_signature(z), why, cap);
     if (!ok) {
         worker_stop(&w);
         return NULL;
     }
     w->alive = true;
     stat_add(STAT_workers_started_total, 1);
-    log_debug("worker", "process %d started", (int)w->pid);
+    log_debug("worker", "process %d started", (int)w->process.pid);
     return w;
 }
 
 static void kill_worker(struct worker *w)
 {
     w->alive = false;
-    if (w->pidfd >= 0)
-        syscall(SYS_pidfd_send_signal, w->pidfd, SIGKILL, NULL, 0);
+    if (w->process.pidfd >= 0)
+        syscall(SYS_pidfd_send_signal, w->process.pidfd, SIGKILL, NULL, 0);
 }
 
 void worker_stop(struct worker **w)
@@ -356,7 +105,7 @@ void worker_stop(struct worker **w)
         return;
     kill_worker(*w);
     close_fd(&(*w)->fd);
-    close_fd(&(*w)->pidfd);
+    close_fd(&(*w)->process.pidfd);
     close_fd(&(*w)->kick);
     wire_message_finish(&(*w)->in);
     wire_out_finish(&(*w)->out);
@@ -368,12 +117,12 @@ bool worker_alive(const struct worker *w)
 {
     // Between jobs a worker has nothing to say: what can be received is its end, or
     // the beginning of a forged answer to the next job.
-    return w->alive && !process_ended(w->pidfd, 0) && !wire_pending(w->fd);
+    return w->alive && !process_ended(w->process.pidfd, 0) && !wire_pending(w->fd);
 }
 
 pid_t worker_pid(const struct worker *w)
 {
-    return w->pid;
+    return w->process.pid;
 }
 
 void worker_kick(struct worker *w)
@@ -437,12 +186,19 @@ static int starved(struct run *r)
     return -E_NO_MEMORY;
 }
 
+// Killed by somebody else or by the kernel for want of memory, but not by what it was
+// decoding.
+static bool was_killed(int status)
+{
+    return WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
+}
+
 static int gone(struct run *r)
 {
     // One that we killed ourselves is no news.  Else: it closes its socket before it
     // is dead for waitpid.
-    const bool alone = r->w->alive && process_ended(r->w->pidfd, STOP_MS);
-    const int status = alone ? end_of(r->w->zygote, r->w->pid) : 0;
+    const bool alone = r->w->alive && process_ended(r->w->process.pidfd, STOP_MS);
+    const int status = alone ? zygote_end_of(r->w->zygote, r->w->process.pid) : 0;
     const bool killed = was_killed(status);
     kill_worker(r->w);
     if (WIFEXITED(status) && WEXITSTATUS(status) == WORKER_NO_MEMORY)
@@ -613,7 +369,7 @@ static int take_log(struct run *r, struct reader *body)
         return breach(r, "the worker logged what it may not");
     take_line(body, line, sizeof line);
     log_line(level < LOG_WARN ? LOG_WARN : (enum log_level)level, "worker", "process %d: %s",
-             (int)r->w->pid, line);
+             (int)r->w->process.pid, line);
     return 0;
 }
 
@@ -687,7 +443,7 @@ static bool wait_for_worker(const struct run *r, int64_t now_ms)
     struct pollfd p[] = {
         { .fd = w->fd, .events = wire_out_empty(&w->out) ? POLLIN : POLLOUT },
         { .fd = w->kick, .events = POLLIN },
-        { .fd = w->pidfd, .events = POLLIN },
+        { .fd = w->process.pidfd, .events = POLLIN },
     };
     const int64_t left = r->limit_ms - now_ms;
     if (poll(p, countof(p), left < INT_MAX ? (int)left : INT_MAX) <= 0)

@@ -16,22 +16,9 @@
 
 #include "codec/job.h"
 #include "config/conf.h"
+#include "server/zygote.h"
 
-struct zygote;
 struct worker;
-
-// Starts the worker program and waits until it has tried its libraries.  The program
-// is TIDEMILL_WORKER of the environment, else tidemill-worker beside the running
-// program, else ../libexec/tidemill/tidemill-worker from there.  conf must outlive
-// it.  NULL and one line in why on failure.
-struct zygote *zygote_start(const struct conf *conf, char *why, size_t cap);
-
-// What av_signature says in the program; valid until zygote_stop.
-const char *zygote_signature(const struct zygote *z);
-
-// Ends it, and every worker process that is left; but worker_run must not be called
-// any more.  NULL is fine.
-void zygote_stop(struct zygote *z);
 
 // Forks a worker that may allocate memory bytes (at most conf->workers_memory), and
 // checks its greeting.  A zygote that died is started anew.  Blocks for milliseconds,
