@@ -32,13 +32,13 @@ class Clocks:
     def __init__(self, server):
         self.server, self.seen = server, {}
 
-    def busy(self):
+    def busy(self, pids=None):
         for pid in self.server.workers():
             try:
                 self.seen[pid] = cpu(pid)
             except OSError:
                 pass
-        return sum(self.seen.values())
+        return sum(used for pid, used in self.seen.items() if pids is None or pid in pids)
 
     def died(self):
         return len(set(self.seen) - set(self.server.workers()))
@@ -46,7 +46,7 @@ class Clocks:
 
 def leave(server, workers, url, delay):
     """Seconds from close() until the workers ran for the last time."""
-    idle = workers.busy()
+    idle, before = workers.busy(), dict(workers.seen)
     s = socket.create_connection(("127.0.0.1", server.port))
     s.sendall(f"GET {url} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
     late = time.monotonic() + PATIENCE
@@ -55,9 +55,10 @@ def leave(server, workers, url, delay):
         time.sleep(STEP)
     s.close()
     closed = last = time.monotonic()
-    was = workers.busy()
+    at_it = {pid for pid, used in workers.seen.items() if used > before.get(pid, 0)}  # others tidy up after ten seconds
+    was = workers.busy(at_it)
     while (now := time.monotonic()) < last + WATCHED:
-        if (used := workers.busy()) != was:
+        if (used := workers.busy(at_it)) != was:
             was, last = used, now
         time.sleep(STEP)
     return last - closed
