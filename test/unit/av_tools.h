@@ -18,6 +18,7 @@
 #include "base/buf.h"
 #include "base/bytes.h"
 #include "codec/io.h"
+#include "codec/job.h"
 #include "codec/media.h"
 
 // ---- leaks that are not ours
@@ -36,6 +37,16 @@ const char *__asan_default_options(void)
 {
     return "fast_unwind_on_malloc=0";
 }
+
+// ---- an order
+
+// What most tests encode with, an initializer of struct video_settings.
+#define PLAIN_VIDEO(width_, height_, num, den)                                                     \
+    {                                                                                              \
+        .width = (width_), .height = (height_), .fps = { (num), (den) }, .crf = 23,                \
+        .maxrate = 1000000, .bufsize = 1000000, .vbv_init_permille = 700, .level = 30,             \
+        .preset = "veryfast", .colour = { 1, 1, 1, false },                                        \
+    }
 
 // ---- a source
 

@@ -11,18 +11,7 @@
 #include "codec/av/encode.h"
 #include "codec/hardware.h"
 
-static const struct video_settings VIDEO = {
-    .width = 640,
-    .height = 360,
-    .fps = { 30000, 1001 },
-    .crf = 23,
-    .maxrate = 1000000,
-    .bufsize = 1000000,
-    .vbv_init_permille = 700,
-    .level = 30,
-    .preset = "veryfast",
-    .colour = { 1, 1, 1, false },
-};
+static const struct video_settings VIDEO = PLAIN_VIDEO(640, 360, 30000, 1001);
 static const struct audio_settings AUDIO = { 48000, 2, 100, AUDIO_AAC };
 
 static void make_init(const struct job *j, struct buf *out)

@@ -59,16 +59,7 @@ static void give(struct part *p, int frames, const struct why *why)
 // What its thread has lost when its first fragment is here, and its last picture is not.
 static int steps_lost(bool followed)
 {
-    const struct video_settings v = { .width = 160,
-                                      .height = 96,
-                                      .fps = { 25, 1 },
-                                      .crf = 23,
-                                      .maxrate = 1000000,
-                                      .bufsize = 1000000,
-                                      .vbv_init_permille = 700,
-                                      .level = 30,
-                                      .preset = "veryfast",
-                                      .colour = { 1, 1, 1, false } };
+    const struct video_settings v = PLAIN_VIDEO(160, 96, 25, 1);
     const struct part_order order = { .v = &v, .frames = FRAMES, .cut_every = 8, .last_ticks = 1 };
     char detail[DETAIL_MAX] = "";
     const struct why why = { detail, sizeof detail };

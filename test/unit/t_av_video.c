@@ -216,18 +216,7 @@ static void make_job(struct job *j, const struct clip *c, struct media *m, int f
 {
     *j = (struct job){ .kind = JOB_VIDEO, .media = m, .first = first, .sequence = 1 + first };
     j->limits.pixels = 4096 * 4096;
-    j->v = (struct video_settings){
-        .width = 160,
-        .height = 96,
-        .fps = { 30000, TICKS },
-        .crf = 23,
-        .maxrate = 1000000,
-        .bufsize = 1000000,
-        .vbv_init_permille = 700,
-        .level = 30,
-        .preset = "veryfast",
-        .colour = { 1, 1, 1, false },
-    };
+    j->v = (struct video_settings)PLAIN_VIDEO(160, 96, 30000, TICKS);
     j->picks = xmalloc(sizeof *j->picks * (size_t)n);
     for (int i = 0; i < n; i++)
         j->picks[i] = (struct pick){ (int64_t)(first + i) * TICKS, 1 };
