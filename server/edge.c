@@ -27,6 +27,7 @@
 #include "server/trial.h"
 #include "server/warm.h"
 #include "server/worker.h"
+#include "server/zygote.h"
 
 #define PLAN_THREADS 4
 #define FOLDER_THREADS 4

@@ -24,6 +24,7 @@
 #include "server/probe.h"
 #include "server/request.h"
 #include "server/worker.h"
+#include "server/zygote.h"
 
 // How long a stop waits for a log that nobody reads.
 #define LOG_GRACE_MS 1000

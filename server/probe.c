@@ -15,6 +15,7 @@
 #include "codec/plan.h"
 #include "config/conf.h"
 #include "server/worker.h"
+#include "server/zygote.h"
 
 struct file {
     int fd;

@@ -32,8 +32,7 @@
 #include "base/log.h"
 #include "base/stat.h"
 #include "codec/wire.h"
-
-#define STOP_MS 2000
+#include "server/zygote.h"
 
 struct worker {
     const struct conf *conf;

@@ -16,8 +16,8 @@
 
 #include "codec/job.h"
 #include "config/conf.h"
-#include "server/zygote.h"
 
+struct zygote;
 struct worker;
 
 // Forks a worker that may allocate memory bytes (at most conf->workers_memory), and

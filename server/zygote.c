@@ -25,7 +25,6 @@
 
 #define PROGRAM "tidemill-worker"
 #define START_SECONDS 30 // the program tries its libraries
-#define STOP_MS 2000
 
 struct zygote {
     const struct conf *conf;  // constant

@@ -14,6 +14,7 @@
 #include "config/conf.h"
 
 #define FORK_SECONDS 10 // a worker may take to be there
+#define STOP_MS 2000    // a process may take to be dead
 
 struct zygote;
 

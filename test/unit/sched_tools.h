@@ -27,6 +27,7 @@
 #include "config/conf.h"
 #include "server/sched.h"
 #include "server/worker.h"
+#include "server/zygote.h"
 #include "test/unit/fake_worker.h"
 #include "test/unit/media_tools.h"
 

@@ -30,6 +30,7 @@
 #include "base/stat.h"
 #include "codec/wire.h"
 #include "server/worker.h"
+#include "server/zygote.h"
 #include "test/unit/fake_worker.h"
 #include "test/unit/media_tools.h"
 
