@@ -135,10 +135,11 @@ def truth(r, rate, channels, n):
     return place(numpy.array([signal_of(r, c, rate) for c in range(channels)]), round(r["at"] * rate), n)
 
 
-def decode(path, rate, channels):
-    out = subprocess.run(["ffmpeg", "-v", "error", "-i", path, "-map", "0:a", "-ar", str(rate), "-ac", str(channels),
+def decode(path, rate, channels, whole=True):
+    """whole: that it decodes without a word."""
+    out = subprocess.run(["ffmpeg", "-v", "error", "-i", path, "-map", "0:a:0", "-ar", str(rate), "-ac", str(channels),
                           "-f", "f32le", "-"], capture_output=True)
-    assert out.returncode == 0 and not out.stderr, out.stderr
+    assert not whole or out.returncode == 0 and not out.stderr, out.stderr
     return numpy.frombuffer(out.stdout, "<f4").reshape(-1, channels).T.astype(float)
 
 
@@ -150,10 +151,10 @@ def first_time(path, kind):
     return float(out.split()[0].strip(","))
 
 
-def source(path, rate, channels, n, pictures=True):
+def source(path, rate, channels, n, pictures=True, whole=True):
     """What ffmpeg hears in a source: its first sample is the first of all where there are no pictures."""
     at = first_time(path, "a") - first_time(path, "v") if pictures else 0
-    return place(decode(path, rate, channels), round(at * rate), n)
+    return place(decode(path, rate, channels, whole), round(at * rate), n)
 
 
 def heard(r, tmp):
