@@ -69,6 +69,7 @@ void media_destroy(struct media *m)
     if (!m)
         return;
     carriage_finish(&m->video.carriage);
+    free(m->video.palette);
     free(m->video.extradata);
     free(m->video.samples);
     free(m->video.shown);
@@ -101,6 +102,7 @@ struct media *media_copy_head(const struct media *m, int audio)
     *copy = *m;
     if (audio > 0)
         copy->audio = *media_audio(m, audio);
+    copy->video.palette = m->video.palette ? copy_bytes(m->video.palette, MEDIA_PALETTE) : NULL;
     copy->video.extradata = copy_bytes(m->video.extradata, m->video.extradata_size);
     copy->audio.extradata = copy_bytes(copy->audio.extradata, copy->audio.extradata_size);
     copy->video.samples = copy->audio.samples = NULL;
@@ -133,9 +135,9 @@ static bool video_ok(const struct video_track *v)
            v->sar_num > 0 && v->sar_den > 0 && in_range(v->rotate, 0, 270) && v->rotate % 90 == 0 &&
            in_range(v->bit_depth, 8, 16) && in_range(v->colour.primaries, 0, 255) &&
            in_range(v->colour.transfer, 0, 255) && in_range(v->colour.matrix, 0, 255) &&
-           in_range(v->peak_nits, 0, 1000000) && mastering_ok(&v->mastering) &&
-           in_range(v->fields, FIELDS_NONE, FIELDS_COUNT - 1) && in_range(v->reorder, 0, 255) &&
-           in_range(v->sight, SIGHT_UNSEEN, SIGHTS - 1) &&
+           in_range(v->peak_nits, 0, 1000000) && in_range(v->bits_per_sample, 0, 64) &&
+           mastering_ok(&v->mastering) && in_range(v->fields, FIELDS_NONE, FIELDS_COUNT - 1) &&
+           in_range(v->reorder, 0, 255) && in_range(v->sight, SIGHT_UNSEEN, SIGHTS - 1) &&
            in_range(v->end, 1, v->timescale * MEDIA_SECONDS_MAX) && v->bytes >= 0 &&
            in_range(v->shown_count, 1, v->sample_count) && carriage_ok(&v->carriage) &&
            coded_ok(v->extradata, v->extradata_size, &v->strip, v->sample_count);
@@ -461,7 +463,7 @@ static size_t audio_memory(const struct audio_track *a)
 
 size_t media_memory(const struct media *m)
 {
-    size_t n = sizeof *m + (size_t)m->video.extradata_size;
+    size_t n = sizeof *m + (size_t)m->video.extradata_size + (m->video.palette ? MEDIA_PALETTE : 0);
     if (m->video.samples)
         n += (size_t)m->video.sample_count * sizeof(struct sample);
     if (m->video.shown)

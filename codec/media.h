@@ -29,6 +29,7 @@
 #define MEDIA_SAMPLES_MAX (8 * 1000 * 1000) // of one track
 #define MEDIA_EXTRADATA_MAX (64 * 1024)
 #define MEDIA_STRIP_MAX 64
+#define MEDIA_PALETTE 1024                // 256 colours of four bytes, as libavcodec takes them
 #define MEDIA_SIZE_MAX ((int64_t)1 << 50) // bytes of a source
 #define MEDIA_AUDIOS 16                   // tracks of sound
 #define MEDIA_TEXTS 32                    // tracks of subtitles
@@ -124,11 +125,13 @@ struct video_track {
     int peak_nits;                 // HDR: for tone mapping, fixed at probe; 0 for SDR
     struct mastering mastering;    // of HDR
     enum field_order fields;       // of all its pictures, fixed at probe
-    int reorder;      // how many frames may precede a frame in decode order and follow it in
-                      // presentation
-    int64_t end;      // presentation end in ticks: frames with 0 <= pts < end are presented
-    enum sight sight; // what all sync samples that the probe looked at begin with
-    uint32_t tag;     // of its container, for decoders that know bad encoders by it
+    int reorder;         // how many frames may precede a frame in decode order and follow it in
+                         // presentation
+    int64_t end;         // presentation end in ticks: frames with 0 <= pts < end are presented
+    enum sight sight;    // what all sync samples that the probe looked at begin with
+    uint32_t tag;        // of its container, for decoders that know bad encoders by it
+    int bits_per_sample; // of a pixel, as the container's header says; 0 where untold
+    uint8_t *palette;    // MEDIA_PALETTE bytes that stand beside its first packet; NULL: none
     uint8_t *extradata;
     int extradata_size;
     struct strip strip;

@@ -20,7 +20,7 @@
 #include "base/err.h"
 #include "codec/media.h"
 
-#define VERSION 8
+#define VERSION 9
 #define CHUNK_SECONDS 60
 
 static const char magic[] = "TMix";
@@ -44,6 +44,12 @@ static void put_coded(struct buf *b, const uint8_t *extradata, int size, const s
     put_v(b, (uint64_t)size);
     buf_append(b, extradata, (size_t)size);
     put_strip(b, s);
+}
+
+static void put_palette(struct buf *b, const uint8_t *palette)
+{
+    put_v(b, palette != NULL);
+    buf_append(b, palette, palette ? MEDIA_PALETTE : 0);
 }
 
 static void put_tags(struct buf *b, const struct tags *t)
@@ -84,11 +90,13 @@ static void put_video(struct buf *b, const struct video_track *v)
         v->sample_count,
         v->shown_count,
         v->tag,
+        v->bits_per_sample,
         v->sight,
     };
     for (size_t i = 0; i < countof(fields); i++)
         put_v(b, (uint64_t)fields[i]);
     mastering_pack(&v->mastering, b);
+    put_palette(b, v->palette);
     put_coded(b, v->extradata, v->extradata_size, &v->strip);
     carriage_pack(&v->carriage, b);
 }
@@ -285,6 +293,13 @@ static void get_coded(struct reader *r, uint8_t **extradata, int *size, struct s
     get_strip(r, s);
 }
 
+static void get_palette(struct reader *r, uint8_t **out)
+{
+    const uint8_t *p = get_bool(r) ? get_bytes(r, MEDIA_PALETTE) : NULL;
+    if (p)
+        *out = memcpy(xmalloc(MEDIA_PALETTE), p, MEDIA_PALETTE);
+}
+
 void mastering_unpack(struct reader *r, struct mastering *m)
 {
     for (size_t i = 0; i < countof(m->display); i++)
@@ -315,8 +330,10 @@ static void get_video(struct reader *r, struct video_track *v)
     v->sample_count = get_int(r);
     v->shown_count = get_int(r);
     v->tag = (uint32_t)get_up_to(r, UINT32_MAX);
+    v->bits_per_sample = get_int(r);
     v->sight = (enum sight)get_up_to(r, SIGHTS - 1);
     mastering_unpack(r, &v->mastering);
+    get_palette(r, &v->palette);
     get_coded(r, &v->extradata, &v->extradata_size, &v->strip);
     carriage_unpack(r, &v->carriage);
 }

@@ -12,21 +12,19 @@ enum codec_id codec_of(enum AVCodecID id)
     return CODEC_NONE;
 }
 
+static bool has_property(enum codec_id c, int property)
+{
+    const AVCodec *decoder = avcodec_find_decoder_by_name(codec_decoder(c));
+    const AVCodecDescriptor *d = decoder ? avcodec_descriptor_get(decoder->id) : NULL;
+    return d && d->props & property;
+}
+
 bool codec_reorders(enum codec_id c)
 {
-    switch (c) {
-    case CODEC_MSMPEG4V2:
-    case CODEC_MSMPEG4V3:
-    case CODEC_WMV1:
-    case CODEC_WMV2:
-    case CODEC_H263:
-    case CODEC_FLV1:
-    case CODEC_THEORA:
-    case CODEC_MJPEG:
-    case CODEC_PRORES:
-    case CODEC_DNXHD:
-        return false;
-    default:
-        return true;
-    }
+    return has_property(c, AV_CODEC_PROP_REORDER);
+}
+
+bool codec_is_intra(enum codec_id c)
+{
+    return has_property(c, AV_CODEC_PROP_INTRA_ONLY);
 }

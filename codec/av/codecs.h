@@ -17,4 +17,7 @@ enum codec_id codec_of(enum AVCodecID id);
 // Whether its pictures may come in another order than they are decoded in.
 bool codec_reorders(enum codec_id c);
 
+// Whether none of its pictures leans on another.
+bool codec_is_intra(enum codec_id c);
+
 #endif

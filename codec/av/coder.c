@@ -84,7 +84,7 @@ static int set_extradata(AVCodecContext *ctx, const uint8_t *bytes, int n)
 // what is damaged is not given.
 static bool is_steady_with_threads(enum codec_id c)
 {
-    return c == CODEC_AV1 || c == CODEC_MJPEG || c == CODEC_PRORES || c == CODEC_DNXHD;
+    return c == CODEC_AV1 || codec_is_intra(c);
 }
 
 // ThreadSanitizer does not see libavcodec's locks: it would find, and pass over, a race in every
@@ -130,6 +130,7 @@ static int configure_video(AVCodecContext *ctx, const struct job *job, bool stea
     ctx->has_b_frames = t->reorder < 16 ? t->reorder : 16;
     ctx->pkt_timebase = (AVRational){ 1, (int)t->timescale };
     ctx->codec_tag = t->tag;
+    ctx->bits_per_coded_sample = t->bits_per_sample;
     ctx->flags |= AV_CODEC_FLAG_UNALIGNED; // what is cropped on the left is cropped to the pixel
     ctx->thread_count = steady && !is_steady_with_threads(t->codec) ? 1 : DECODE_THREADS;
     ctx->err_recognition |= steady ? 0 : AV_EF_EXPLODE;

@@ -38,6 +38,19 @@ static bool is_shown(const struct job *job, int64_t pts)
     return lo < job->pick_count ? job->picks[lo].pts == pts : job->beyond > 0;
 }
 
+// Beside the first packet that the decoder gets.
+static int add_palette(struct decoder *d)
+{
+    const uint8_t *palette = d->video ? d->job->media->video.palette : NULL;
+    if (!palette || d->next > 0)
+        return 0;
+    uint8_t *p = av_packet_new_side_data(d->coder->packet, AV_PKT_DATA_PALETTE, MEDIA_PALETTE);
+    if (!p)
+        return fail_with(d->why, -E_NO_MEMORY, "no memory for a palette");
+    memcpy(p, palette, MEDIA_PALETTE);
+    return 0;
+}
+
 // Makes the next sample d->coder->packet.  What it takes is noted where it may be left.
 static int read_packet(struct decoder *d)
 {
@@ -52,7 +65,9 @@ static int read_packet(struct decoder *d)
         real_table(&d->job->carriage, s, p->data);
     else
         memcpy(p->data, d->strip->bytes, (size_t)before);
-    const int rc = payload_read(&d->payload, d->next, p->data + before);
+    int rc = payload_read(&d->payload, d->next, p->data + before);
+    if (rc == 0)
+        rc = add_palette(d);
     if (rc < 0) {
         av_packet_unref(p);
         return rc;

@@ -137,12 +137,32 @@ int demux_open(struct demux *d, struct io *io, enum container container, bool pa
     return rc < 0 ? failed(d, rc, "reading the headers", why) : 0;
 }
 
+// The colours of a palette come with a packet, and belong to all.
+static int keep_palette(AVStream *st, const AVPacket *packet)
+{
+    size_t n = 0;
+    const uint8_t *palette = av_packet_get_side_data(packet, AV_PKT_DATA_PALETTE, &n);
+    if (!palette || n != AVPALETTE_SIZE || demux_palette(st))
+        return 0;
+    uint8_t *kept = av_stream_new_side_data(st, AV_PKT_DATA_PALETTE, n);
+    if (kept)
+        memcpy(kept, palette, n);
+    return kept ? 0 : AVERROR(ENOMEM);
+}
+
 int demux_next(struct demux *d, AVPacket *packet, const struct why *why)
 {
-    const int rc = av_read_frame(d->ctx, packet);
+    int rc = av_read_frame(d->ctx, packet);
     if (rc == AVERROR_EOF)
         return 0;
+    if (rc >= 0)
+        rc = keep_palette(d->ctx->streams[packet->stream_index], packet);
     return rc < 0 ? failed(d, rc, "reading a packet", why) : 1;
+}
+
+const uint8_t *demux_palette(const AVStream *st)
+{
+    return av_stream_get_side_data(st, AV_PKT_DATA_PALETTE, NULL);
 }
 
 void demux_close(struct demux *d)

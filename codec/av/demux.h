@@ -30,6 +30,9 @@ int demux_open(struct demux *d, struct io *io, enum container container, bool pa
 // The next packet as it stands in the file: 1; 0 at the end; or a negative enum err.
 int demux_next(struct demux *d, AVPacket *packet, const struct why *why);
 
+// The palette that a packet of the stream had so far, of AVPALETTE_SIZE bytes; NULL: none.
+const uint8_t *demux_palette(const AVStream *st);
+
 void demux_close(struct demux *d);
 
 #endif

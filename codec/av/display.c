@@ -39,5 +39,5 @@ void display_read(struct video_track *v, AVFormatContext *ctx, AVStream *st, AVF
     set_aspect(v, av_guess_sample_aspect_ratio(ctx, st, first));
     v->coded_width = first->width;
     v->coded_height = first->height;
-    v->bit_depth = format ? format->comp[0].depth : 8;
+    v->bit_depth = format ? (int)max64(format->comp[0].depth, 8) : 8; // RGB555 has 5
 }

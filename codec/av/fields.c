@@ -182,17 +182,8 @@ static enum field_order decide(const struct seen *s, enum AVFieldOrder container
 
 bool fields_hinted(enum codec_id codec, enum AVFieldOrder container, const AVFrame *first)
 {
-    switch (codec) {
-    case CODEC_H264:
-    case CODEC_MPEG2:
-    case CODEC_MPEG4:
-    case CODEC_MJPEG:
-    case CODEC_PRORES:
-    case CODEC_DNXHD:
-        break;
-    default: // HEVC codes each field as a picture of its own
+    if (codec == CODEC_HEVC) // codes each field as a picture of its own
         return false;
-    }
     const bool hint = first->interlaced_frame || first->top_field_first || first->repeat_pict;
     return (hint || is_field_order(container)) && first->width >= SIDE_MIN &&
            first->height >= SIDE_MIN;

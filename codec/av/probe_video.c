@@ -106,6 +106,31 @@ static int check_pixels(const struct probe *p, int64_t width, int64_t height)
     return 0;
 }
 
+// Whether the headers say that its pixels are numbers of colours, or may be.
+static bool may_have_palette(const AVCodecParameters *par)
+{
+    return par->bits_per_coded_sample >= 1 && par->bits_per_coded_sample <= 8;
+}
+
+// What a scan has not met stands beside the first packet.
+static int take_palette(struct probe *p)
+{
+    const AVStream *const st = p->video.stream;
+    AVPacket *packet = av_packet_alloc();
+    int rc = packet ? 1 : fail_with(p->why, -E_NO_MEMORY, "no memory for a packet");
+    for (bool met = !may_have_palette(st->codecpar) || demux_palette(st); rc > 0 && !met;) {
+        rc = demux_next(&p->demux, packet, p->why);
+        met = rc > 0 && packet->stream_index == st->index;
+        if (rc > 0)
+            av_packet_unref(packet);
+    }
+    av_packet_free(&packet);
+    const uint8_t *palette = demux_palette(st);
+    if (palette)
+        p->media->video.palette = memcpy(xmalloc(MEDIA_PALETTE), palette, MEDIA_PALETTE);
+    return rc < 0 ? rc : 0;
+}
+
 static int begin_video(struct probe *p)
 {
     const AVCodecParameters *par = p->video.stream->codecpar;
@@ -120,9 +145,10 @@ static int begin_video(struct probe *p)
     v->coded_width = par->width;
     v->coded_height = par->height;
     v->tag = par->codec_tag;
+    v->bits_per_sample = (int)clamp64(par->bits_per_coded_sample, 0, 64);
     v->strip = p->video.track->strip;
     v->reorder = reorder_depth(p->video.track);
-    return rc;
+    return rc < 0 ? rc : take_palette(p);
 }
 
 static int set_fields(struct probe *p, const AVFrame *frame)

@@ -17,7 +17,7 @@ import sheets
 from edge import Playlist
 
 SHORT = ["base.mp4", "2997.mp4", "opengop.mp4", "base.mkv", "rot90.mp4", "sar.mp4", "noaudio.mp4",
-         "vp9.webm", "mpeg2.mkv", "mpeg4.mp4", "base.ts", "mpeg4.avi", "wmv2.asf"]
+         "palette.mov", "vp9.webm", "mpeg2.mkv", "mpeg4.mp4", "base.ts", "mpeg4.avi", "wmv2.asf"]
 ALL = [n for n in clips.RECIPES if n not in ("noise.mp4", "short.mp4")]
 
 # A clip turned by its display matrix (rotate=90: counter-clockwise) was stamped before that.

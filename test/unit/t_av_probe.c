@@ -418,8 +418,8 @@ static const struct {
     { "empty", ": >empty", -E_UNSUPPORTED, "no video or audio file" },
     { "ftyp", "head -c 32 plain.mp4 >ftyp", -E_CORRUPT, "no moov" },
     { "half.mp4", "head -c 20000 plain.mp4 >half.mp4", -E_CORRUPT, "no moov" },
-    { "ffv1.mkv", FFMPEG PICTURE "-c:v ffv1 ffv1.mkv", -E_UNSUPPORTED, "ffv1" },
-    { "magicyuv.mkv", FFMPEG PICTURE "-c:v magicyuv magicyuv.mkv", -E_UNSUPPORTED, "magicyuv" },
+    { "asus.mkv", FFMPEG PICTURE "-c:v asv2 asus.mkv", -E_UNSUPPORTED, "asv2" },
+    { "zmbv.mkv", FFMPEG PICTURE "-c:v zmbv zmbv.mkv", -E_UNSUPPORTED, "zmbv" },
     { "encrypted.mp4",
       FFMPEG "-i plain.mp4 -c copy -encryption_scheme cenc-aes-ctr -encryption_key "
              "76a6c65c5ea762046bd749a2e632ccbb -encryption_kid a7e61c373e219033c21091fa607bf3b8 "
