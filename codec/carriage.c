@@ -162,6 +162,9 @@ struct carriage carriage_slice(const struct carriage *c, int64_t from, int64_t t
 
 void carriage_span(const struct carriage *c, int64_t *from, int64_t *to)
 {
+    if (c->kind == CARRIAGE_DIF &&
+        *from < *to) // *to is a frame's begin and the bytes of its blocks
+        *to += DIF_FRAME_MAX - DIF_FRAME_MAX / DIF_SEQUENCE * DIF_SOUND_BLOCKS * DIF_BLOCK;
     if (c->kind != CARRIAGE_PIECES || *from >= *to)
         return;
     const struct piece *first = &c->pieces[carriage_find(c, *from)];

@@ -5,7 +5,8 @@
 // other tracks between them; then offsets of samples count in the track's elementary
 // stream, and a list says where its pieces stand.  A transport stream cuts so finely
 // that no list would do: there an offset is the place of a packet's first byte, and the
-// rest is found by following its PID.  Pure.
+// rest is found by following its PID.  And the sound of DV lies in blocks between those of
+// the pictures.  Pure.
 
 #ifndef CODEC_CARRIAGE_H
 #define CODEC_CARRIAGE_H
@@ -19,10 +20,20 @@
 #define CARRIAGE_PIECES_MAX (16 * 1000 * 1000)
 #define CARRIAGE_PACKET_MAX 204
 
+// DV: a frame is sequences, each of blocks, of which the first of sound stands behind six others,
+// and the next ones behind 15 blocks of pictures each (IEC 61834-2).
+#define DIF_BLOCK 80
+#define DIF_SEQUENCE (150 * DIF_BLOCK)
+#define DIF_FRAME_MAX (12 * DIF_SEQUENCE)
+#define DIF_SOUND_BLOCKS 9 // in a sequence
+#define DIF_SOUND_AT (6 * DIF_BLOCK)
+#define DIF_SOUND_STEP (16 * DIF_BLOCK)
+
 enum carriage_kind {
     CARRIAGE_WHOLE,  // each packet in one run
     CARRIAGE_PIECES, // by a list
     CARRIAGE_TS,     // the payload of one PID (ISO/IEC 13818-1 2.4.3)
+    CARRIAGE_DIF,    // the blocks of sound of a DV frame, whose begin is the offset
     CARRIAGE_KINDS,
 };
 

@@ -160,6 +160,21 @@ static int read_transport(struct payload *p, const struct sample *s, uint8_t *ou
     return 0;
 }
 
+// ---- the sound of DV
+
+static int read_dif(struct payload *p, const struct sample *s, uint8_t *out)
+{
+    if (s->size % DIF_BLOCK)
+        return fail_with(p->why, -E_CORRUPT, "a sample of half a block");
+    for (uint32_t n = 0; n < s->size / DIF_BLOCK; n++, out += DIF_BLOCK) {
+        const int64_t at = (int64_t)(n / DIF_SOUND_BLOCKS) * DIF_SEQUENCE + DIF_SOUND_AT +
+                           (int64_t)(n % DIF_SOUND_BLOCKS) * DIF_SOUND_STEP;
+        if (!window_copy(p->window, s->offset + at, out, DIF_BLOCK))
+            return window_failed(p);
+    }
+    return 0;
+}
+
 int payload_look(struct payload *p, int i, const uint8_t **out)
 {
     if (p->carriage->kind == CARRIAGE_WHOLE)
@@ -179,6 +194,8 @@ int payload_read(struct payload *p, int i, uint8_t *out)
         return read_whole(p, i, out);
     case CARRIAGE_PIECES:
         return read_pieces(p, s, out);
+    case CARRIAGE_DIF:
+        return read_dif(p, s, out);
     default:
         return read_transport(p, s, out);
     }

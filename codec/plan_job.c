@@ -422,5 +422,6 @@ void plan_job_range(const struct job *job, int64_t *offset, int64_t *n)
     int64_t end;
     samples_span(job, offset, &end);
     carriage_span(&job->carriage, offset, &end);
+    end = min64(end, job->source_size); // a frame of DV is taken for one of the larger kind
     *n = job->kind != JOB_TEXT ? end - *offset : 0;
 }

@@ -33,7 +33,8 @@ struct index_track {
     struct sample *samples;   // decode order; pts in ticks on the presentation timeline (edit
                               // list applied); none where refused
     struct carriage carriage; // what the offsets of samples are
-    uint8_t (*heads)[2]; // of all but an MP4: the first two bytes of each packet (0 past its end)
+    uint8_t (*heads)[2]; // of all but an MP4: the first two bytes of each packet (0 past its end);
+                         // of DV's sound how many samples it holds
     int sample_count;    // <= MEDIA_SAMPLES_MAX over all tracks
     int sample_cap;      // private
     int lost;            // samples left out because the file ends before them

@@ -12,6 +12,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "codec/av/codecs.h"
+#include "codec/av/dif.h"
 #include "codec/av/picture_times.h"
 #include "codec/av/real.h"
 #include "codec/av/timeline.h"
@@ -57,6 +58,13 @@ struct scan {
     struct track *tracks; // as many as x has
     struct timeline timeline;
     bool wraps; // its clocks do
+
+    // The DV frame that was met last, whose sound libavformat gives as packets of their own.
+    struct dif_sound dif; // bytes 0: it has none
+    int64_t dif_pos;      // as the demuxer has it
+    int64_t dif_offset, dif_pts;
+    int dif_timescale; // of its time
+    int dif_stream;    // where its sound is, once it is known
 };
 
 // ---- tracks
@@ -78,15 +86,35 @@ static int begin_parser(struct track *k, const AVCodecParameters *par)
     return k->headers ? avcodec_parameters_to_context(k->headers, par) : AVERROR(ENOMEM);
 }
 
-// The stream may have been known before anybody could say what is in it.
-static int begin_track(struct scan *s, int i)
+static bool is_dif(const struct scan *s, const AVPacket *p)
 {
+    return s->dif.bytes && p->pos == s->dif_pos &&
+           (s->dif_stream < 0 || s->dif_stream == p->stream_index);
+}
+
+// What the demuxer makes of it is not in the source; a decoder makes the same of its blocks.
+static void begin_dif(struct scan *s, AVStream *st)
+{
+    AVCodecParameters *const par = st->codecpar;
+    par->codec_id = AV_CODEC_ID_DVAUDIO;
+    par->sample_rate = s->dif.rate;
+    par->bits_per_coded_sample = s->dif.bits;
+    par->block_align = s->dif.bytes;
+    s->dif_stream = st->index;
+}
+
+// The stream may have been known before anybody could say what is in it.
+static int begin_track(struct scan *s, const AVPacket *p)
+{
+    const int i = p->stream_index;
     struct track *const k = &s->tracks[i];
-    const AVStream *st = s->demux->ctx->streams[i];
+    AVStream *st = s->demux->ctx->streams[i];
     struct index_track *const t = &s->x->tracks[i];
     const AVDictionaryEntry *language = av_dict_get(st->metadata, "language", NULL, 0);
     if (k->codec != CODEC_NONE || !is_of_interest(st))
         return 0;
+    if (st->codecpar->codec_type == AVMEDIA_TYPE_AUDIO && is_dif(s, p))
+        begin_dif(s, st);
     // One of a kind that we do not read keeps no packets; it is there to be refused by name.
     k->codec = codec_of(st->codecpar->codec_id);
     t->video = st->codecpar->codec_type == AVMEDIA_TYPE_VIDEO;
@@ -100,6 +128,10 @@ static int begin_track(struct scan *s, int i)
     how.pid = st->id & 0x1fff;
     trace_init(&k->trace, s->io, &how, INT64_MAX); // s->io has a limit of its own
     k->sliced = real_is_sliced(s->x->container, k->codec);
+    if (k->codec == CODEC_DVAUDIO) {
+        t->timescale = s->dif_timescale;
+        k->trace.carriage.kind = CARRIAGE_DIF;
+    }
     if (s->x->container == CONTAINER_RM)
         k->trace.back = t->audio ? DEALT_OUT : 0;
     return t->video ? begin_parser(k, st->codecpar) : 0;
@@ -161,6 +193,34 @@ static void note_time(struct track *k, int64_t t)
 }
 
 // ---- packets
+
+static int add_dif(struct scan *s, const AVPacket *p)
+{
+    struct index_track *const t = &s->x->tracks[p->stream_index];
+    if (!is_dif(s, p))
+        return 0;
+    const struct sample sample = {
+        .offset = s->dif_offset, .pts = s->dif_pts, .size = (uint32_t)s->dif.bytes, .sync = true
+    };
+    const uint8_t samples[2] = { (uint8_t)(s->dif.samples >> 8), (uint8_t)s->dif.samples };
+    note_time(&s->tracks[p->stream_index], sample.pts);
+    const int rc = index_add_sample(s->x, t, &sample, samples);
+    return rc < 0 ? fail_with(s->why, rc, "too many samples") : 0;
+}
+
+static void note_dif(struct scan *s, const AVPacket *p, const struct sample *sample)
+{
+    int64_t end = sample->offset + sample->size;
+    if (!dif_read(p->data, (size_t)p->size, &s->dif))
+        s->dif.bytes = 0;
+    s->dif_pos = p->pos;
+    s->dif_offset = sample->offset;
+    carriage_span(&s->tracks[p->stream_index].trace.carriage, &s->dif_offset, &end);
+    if (end - s->dif_offset != sample->size) // in pieces
+        s->dif.bytes = 0;
+    s->dif_pts = sample->pts;
+    s->dif_timescale = s->demux->ctx->streams[p->stream_index]->time_base.den;
+}
 
 // What the headers of a picture say; *sync as the demuxer has it.
 static struct picture look(struct track *k, const AVPacket *p, bool *sync)
@@ -270,6 +330,8 @@ static int add_packet(struct scan *s, AVPacket *p)
     if (k->codec == CODEC_NONE || p->size <= 0 || is_header(k, p) ||
         k->missing > t->sample_count + MISSING_MAX)
         return 0;
+    if (k->codec == CODEC_DVAUDIO)
+        return add_dif(s, p);
     unwrap(s, p->stream_index, p);
     struct sample sample = { .pts = time_of(s, k, st, p->pts),
                              .size = (uint32_t)p->size,
@@ -284,6 +346,8 @@ static int add_packet(struct scan *s, AVPacket *p)
     note_padding(t, p, st->codecpar->sample_rate);
     if (t->audio && sample.pts == INDEX_NO_PTS && p->dts != AV_NOPTS_VALUE)
         sample.pts = time_of(s, k, st, p->dts);
+    if (k->codec == CODEC_DV)
+        note_dif(s, p, &sample);
     const uint8_t head[2] = { p->data[0], p->size > 1 ? p->data[1] : 0 };
     const int added =
         t->video ? add_video(k, s, t, &sample, p, head) : index_add_sample(s->x, t, &sample, head);
@@ -337,7 +401,7 @@ static int take_packet(struct scan *s, AVPacket *p)
     int rc = add_streams(s);
     if (rc < 0)
         return rc;
-    if (begin_track(s, p->stream_index) < 0)
+    if (begin_track(s, p) < 0)
         return fail_with(s->why, -E_NO_MEMORY, "no memory for a parser");
     AVStream *st = s->demux->ctx->streams[p->stream_index];
     if (s->x->tracks[p->stream_index].video && !st->codecpar->extradata_size &&
@@ -558,7 +622,8 @@ int index_scan(struct io *io, struct demux *d, enum container container, const s
                       .how = *how,
                       .x = out,
                       .why = why,
-                      .wraps = container == CONTAINER_TS || container == CONTAINER_PS };
+                      .wraps = container == CONTAINER_TS || container == CONTAINER_PS,
+                      .dif_stream = -1 };
     *out = (struct index){ .container = container };
     timeline_init(&s.timeline, 90000);
     const int rc = scan(&s);

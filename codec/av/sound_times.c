@@ -128,6 +128,8 @@ static int64_t duration(const struct times *k, int i)
         return (k->t->samples[i].size + k->block - 1) / k->block * (int64_t)k->frame_samples;
     if (is_even(k))
         return k->frame_samples;
+    if (k->t->heads && k->codec == CODEC_DVAUDIO)
+        return k->t->heads[i][0] << 8 | k->t->heads[i][1];
     if (k->t->heads && k->codec == CODEC_OPUS)
         return opus_samples(k->t->heads[i]);
     if (k->t->heads && k->vorbis)

@@ -94,9 +94,11 @@ def signal_of(r, channel, rate):
 
 
 def picture_options(r):
-    coders = {".webm": "libvpx -deadline realtime", ".ogv": "libtheora", ".asf": "wmv2", ".mxf": "mpeg2video"}
-    coder = coders.get(os.path.splitext(r["name"])[1], "libx264 -preset ultrafast")
-    source = f"color=gray:size=160x90:rate={r['fps']}"
+    extension = os.path.splitext(r["name"])[1]
+    size = "720x576" if extension == ".dv" else "160x90"
+    coders = {".dv": "dvvideo", ".webm": "libvpx -deadline realtime", ".ogv": "libtheora", ".asf": "wmv2", ".mxf": "mpeg2video"}
+    coder = coders.get(extension, "libx264 -preset ultrafast")
+    source = f"color=gray:size={size}:rate={r['fps']}"
     if r["flash"]:
         source = source.replace("gray", "black") + f",drawbox=color=white:t=fill:enable='not(mod(n,{r['flash']}))'"
     return ["-itsoffset", str(max(-r["at"], 0)), "-f", "lavfi", "-t", str(r["pictures"]), "-i", source, "-map", "1:v",

@@ -6,6 +6,7 @@ in brackets are those.  Of AAC, and of Opus where that is in the ladder.
 """
 import hashlib
 import math
+import struct
 import subprocess
 
 import numpy
@@ -89,6 +90,7 @@ PLACES = table(
     recipe("adpcm.avi", codec="adpcm_ms"),
     recipe("wma.asf", codec=WMA, rate=44100),
     recipe("pcm.mxf", codec="pcm_s16le"),
+    recipe("tape.dv", codec="pcm_s16le", seconds=6, pictures=6),
     recipe("vorbis-video.ogv", codec=VORBIS),
     recipe("alone.wav", codec="pcm_s16le", pictures=0),
     recipe("alone-ima.wav", codec="adpcm_ima_wav", pictures=0),
@@ -165,6 +167,36 @@ def check_place(name, codec, start, sound_dir, tmp_path):
     # libopus keeps no direct current: what a sudden end leaves of it dies away at 3 Hz.
     edge = sounds.EDGE if codec == "aac" else rate // 4
     assert numpy.all(numpy.abs(heard[:, sounds.quiet(truth, edge)]) < SILENT)  # [23]
+
+
+def chunk(kind, body):
+    return kind + len(body).to_bytes(4, "little") + body
+
+
+def type_one(dv):
+    """An AVI of the frames of a tape as Windows' capture programs wrote it: one stream of both, pictures and sound ("DV Data in
+    the AVI File Format", type 1)."""
+    frames = [dv[at:at + 144000] for at in range(0, len(dv), 144000)]
+    avih = struct.pack("<14I", 40000, 3600000, 0, 0x10, len(frames), 0, 1, 144000, 720, 576, 0, 0, 0, 0)
+    strh = struct.pack("<4s4sI2H8I4H", b"iavs", b"dvsd", 0, 0, 0, 0, 1, 25, 0, len(frames), 144000, 0, 0, 0, 0, 720, 576)
+    strl = chunk(b"LIST", b"strl" + chunk(b"strh", strh) + chunk(b"strf", bytes(32)))
+    movi = b"".join(chunk(b"00__", f) for f in frames)
+    idx1 = b"".join(struct.pack("<4s3I", b"00__", 0x10, 4 + 144008 * i, 144000) for i in range(len(frames)))
+    return chunk(b"RIFF", b"AVI " + chunk(b"LIST", b"hdrl" + chunk(b"avih", avih) + strl) +
+                 chunk(b"LIST", b"movi" + movi) + chunk(b"idx1", idx1))
+
+
+def test_tape_in_avi(start, sound_dir, tmp_path):
+    """Pictures and sound of a tape, in an AVI of one stream, are those of its frames alone."""
+    folder = tmp_path / "clips"
+    folder.mkdir()
+    with open(sounds.make(sound_dir, PLACES["tape.dv"]), "rb") as dv:
+        frames = dv.read()
+    (folder / "tape.dv").write_bytes(frames)
+    (folder / "tape.avi").write_bytes(type_one(frames))
+    edge = start(folder)
+    alike = [[(r.name, r.hashes()) for r in exact.fetch(edge, name)[1]] for name in ("tape.dv", "tape.avi")]
+    assert alike[0] == alike[1] and len(alike[0]) > 1
 
 
 @pytest.mark.parametrize("codec", [VORBIS, pytest.param(OPUS, marks=pytest.mark.long)])

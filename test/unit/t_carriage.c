@@ -46,6 +46,7 @@ static void round_trips(void **state)
     const struct carriage cases[] = {
         { .kind = CARRIAGE_WHOLE },
         { .kind = CARRIAGE_TS, .pid = 0x1fff, .packet = 192, .phase = 4 },
+        { .kind = CARRIAGE_DIF },
         listed,
     };
     for (size_t i = 0; i < countof(cases); i++) {
