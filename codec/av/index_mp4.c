@@ -144,7 +144,7 @@ static int read_fragment(struct mp4 *m, const struct box *b, bool *ended)
 static int walk_file(struct mp4 *m, int max_tracks)
 {
     struct box b;
-    bool found = false, ended = false;
+    bool found = false, ended = false, still = false;
     int rc = 0;
     for (int64_t pos = 0; rc == 0 && !ended && box_at(m->w, pos, &b); pos = b.end) {
         if (b.type == TYPE('m', 'o', 'o', 'v') && !found) {
@@ -156,9 +156,12 @@ static int walk_file(struct mp4 *m, int max_tracks)
         } else if (b.type == TYPE('m', 'o', 'o', 'f') && found) {
             rc = read_fragment(m, &b, &ended);
         }
+        still |= b.type == TYPE('m', 'e', 't', 'a');
     }
     if (rc == 0)
         rc = m->w->err;
+    if (rc == 0 && !found && still)
+        return fail_with(m->why, -E_UNSUPPORTED, "this is a still picture (HEIF)");
     if (rc == 0 && !found)
         return fail_with(m->why, -E_CORRUPT, "there is no moov box; the file is not complete");
     return rc;

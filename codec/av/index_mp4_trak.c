@@ -58,6 +58,9 @@ static uint32_t pcm_bytes(uint32_t entry, uint32_t bits)
         return 1;
     case TYPE('i', 'n', '2', '4'):
         return 3;
+    case TYPE('i', 'p', 'c', 'm'): // ISO/IEC 23003-5
+    case TYPE('f', 'p', 'c', 'm'):
+        return bits <= 64 && bits % 8 == 0 ? bits / 8 : 0;
     case TYPE('i', 'n', '3', '2'):
     case TYPE('f', 'l', '3', '2'):
         return 4;

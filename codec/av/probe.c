@@ -75,7 +75,25 @@ static bool hides_times(const struct probe *p)
     return false;
 }
 
-// By our own parser.
+// Pictures that may not be used fail it all, and sound alone likewise (probe_choose).  Known before
+// libavformat finds another fault in such a file (in fragments that are encrypted).
+static int check_refused(const struct probe *p)
+{
+    const struct index_track *refused = NULL;
+    bool usable[2] = { false }; // sound, pictures
+    for (int i = 0; i < p->index.track_count; i++) {
+        const struct index_track *const t = &p->index.tracks[i];
+        if (!t->video && !t->audio)
+            continue;
+        usable[t->video] |= !t->refused;
+        if (t->refused && (t->video || !refused))
+            refused = t;
+    }
+    const bool all = refused && !usable[true] && (refused->video || !usable[false]);
+    return all ? probe_check_track(refused, NULL, p->why) : 0;
+}
+
+// By our own parser.  Two kinds of Matroska it cannot read.
 static int parse(struct probe *p)
 {
     const struct job_limits *limits = &p->job->limits;
@@ -84,8 +102,11 @@ static int parse(struct probe *p)
                  ? index_read_mp4(io, limits, &p->index, p->why->line, p->why->cap)
                  : index_read_matroska(io, limits, &p->index, p->why->line, p->why->cap);
     if (rc == 0)
+        rc = check_refused(p);
+    if (rc == 0)
         rc = demux_open(&p->demux, io, p->container, false, limits, p->why);
-    if (rc < 0 || !hides_times(p))
+    const bool late = p->container == CONTAINER_MATROSKA && p->index.track_count == 0;
+    if (rc < 0 || !(late || hides_times(p)))
         return rc;
     demux_close(&p->demux);
     index_finish(&p->index);

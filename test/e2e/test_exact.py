@@ -91,6 +91,30 @@ def test_pictures_change_in_mid_stream(woven, start, tmp_path):
         assert exact.barcodes(r, tmp_path) == list(range(128)), r.name
 
 
+def element(name, body):
+    """Of Matroska, its size in eight bytes."""
+    return bytes.fromhex(name) + b"\x01" + len(body).to_bytes(7, "big") + body
+
+
+def test_matroska_whose_tracks_stand_last(start, clip, media_dir, tmp_path):
+    """As programs write it that do not know them before: only the seek head says where they are."""
+    with open(os.path.join(media_dir, clip("brief.mkv")), "rb") as f:
+        data = f.read()
+    segment, head = (data.index(bytes.fromhex(name)) for name in ("18538067", "114d9b74"))
+    info = data.index(bytes.fromhex("1549a966"), head + 70)  # behind what the seek head names
+    tracks, tags = (data.index(bytes.fromhex(name), info) for name in ("1654ae6b", "1254c367"))
+    assert data[segment + 4] == 1, "a size of eight bytes"
+    seek = element("114d9b74", element("4dbb", bytes.fromhex("53ab841654ae6b53ac84") +
+                                       (len(data) - segment - 12).to_bytes(4, "big")))
+    before = seek + element("ec", bytes(info - head - len(seek) - 9)) + data[info:tracks]
+    gap = element("ec", bytes(tags - tracks - 9))
+    (tmp_path / "last.mkv").write_bytes(data[:segment] + element("18538067", before + gap + data[tags:] + data[tracks:tags]))
+    (tmp_path / "first.mkv").write_bytes(data)
+    edge = start(tmp_path)
+    alike = [[(r.name, r.hashes()) for r in exact.fetch(edge, name)[1]] for name in ("first.mkv", "last.mkv")]
+    assert alike[0] == alike[1] and len(alike[0]) > 1
+
+
 # ---- what was asked for before
 
 def test_inits_do_not_depend_on_what_came_before(start, clip, media_dir):

@@ -71,6 +71,8 @@ PLACES = table(
     recipe("mp2.mkv", codec="mp2 -b:a 384k"),
     recipe("ac3.mp4", codec="ac3 -b:a 640k"),
     recipe("ac3.mkv", codec="ac3 -b:a 640k", rate=44100),
+    recipe("truehd.mkv", codec="truehd -strict -2"),
+    recipe("lpcm.m2ts", codec="pcm_bluray"),
     recipe("eac3.mp4", codec="eac3 -b:a 640k"),
     recipe("dts.mkv", codec="dca -strict -2 -b:a 1536k"),
     recipe("flac.mp4", codec="flac -strict -2"),
@@ -132,7 +134,7 @@ def check_length(playlist, audio, r, frame):
 
 
 @pytest.mark.parametrize("name", names(PLACES, "opus.mkv", "late.mkv", "longer.mkv", "ten-minutes.mkv",
-                                       "mp2.ts", "ac3.ts", "mp3.flv", "ac3.avi", "pcm.mxf", "alone-ima.wav",
+                                       "mp2.ts", "ac3.ts", "truehd.mkv", "lpcm.m2ts", "mp3.flv", "ac3.avi", "pcm.mxf", "alone-ima.wav",
                                        "alone-vorbis.ogg", "alone-flac.ogg",
                                        *(f"{kind}.mov" for kind in PCM)))
 def test_place(name, start, sound_dir, tmp_path):

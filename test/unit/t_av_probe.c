@@ -425,6 +425,17 @@ static const struct {
              "76a6c65c5ea762046bd749a2e632ccbb -encryption_kid a7e61c373e219033c21091fa607bf3b8 "
              "encrypted.mp4",
       -E_UNSUPPORTED, "encrypted" },
+    // What it says of its encryption makes no sense to libavformat.
+    { "senc.mp4",
+      FFMPEG
+      "-i plain.mp4 -c copy -movflags frag_keyframe+empty_moov -encryption_scheme "
+      "cenc-aes-ctr -encryption_key 76a6c65c5ea762046bd749a2e632ccbb -encryption_kid "
+      "a7e61c373e219033c21091fa607bf3b8 senc.mp4 && "
+      "at=$(grep -obUa senc senc.mp4 | head -1 | cut -d: -f1) && printf '\\0\\0\\0\\2\\0\\377' | "
+      "dd of=senc.mp4 bs=1 seek=$((at + 4)) conv=notrunc 2>/dev/null",
+      -E_UNSUPPORTED, "encrypted" },
+    { "photo.heic", "printf '\\0\\0\\0\\14ftypheic\\0\\0\\0\\14meta\\0\\0\\0\\0' >photo.heic",
+      -E_UNSUPPORTED, "a still picture" },
     { "subs.mkv",
       "printf '1\\n00:00:00,000 --> 00:00:02,000\\nx\\n' >s.srt && " FFMPEG "-i s.srt subs.mkv",
       -E_UNSUPPORTED, "no video or audio" },
