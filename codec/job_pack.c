@@ -73,6 +73,7 @@ static void pack_samples(struct buf *out, const struct job *j)
         put_z(out, s->pts - pts);
         put_v(out, (uint64_t)s->size << 1 | s->sync);
         put_v(out, s->duration);
+        put_v(out, s->headers);
         offset = s->offset;
         pts = s->pts;
     }
@@ -295,7 +296,7 @@ static struct extent get_carriage(struct reader *r, struct job *j)
 }
 
 static void get_sample(struct reader *r, struct sample *s, const struct sample *before,
-                       struct extent e)
+                       struct extent e, int headers)
 {
     s->offset = get_step(r, before->offset, e.to);
     s->pts = get_step(r, before->pts, TIME_MAX);
@@ -303,6 +304,7 @@ static void get_sample(struct reader *r, struct sample *s, const struct sample *
     s->size = (uint32_t)(word >> 1);
     s->sync = word & 1;
     s->duration = (uint32_t)get_in(r, 0, UINT32_MAX);
+    s->headers = (uint8_t)get_in(r, 0, headers);
     if (s->offset < e.from || s->size > e.to - s->offset)
         r->bad = true;
 }
@@ -310,11 +312,12 @@ static void get_sample(struct reader *r, struct sample *s, const struct sample *
 static void get_samples(struct reader *r, struct job *j, int min)
 {
     const struct extent extent = get_carriage(r, j);
-    const int count = get_count(r, min, JOB_SAMPLES_MAX, 4);
+    const int count = get_count(r, min, JOB_SAMPLES_MAX, 5);
     j->samples = xcalloc((size_t)count, sizeof *j->samples);
     struct sample before = { 0 };
+    const int headers = j->media ? j->media->video.more_headers_count : 0;
     for (; j->sample_count < count && !r->bad; j->sample_count++) {
-        get_sample(r, &j->samples[j->sample_count], &before, extent);
+        get_sample(r, &j->samples[j->sample_count], &before, extent, headers);
         before = j->samples[j->sample_count];
     }
 }

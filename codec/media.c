@@ -69,6 +69,8 @@ void media_destroy(struct media *m)
     if (!m)
         return;
     carriage_finish(&m->video.carriage);
+    for (int i = 0; i < m->video.more_headers_count; i++)
+        free(m->video.more_headers[i].bytes);
     free(m->video.palette);
     free(m->video.extradata);
     free(m->video.samples);
@@ -104,6 +106,9 @@ struct media *media_copy_head(const struct media *m, int audio)
         copy->audio = *media_audio(m, audio);
     copy->video.palette = m->video.palette ? copy_bytes(m->video.palette, MEDIA_PALETTE) : NULL;
     copy->video.extradata = copy_bytes(m->video.extradata, m->video.extradata_size);
+    for (int i = 0; i < m->video.more_headers_count; i++)
+        copy->video.more_headers[i].bytes =
+            copy_bytes(m->video.more_headers[i].bytes, m->video.more_headers[i].size);
     copy->audio.extradata = copy_bytes(copy->audio.extradata, copy->audio.extradata_size);
     copy->video.samples = copy->audio.samples = NULL;
     copy->video.shown = NULL;
@@ -464,6 +469,8 @@ static size_t audio_memory(const struct audio_track *a)
 size_t media_memory(const struct media *m)
 {
     size_t n = sizeof *m + (size_t)m->video.extradata_size + (m->video.palette ? MEDIA_PALETTE : 0);
+    for (int i = 0; i < m->video.more_headers_count; i++)
+        n += (size_t)m->video.more_headers[i].size;
     if (m->video.samples)
         n += (size_t)m->video.sample_count * sizeof(struct sample);
     if (m->video.shown)

@@ -28,6 +28,7 @@
 
 #define MEDIA_SAMPLES_MAX (8 * 1000 * 1000) // of one track
 #define MEDIA_EXTRADATA_MAX (64 * 1024)
+#define MEDIA_HEADERS 16 // of one track, beside its first
 #define MEDIA_STRIP_MAX 64
 #define MEDIA_PALETTE 1024                // 256 colours of four bytes, as libavcodec takes them
 #define MEDIA_SIZE_MAX ((int64_t)1 << 50) // bytes of a source
@@ -65,6 +66,13 @@ struct sample {
     uint32_t size;     // > 0
     uint32_t duration; // audio: decoded samples; video: ticks, 0 = unknown
     bool sync;         // decoding may start here
+    uint8_t headers;   // video: what it is decoded by: 0 the track's extradata, n the n-th more
+};
+
+// Those of a codec, as extradata.
+struct headers {
+    uint8_t *bytes;
+    int size; // 1 .. MEDIA_EXTRADATA_MAX
 };
 
 // The header stripping of Matroska: these bytes precede every packet.
@@ -134,6 +142,8 @@ struct video_track {
     uint8_t *palette;    // MEDIA_PALETTE bytes that stand beside its first packet; NULL: none
     uint8_t *extradata;
     int extradata_size;
+    struct headers more_headers[MEDIA_HEADERS]; // of later samples
+    int more_headers_count;
     struct strip strip;
     struct carriage carriage;
     struct sample *samples; // in decode order; NULL in a head alone

@@ -39,10 +39,15 @@ static void put_strip(struct buf *b, const struct strip *s)
     buf_append(b, s->bytes, (size_t)s->n);
 }
 
-static void put_coded(struct buf *b, const uint8_t *extradata, int size, const struct strip *s)
+static void put_headers(struct buf *b, const uint8_t *bytes, int size)
 {
     put_v(b, (uint64_t)size);
-    buf_append(b, extradata, (size_t)size);
+    buf_append(b, bytes, (size_t)size);
+}
+
+static void put_coded(struct buf *b, const uint8_t *extradata, int size, const struct strip *s)
+{
+    put_headers(b, extradata, size);
     put_strip(b, s);
 }
 
@@ -98,6 +103,9 @@ static void put_video(struct buf *b, const struct video_track *v)
     mastering_pack(&v->mastering, b);
     put_palette(b, v->palette);
     put_coded(b, v->extradata, v->extradata_size, &v->strip);
+    put_v(b, (uint64_t)v->more_headers_count);
+    for (int i = 0; i < v->more_headers_count; i++)
+        put_headers(b, v->more_headers[i].bytes, v->more_headers[i].size);
     carriage_pack(&v->carriage, b);
 }
 
@@ -162,8 +170,10 @@ static struct expected expect_after(const struct sample *s)
     return (struct expected){ s->offset + s->size, s->pts + s->duration, s->duration };
 }
 
-// The size with three bits: sync, not where expected, another duration.
-static void put_sample(struct buf *b, const struct sample *s, const struct expected *e)
+// The size with three bits: sync, not where expected, another duration.  headers: tracks with more
+// than one tell of each which it has.
+static void put_sample(struct buf *b, const struct sample *s, const struct expected *e,
+                       bool headers)
 {
     const bool moved = s->offset != e->offset, other = s->duration != e->duration;
     put_v(b, (uint64_t)s->size << 3 | (uint64_t)s->sync << 2 | (uint64_t)moved << 1 | other);
@@ -172,6 +182,8 @@ static void put_sample(struct buf *b, const struct sample *s, const struct expec
         put_z(b, s->offset - e->offset);
     if (other)
         put_v(b, s->duration);
+    if (headers)
+        put_v(b, s->headers);
 }
 
 static int chunk_length(const struct sample *s, int n, int64_t timescale)
@@ -184,7 +196,7 @@ static int chunk_length(const struct sample *s, int n, int64_t timescale)
 }
 
 static void put_table(struct buf *out, const struct carriage *c, const struct sample *s, int n,
-                      int64_t timescale)
+                      int64_t timescale, bool headers)
 {
     carriage_pack_pieces(c, out);
     struct buf chunk;
@@ -193,7 +205,7 @@ static void put_table(struct buf *out, const struct carriage *c, const struct sa
         struct expected e = { 0, 0, 0 };
         const int count = chunk_length(s, n, timescale);
         for (int i = 0; i < count; i++) {
-            put_sample(&chunk, &s[i], &e);
+            put_sample(&chunk, &s[i], &e, headers);
             e = expect_after(&s[i]);
         }
         put_v(out, (uint64_t)count);
@@ -213,14 +225,15 @@ int media_pack(const struct media *m, struct buf *out)
     media_pack_head(m, out);
     if (media_has_video(m))
         put_table(out, &m->video.carriage, m->video.samples, m->video.sample_count,
-                  m->video.timescale);
+                  m->video.timescale, m->video.more_headers_count > 0);
     for (int i = 0; i < media_audio_count(m); i++) {
         const struct audio_track *a = media_audio(m, i);
-        put_table(out, &a->carriage, a->samples, a->sample_count, a->sample_rate);
+        put_table(out, &a->carriage, a->samples, a->sample_count, a->sample_rate, false);
     }
     const struct carriage whole = { 0 };
     for (int i = 0; i < m->text_count; i++)
-        put_table(out, &whole, m->texts[i].samples, m->texts[i].sample_count, MEDIA_TEXT_RATE);
+        put_table(out, &whole, m->texts[i].samples, m->texts[i].sample_count, MEDIA_TEXT_RATE,
+                  false);
     return buf_error(out);
 }
 
@@ -282,15 +295,30 @@ static void get_strip(struct reader *r, struct strip *s)
     }
 }
 
-static void get_coded(struct reader *r, uint8_t **extradata, int *size, struct strip *s)
+static void get_headers(struct reader *r, uint8_t **bytes, int *size)
 {
     const int n = (int)get_up_to(r, MEDIA_EXTRADATA_MAX);
     const uint8_t *p = get_bytes(r, (size_t)n);
     if (p && n > 0) {
-        *extradata = memcpy(xmalloc((size_t)n), p, (size_t)n);
+        *bytes = memcpy(xmalloc((size_t)n), p, (size_t)n);
         *size = n;
     }
+}
+
+static void get_coded(struct reader *r, uint8_t **extradata, int *size, struct strip *s)
+{
+    get_headers(r, extradata, size);
     get_strip(r, s);
+}
+
+static void get_more_headers(struct reader *r, struct video_track *v)
+{
+    const int count = (int)get_up_to(r, MEDIA_HEADERS);
+    while (v->more_headers_count < count && !r->bad) {
+        struct headers *h = &v->more_headers[v->more_headers_count++];
+        get_headers(r, &h->bytes, &h->size);
+        r->bad |= h->size == 0;
+    }
 }
 
 static void get_palette(struct reader *r, uint8_t **out)
@@ -335,6 +363,7 @@ static void get_video(struct reader *r, struct video_track *v)
     mastering_unpack(r, &v->mastering);
     get_palette(r, &v->palette);
     get_coded(r, &v->extradata, &v->extradata_size, &v->strip);
+    get_more_headers(r, v);
     carriage_unpack(r, &v->carriage);
 }
 
@@ -425,7 +454,7 @@ static int64_t get_moved(struct reader *r, int64_t from)
     return r->bad ? 0 : to;
 }
 
-static void get_sample(struct reader *r, struct sample *s, const struct expected *e)
+static void get_sample(struct reader *r, struct sample *s, const struct expected *e, int headers)
 {
     const uint64_t word = get_v(r);
     if (word >> 3 > UINT32_MAX)
@@ -435,10 +464,11 @@ static void get_sample(struct reader *r, struct sample *s, const struct expected
     s->pts = get_moved(r, e->pts);
     s->offset = word & 2 ? get_moved(r, e->offset) : e->offset;
     s->duration = word & 1 ? (uint32_t)get_up_to(r, UINT32_MAX) : e->duration;
+    s->headers = headers ? (uint8_t)get_up_to(r, headers) : 0;
 }
 
 // One chunk, of at most max samples; how many, 0 when it is malformed.
-static int get_chunk(struct reader *r, struct sample *s, int max)
+static int get_chunk(struct reader *r, struct sample *s, int max, int headers)
 {
     const int count = (int)get_up_to(r, max);
     const size_t n = (size_t)get_up_to(r, INT64_MAX);
@@ -448,14 +478,14 @@ static int get_chunk(struct reader *r, struct sample *s, int max)
     struct reader chunk = reader_of(p, n);
     struct expected e = { 0, 0, 0 };
     for (int i = 0; i < count && !chunk.bad; i++) {
-        get_sample(&chunk, &s[i], &e);
+        get_sample(&chunk, &s[i], &e, headers);
         e = expect_after(&s[i]);
     }
     return chunk.bad || reader_left(&chunk) > 0 ? 0 : count;
 }
 
 static int get_table(struct reader *r, struct carriage *c, int64_t source_size, struct sample **out,
-                     int n)
+                     int n, int headers)
 {
     const int rc = carriage_unpack_pieces(r, c, source_size);
     if (rc < 0)
@@ -467,7 +497,7 @@ static int get_table(struct reader *r, struct carriage *c, int64_t source_size, 
         return -E_NO_MEMORY;
     *out = s;
     for (int done = 0; done < n;) {
-        const int count = get_chunk(r, s + done, n - done);
+        const int count = get_chunk(r, s + done, n - done, headers);
         if (count == 0)
             return -E_CORRUPT;
         done += count;
@@ -491,14 +521,15 @@ static int get_tables(struct reader *r, struct media *m)
     const struct media told = *m;
     int rc = 0;
     if (media_has_video(m))
-        rc = get_table(r, &m->video.carriage, m->size, &m->video.samples, m->video.sample_count);
+        rc = get_table(r, &m->video.carriage, m->size, &m->video.samples, m->video.sample_count,
+                       m->video.more_headers_count);
     for (int i = 0; rc == 0 && i < media_audio_count(m); i++) {
         struct audio_track *a = i == 0 ? &m->audio : &m->more_audio[i - 1];
-        rc = get_table(r, &a->carriage, m->size, &a->samples, a->sample_count);
+        rc = get_table(r, &a->carriage, m->size, &a->samples, a->sample_count, 0);
     }
     struct carriage whole = { 0 };
     for (int i = 0; rc == 0 && i < m->text_count; i++)
-        rc = get_table(r, &whole, m->size, &m->texts[i].samples, m->texts[i].sample_count);
+        rc = get_table(r, &whole, m->size, &m->texts[i].samples, m->texts[i].sample_count, 0);
     if (rc == 0 && reader_left(r) > 0)
         rc = -E_CORRUPT;
     if (rc == 0)

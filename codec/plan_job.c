@@ -126,11 +126,12 @@ static int earlier_sync(const struct video_track *v, int at, int back)
 
 // How many samples behind the last one needed are decoded where the decoder is kept for the
 // frames from `to` on: those that push out the last picture.  None where the next segment
-// decodes nothing of this GOP.  (In pieces, or finer, each would have to be looked for.)
+// decodes nothing of this GOP.  (In pieces, or finer, each would have to be looked for.  Where
+// headers change, a decoder has others when it goes on.)
 static int samples_beyond(const struct media *m, int64_t to, int last)
 {
     const struct video_track *const v = &m->video;
-    if (to >= m->frames || v->carriage.kind != CARRIAGE_WHOLE)
+    if (to >= m->frames || v->carriage.kind != CARRIAGE_WHOLE || v->more_headers_count > 0)
         return 0;
     const int next = v->shown[grid_shown(m, to)];
     if (last_sync(v, next, v->samples[next].pts) > last)

@@ -22,7 +22,7 @@
 
 #include "base/buf.h"
 
-#define WIRE_VERSION 10
+#define WIRE_VERSION 11
 #define WIRE_JOB_MAX (15 * 1024 * 1024) // a packed job
 #define WIRE_READ_MAX (1024 * 1024)     // bytes asked by one READ
 #define WIRE_APPEND_MAX (1024 * 1024)   // bytes of the answer in one APPEND

@@ -51,6 +51,22 @@ static int add_palette(struct decoder *d)
     return 0;
 }
 
+// Beside a sample whose headers are not those of the one before it.
+static int add_headers(struct decoder *d, const struct sample *s)
+{
+    const struct video_track *const v = &d->job->media->video;
+    if (s->headers == d->headers)
+        return 0;
+    const uint8_t *from = s->headers ? v->more_headers[s->headers - 1].bytes : v->extradata;
+    const int n = s->headers ? v->more_headers[s->headers - 1].size : v->extradata_size;
+    uint8_t *p = av_packet_new_side_data(d->coder->packet, AV_PKT_DATA_NEW_EXTRADATA, (size_t)n);
+    if (!p)
+        return fail_with(d->why, -E_NO_MEMORY, "no memory for headers");
+    memcpy(p, from, (size_t)n);
+    d->headers = s->headers;
+    return 0;
+}
+
 // Makes the next sample d->coder->packet.  What it takes is noted where it may be left.
 static int read_packet(struct decoder *d)
 {
@@ -68,6 +84,8 @@ static int read_packet(struct decoder *d)
     int rc = payload_read(&d->payload, d->next, p->data + before);
     if (rc == 0)
         rc = add_palette(d);
+    if (rc == 0)
+        rc = add_headers(d, s);
     if (rc < 0) {
         av_packet_unref(p);
         return rc;
@@ -236,7 +254,7 @@ int decoder_resume(struct decoder *d, const struct job *job, struct io *io, cons
 static int start_anew(struct decoder *d, AVFrame *frame)
 {
     coder_close(&d->coder);
-    d->next = d->drain_errors = 0;
+    d->next = d->drain_errors = d->headers = 0;
     d->end = needed(d->job);
     d->drained = d->resumed = false;
     d->steady = true;

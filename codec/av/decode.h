@@ -21,6 +21,7 @@ struct decoder {
     bool sliced; // real.h
 
     struct coder *coder;
+    uint8_t headers;  // of the sample it got last
     int next, end;    // indices of the next sample to read, and behind the last
     bool drained;     // the decoder knows that no more comes
     int drain_errors; // a broken decoder must not keep us for ever

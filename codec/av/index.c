@@ -99,8 +99,11 @@ int64_t index_samples_end(const struct index_track *t)
 
 void index_finish(struct index *x)
 {
-    for (int i = 0; i < x->track_count; i++)
+    for (int i = 0; i < x->track_count; i++) {
         free_samples(&x->tracks[i]);
+        for (int h = 0; h < x->tracks[i].more_headers_count; h++)
+            free(x->tracks[i].more_headers[h].bytes);
+    }
     free(x->tracks);
     *x = (struct index){ 0 };
 }

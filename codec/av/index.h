@@ -42,6 +42,8 @@ struct index_track {
     bool end_is_exact;   // to the sample of a sound: what is decoded past it is padding
     int64_t codec_delay_ns; // decoded audio to drop at the start (Matroska CodecDelay)
     int64_t padding_ns;     // and at the end
+    struct headers more_headers[MEDIA_HEADERS]; // of samples that name them
+    int more_headers_count;
     struct strip strip;
     struct tags tags;
     bool enabled;      // default / enabled flag

@@ -6,6 +6,7 @@
 //   index_mp4.c         the top level: moov, and which of its parts are read
 //   index_mp4_trak.c    the boxes of a trak
 //   index_mp4_edits.c   edit lists
+//   index_mp4_entries.c which headers a sample is decoded by
 //   index_mp4_tables.c  sample tables
 //   index_mp4_moof.c    fragments
 //
@@ -37,6 +38,7 @@ struct trak {
     uint32_t handler;   // vide, soun, ...
     uint32_t timescale; // as it stands there
     uint32_t entry;     // type of the first sample entry
+    struct reader stsd; // all of them; borrowed from moov
     bool enabled;
     struct tags tags;
     enum text_format text;
@@ -78,6 +80,10 @@ const char *mp4_parse_edits(const struct mp4 *m, struct trak *t, struct reader r
 
 // Moves t's samples to where k's edit presents them, and sets its end.
 int mp4_apply_edit(const struct mp4 *m, const struct trak *k, struct index_track *t);
+
+// The headers by which samples of that sample entry (from 1) are decoded, for struct sample: new
+// ones become t's.  false: t is refused for it.
+bool mp4_headers(const struct trak *k, struct index_track *t, uint32_t entry, uint8_t *headers);
 
 // Fills t, from moov.
 int mp4_parse_trak(const struct mp4 *m, struct trak *t, struct reader trak);

@@ -11,7 +11,8 @@ struct traf {
     struct defaults d;
     int64_t base; // offsets in trun count from here
     int64_t data; // where the next run begins unless it says otherwise
-    bool ended;   // the file ended in it
+    uint8_t headers;
+    bool ended; // the file ended in it
 };
 
 static bool parse_tfhd(struct mp4 *m, struct traf *f, struct reader r, int64_t moof_at,
@@ -34,8 +35,8 @@ static bool parse_tfhd(struct mp4 *m, struct traf *f, struct reader r, int64_t m
         f->base = get_offset(&r, 8);
     if (flags & 0x2)
         description = get_be32(&r);
-    if (description > 1 && !f->t->text)
-        return index_refuse(f->t, "a second sample description"), false;
+    if (!mp4_headers(f->k, f->t, description, &f->headers))
+        return false;
     if (flags & 0x8)
         f->d.duration = get_be32(&r);
     if (flags & 0x10)
@@ -65,7 +66,8 @@ static int trun_samples(struct mp4 *m, struct traf *f, struct reader r, uint32_t
             .pts = f->k->next_dts + shift,
             .size = size,
             .duration = duration,
-            .sync = is_sync_flags(i == 0 && flags & 0x4 ? first_flags : own) || f->t->audio
+            .sync = is_sync_flags(i == 0 && flags & 0x4 ? first_flags : own) || f->t->audio,
+            .headers = f->headers,
         };
         rc = mp4_add_sample(m, f->t, &s);
         f->data += size;

@@ -75,6 +75,7 @@ struct walk {
     uint32_t next_sync; // number of the next sync sample, 0 = no more
     uint32_t i;         // sample
     int64_t dts;
+    uint8_t headers;
     bool pcm;
 };
 
@@ -115,7 +116,8 @@ static int walk_sample(struct mp4 *m, struct trak *k, struct index_track *t, str
                               .pts = w->dts + shift,
                               .size = size_of(k, w->i),
                               .duration = w->stts.value,
-                              .sync = sync || !k->has_stss || t->audio };
+                              .sync = sync || !k->has_stss || t->audio,
+                              .headers = w->headers };
     const int rc = mp4_add_sample(m, t, &s);
     w->dts += w->stts.value;
     w->i++;
@@ -177,10 +179,8 @@ static int walk_tables(struct mp4 *m, struct trak *k, struct index_track *t)
     int rc = 1;
     for (uint32_t c = 1; rc == 1 && w.i < k->size_count && reader_left(&k->stco); c++) {
         enter_chunk(&w.stsc, c);
-        if (entry && w.stsc.entry != entry && !t->text) {
-            index_refuse(t, "several sample descriptions");
+        if (w.stsc.entry != entry && !mp4_headers(k, t, w.stsc.entry, &w.headers))
             return 0;
-        }
         entry = w.stsc.entry;
         rc = walk_chunk(m, k, t, &w);
     }
@@ -189,8 +189,6 @@ static int walk_tables(struct mp4 *m, struct trak *k, struct index_track *t)
         t->lost = lost < INT32_MAX ? (int)lost : INT32_MAX;
     }
     k->next_dts = w.dts;
-    if (entry > 1 && !t->text)
-        index_refuse(t, "a second sample description");
     return rc < 0 ? rc : 0;
 }
 

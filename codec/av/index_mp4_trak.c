@@ -97,6 +97,7 @@ static void parse_stsd(struct trak *t, struct reader r)
     struct reader body;
     box_version(&r, NULL);
     get_be32(&r);
+    t->stsd = r;
     if (!box_next(&r, &t->entry, &body))
         return;
     t->pcm_frame = pcm_frame(t->entry, body);

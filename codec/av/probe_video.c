@@ -96,6 +96,16 @@ static void take_samples(struct probe *p)
     t->carriage = (struct carriage){ 0 };
 }
 
+// Those of later samples.
+static void take_headers(struct probe *p)
+{
+    struct index_track *const t = p->video.track;
+    struct video_track *const v = &p->media->video;
+    memcpy(v->more_headers, t->more_headers, sizeof v->more_headers);
+    v->more_headers_count = t->more_headers_count;
+    t->more_headers_count = 0;
+}
+
 // ---- what the headers and the first picture tell
 
 static int check_pixels(const struct probe *p, int64_t width, int64_t height)
@@ -140,6 +150,7 @@ static int begin_video(struct probe *p)
         rc = drop_undecodable(p);
     if (rc == 0)
         rc = probe_copy_extradata(p, par, &v->extradata, &v->extradata_size);
+    take_headers(p);
     v->codec = p->video.codec;
     v->timescale = p->video.track->timescale;
     v->coded_width = par->width;

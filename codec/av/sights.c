@@ -89,11 +89,15 @@ static int nth_sync(const struct video_track *v, int n)
 // when it is copied.
 static int look_at_syncs(const struct looks *l)
 {
-    const struct video_track *const v = &l->media->video;
+    struct video_track *const v = &l->media->video;
     struct coding coding;
     int count = 0, syncs[LOOKS], looks = 0;
     if (!coding_read(&coding, v))
         return 0;
+    if (v->more_headers_count > 0) {
+        v->sight = SIGHT_OTHER_SETS;
+        return 0;
+    }
     for (int i = 0; i < v->sample_count; i++)
         count += v->samples[i].sync;
     const int last = count - 1;

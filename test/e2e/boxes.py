@@ -229,3 +229,27 @@ def codec_string(init):
         return (f"hvc1.{c[1] & 31}.{compatible:X}.{'H' if c[1] & 32 else 'L'}{c[12]}"
                 + "".join(f".{b:X}" for b in constraints))
     return f"av01.{c[1] >> 5}.{c[1] & 31:02d}{'H' if c[2] & 128 else 'M'}.{10 if c[2] & 64 else 8:02d}"
+
+
+def read_samples(path):
+    """(coding, decoder configuration, samples) of the first track of an MP4."""
+    with open(path, "rb") as f:
+        data = f.read()
+    [moov] = [b for b in boxes(data) if b[0] == "moov"]
+    trak = [b for b in boxes(data, moov[1], moov[2]) if b[0] == "trak"][0]
+    stbl = child(data, trak, "mdia", "minf", "stbl")
+    table = {b[0]: data[b[1]:b[2]] for b in boxes(data, stbl[1], stbl[2])}
+    entry = table["stsd"][8:]
+    coding = entry[4:8].decode()
+    [config] = [entry[b[1]:b[2]] for b in boxes(entry, 86) if b[0] == CONFIGS[coding]]
+    fixed, count = struct.unpack_from(">II", table["stsz"], 4)
+    sizes = [fixed] * count if fixed else struct.unpack_from(f">{count}I", table["stsz"], 12)
+    chunks = struct.unpack_from(">%dI" % struct.unpack_from(">I", table["stco"], 4), table["stco"], 8)
+    runs = [struct.unpack_from(">II", table["stsc"], 8 + 12 * i)
+            for i in range(struct.unpack_from(">I", table["stsc"], 4)[0])]
+    samples = []
+    for c, at in enumerate(chunks):
+        for _ in range([n for first, n in runs if first <= c + 1][-1]):
+            samples.append(data[at:at + sizes[len(samples)]])
+            at += sizes[len(samples) - 1]
+    return coding, config, samples

@@ -4,12 +4,14 @@ import hashlib
 import math
 import os
 import random
+import struct
 import subprocess
 from fractions import Fraction
 
 import numpy
 import pytest
 
+import boxes
 import clips
 import exact
 import likeness
@@ -89,6 +91,53 @@ def test_pictures_change_in_mid_stream(woven, start, tmp_path):
     videos = check_asset(edge, "both.mkv", tmp_path)
     for r in videos:
         assert exact.barcodes(r, tmp_path) == list(range(128)), r.name
+
+
+def box(kind, *parts):
+    body = b"".join(p if isinstance(p, bytes) else p.to_bytes(4, "big") for p in parts)
+    return (8 + len(body)).to_bytes(4, "big") + kind.encode() + body
+
+
+def sample_entries(path):
+    data = open(path, "rb").read()
+    return data[data.index(b"stsd") + 12:][:int.from_bytes(data[data.index(b"stsd") + 12:][:4], "big")]
+
+
+def put_together(paths):
+    """An MP4 of the samples of several, 25 a second without B-pictures, each with its own sample entry, as editors join them."""
+    parts = [boxes.read_samples(path)[2] for path in paths]
+    ftyp, samples, keys = box("ftyp", b"isom", 0, b"isom"), [s for part in parts for s in part], []
+    for k, s in enumerate(samples, 1):
+        keys += [k] if boxes.begins_anew(s, "avc1") else []
+    starts = [len(ftyp) + 8 + sum(map(len, samples[:sum(map(len, parts[:k]))])) for k in range(len(parts))]
+    runs = b"".join(struct.pack(">3I", k, len(part), k) for k, part in enumerate(parts, 1))
+    stbl = box("stbl", box("stsd", 0, len(parts), *map(sample_entries, paths)), box("stts", 0, 1, len(samples), 1),
+               box("stss", 0, len(keys), *keys), box("stsz", 0, 0, len(samples), *map(len, samples)),
+               box("stsc", 0, len(parts), runs), box("stco", 0, len(parts), *starts))
+    mdia = box("mdia", box("mdhd", 0, 0, 0, 25, len(samples), 0x55c40000),
+               box("hdlr", 0, 0, b"vide", bytes(13)), box("minf", box("vmhd", 1, 0, 0), stbl))
+    matrix = (0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000)
+    tkhd = box("tkhd", 7, 0, 0, 1, 0, len(samples), 0, 0, 0, 0, *matrix, 640 << 16, 352 << 16)
+    mvhd = box("mvhd", 0, 0, 0, 25, len(samples), 0x10000, 0, 0, 0, *matrix, *[0] * 6, 2)
+    return ftyp + box("mdat", *samples) + box("moov", mvhd, box("trak", tkhd, mdia))
+
+
+def test_sample_entries_change_in_mid_stream(start, tmp_path):
+    """Two sizes in one track of an MP4, and the first again; in the middle of segments."""
+    folder, paths, first = tmp_path / "clips", [], 0
+    folder.mkdir()
+    for w, h, count in (640, 352, 70), (320, 176, 71), (640, 352, 59):
+        paths.append(tmp_path / f"{first}.mp4")
+        subprocess.run(
+            f"ffmpeg -v error -f lavfi -i testsrc2=size={w}x{h}:rate=25 -frames:v {count} -pix_fmt yuv420p -f rawvideo - | "
+            f"'{exact.BARCODE}' stamp {w} {h} {first} | ffmpeg -v error -f rawvideo -s {w}x{h} -pix_fmt yuv420p -r 25 "
+            f"-i - -c:v libx264 -preset veryfast -g 30 -bf 0 {paths[-1]}", shell=True, check=True)
+        first += count
+    (folder / "joined.mp4").write_bytes(put_together(paths))
+    videos = check_asset(start(folder), "joined.mp4", tmp_path)
+    assert "source" not in [r.name for r in videos]
+    for r in videos:
+        assert exact.barcodes(r, tmp_path) == list(range(200)), r.name
 
 
 def element(name, body):

@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from boxes import boxes, child
+from boxes import read_samples
 from edge import BUILD
 
 TOOL = os.path.join(BUILD, "test", "layouts")
@@ -16,35 +16,10 @@ PICTURE = "testsrc2=size=322x180:rate=25,fade=out:0:25"
 X265 = "-c:v libx265 -tag:v hvc1 -x265-params log-level=error:"
 SVT, AOM = "-c:v libsvtav1 -preset ", "-c:v libaom-av1 -cpu-used "
 CODINGS = ["avc1", "hvc1", "av01"]
-CONFIGS = {"avc1": "avcC", "hvc1": "hvcC", "av01": "av1C"}
 
 
 def rarely(*case):
     return pytest.param(*case, marks=pytest.mark.long)
-
-
-def read_samples(path):
-    """(coding, decoder configuration, samples) of the first track of an MP4."""
-    with open(path, "rb") as f:
-        data = f.read()
-    [moov] = [b for b in boxes(data) if b[0] == "moov"]
-    trak = [b for b in boxes(data, moov[1], moov[2]) if b[0] == "trak"][0]
-    stbl = child(data, trak, "mdia", "minf", "stbl")
-    table = {b[0]: data[b[1]:b[2]] for b in boxes(data, stbl[1], stbl[2])}
-    entry = table["stsd"][8:]
-    coding = entry[4:8].decode()
-    [config] = [entry[b[1]:b[2]] for b in boxes(entry, 86) if b[0] == CONFIGS[coding]]
-    fixed, count = struct.unpack_from(">II", table["stsz"], 4)
-    sizes = [fixed] * count if fixed else struct.unpack_from(f">{count}I", table["stsz"], 12)
-    chunks = struct.unpack_from(">%dI" % struct.unpack_from(">I", table["stco"], 4), table["stco"], 8)
-    runs = [struct.unpack_from(">II", table["stsc"], 8 + 12 * i)
-            for i in range(struct.unpack_from(">I", table["stsc"], 4)[0])]
-    samples = []
-    for c, at in enumerate(chunks):
-        for _ in range([n for first, n in runs if first <= c + 1][-1]):
-            samples.append(data[at:at + sizes[len(samples)]])
-            at += sizes[len(samples) - 1]
-    return coding, config, samples
 
 
 def read_headers(path):

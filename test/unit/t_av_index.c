@@ -461,7 +461,7 @@ static const struct {
     { "a second description",
       { SET(stsc, 0, 1, 1, 3, 2) },
       0,
-      "a second sample description",
+      "several sample descriptions",
       0,
       0,
       0,

@@ -99,7 +99,7 @@ static struct media *make(bool video, bool audio)
         for (int i = 0; i < PICTURES; i++) { // decoded two by two the other way round
             const bool sync = i % 25 == 0;
             const int pts = sync ? i : i % 25 % 2 ? i + 1 : i - 1;
-            v->samples[i] = (struct sample){ i * 100, pts, 100, 1, sync };
+            v->samples[i] = (struct sample){ i * 100, pts, 100, 1, sync, 0 };
         }
     }
     if (audio) {
@@ -111,7 +111,7 @@ static struct media *make(bool video, bool audio)
         copy_string(a->tags.language, sizeof a->tags.language, "und");
         a->samples = xcalloc((size_t)a->sample_count, sizeof *a->samples);
         for (int i = 0; i < a->sample_count; i++)
-            a->samples[i] = (struct sample){ 1000000 + i * 10, i * 1024, 10, 1024, true };
+            a->samples[i] = (struct sample){ 1000000 + i * 10, i * 1024, 10, 1024, true, 0 };
     }
     assert_int_equal(media_finish(m), 0);
     return m;

@@ -45,6 +45,8 @@ static struct media *make_media(void)
         .tags.language = "und",
         .sample_count = 1875,
     };
+    m->video.more_headers_count = 1;
+    m->video.more_headers[0] = (struct headers){ memset(xmalloc(4), 1, 4), 4 };
     return m;
 }
 
@@ -79,13 +81,14 @@ static void make_job(struct job *j, enum job_kind kind)
     if (kind == JOB_INIT)
         return;
     static const struct sample samples[] = {
-        { 100, -1024, 700, 1024, true },
-        { 4000, 0, 12, 1024, false },
-        { 300, 1024, 4999700, 1024, false },
+        { 100, -1024, 700, 1024, true, 0 },
+        { 4000, 0, 12, 1024, false, 0 },
+        { 300, 1024, 4999700, 1024, false, 0 },
     };
     j->sample_count = countof(samples);
     j->samples = xcalloc(countof(samples), sizeof *samples);
     memcpy(j->samples, samples, sizeof samples);
+    j->samples[1].headers = j->media != NULL;
     j->first = 200;
     j->sequence = 17;
     j->frames = 188;
@@ -166,6 +169,7 @@ static void assert_samples(const struct job *a, const struct job *b)
         assert_int_equal(a->samples[i].size, b->samples[i].size);
         assert_int_equal(a->samples[i].duration, b->samples[i].duration);
         assert_int_equal(a->samples[i].sync, b->samples[i].sync);
+        assert_int_equal(a->samples[i].headers, b->samples[i].headers);
     }
 }
 

@@ -22,7 +22,8 @@ static void same_samples(const struct sample *a, const struct sample *b, int n)
 {
     for (int i = 0; i < n; i++)
         assert_true(a[i].offset == b[i].offset && a[i].pts == b[i].pts && a[i].size == b[i].size &&
-                    a[i].duration == b[i].duration && a[i].sync == b[i].sync);
+                    a[i].duration == b[i].duration && a[i].sync == b[i].sync &&
+                    a[i].headers == b[i].headers);
 }
 
 static void same_media(const struct media *a, const struct media *b)
@@ -55,6 +56,16 @@ static void same_media(const struct media *a, const struct media *b)
         assert_memory_equal(&a->texts[i].strip, &b->texts[i].strip, sizeof a->texts[i].strip);
         assert_int_equal(a->texts[i].sample_count, b->texts[i].sample_count);
     }
+    assert_int_equal(a->video.bits_per_sample, b->video.bits_per_sample);
+    assert_int_equal(a->video.more_headers_count, b->video.more_headers_count);
+    for (int i = 0; i < a->video.more_headers_count; i++) {
+        const struct headers x = a->video.more_headers[i], y = b->video.more_headers[i];
+        assert_int_equal(x.size, y.size);
+        assert_memory_equal(x.bytes, y.bytes, (size_t)x.size);
+    }
+    assert_int_equal(!a->video.palette, !b->video.palette);
+    if (a->video.palette)
+        assert_memory_equal(a->video.palette, b->video.palette, MEDIA_PALETTE);
     if (a->video.extradata)
         assert_memory_equal(a->video.extradata, b->video.extradata, a->video.extradata_size);
 }
@@ -81,6 +92,18 @@ static void add_texts(struct media *m)
     }
 }
 
+// Headers and colours, as many as there may be.
+static void add_headers(struct video_track *v)
+{
+    v->bits_per_sample = 8;
+    v->palette = memset(xmalloc(MEDIA_PALETTE), 3, MEDIA_PALETTE);
+    v->more_headers_count = MEDIA_HEADERS;
+    for (int i = 0; i < MEDIA_HEADERS; i++)
+        v->more_headers[i] = (struct headers){ memset(xmalloc(40 + i), i, 40 + (size_t)i), 40 + i };
+    for (int i = 0; i < v->sample_count; i++)
+        v->samples[i].headers = (uint8_t)(i % (MEDIA_HEADERS + 1));
+}
+
 static void there_and_back(void **state)
 {
     (void)state;
@@ -91,6 +114,8 @@ static void there_and_back(void **state)
         struct media *m = make_media(cases[i].groups, cases[i].packets);
         if (i == 2)
             add_texts(m);
+        if (i == 3)
+            add_headers(&m->video);
         for (int k = 1; i > 1 && cases[i].groups && k < MEDIA_AUDIOS; k++)
             make_more_audio(m, k % 2 ? "de" : "en", 8000 * k, &m->size);
         assert_int_equal(media_finish(m), 0);
