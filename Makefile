@@ -19,7 +19,7 @@ PYTHON  := /usr/bin/python3
 
 SERVER_PKGS := libmicrohttpd libcurl jansson hiredis libcrypto libxxhash zlib
 AV_PKGS     := libavformat libavcodec libavfilter libswscale libswresample libavutil
-WORKER_PKGS := $(AV_PKGS) libcrypto libxxhash
+WORKER_PKGS := $(AV_PKGS) libcrypto libxxhash zlib
 WARN    := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wpointer-arith -Wwrite-strings
 FLAGS   := -std=c11 -D_GNU_SOURCE -I. -pthread -fstack-protector-strong $(WARN) \
 	-DTIDEMILL_VERSION=\"$V\" $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -DSANITIZED) $(CFLAGS)
@@ -34,7 +34,7 @@ WORKER_SIDE := $(call folder,base) $(call folder,codec) $(filter-out $(WORKER_MA
 SERVER_SIDE := $(call folder,base) $(call folder,config) $(call folder,cache) $(call folder,codec) \
 	$(filter-out $(SERVER_MAIN),$(call folder,server))
 VIEWERS_MAIN := $B/bench/viewers/main.o
-VIEWERS_SIDE := $(filter-out $B/base/hash.o,$(call folder,base)) $(filter-out $(VIEWERS_MAIN),$(call folder,bench/viewers))
+VIEWERS_SIDE := $(filter-out $B/base/hash.o $B/base/zip.o,$(call folder,base)) $(filter-out $(VIEWERS_MAIN),$(call folder,bench/viewers))
 TESTS   := $(patsubst test/unit/%.c,$B/test/%,$(wildcard test/unit/t_*.c))
 TOOLS   := $(patsubst test/tools/%.c,$B/test/%,$(wildcard test/tools/*.c))
 FUZZERS := $(patsubst test/fuzz/%.c,$B/fuzz/%,$(wildcard test/fuzz/f_*.c))

@@ -8,6 +8,7 @@
 
 #include "base/err.h"
 #include "base/stat.h"
+#include "base/zip.h"
 #include "cache/source.h"
 #include "codec/dash.h"
 #include "codec/hls.h"
@@ -15,7 +16,6 @@
 #include "codec/ts.h"
 #include "server/assets.h"
 #include "server/encrypting.h"
-#include "server/gzip.h"
 #include "server/license.h"
 #include "server/measured.h"
 #include "server/records.h"

@@ -14,6 +14,7 @@
 #include <inttypes.h>
 
 #include "base/err.h"
+#include "base/zip.h"
 
 #define MOOV_MAX (64 * MIB)
 #define MOOF_MAX (16 * MIB)
@@ -62,6 +63,41 @@ static int parse_traks(struct mp4 *m, struct reader moov, int max)
             return rc;
     }
     return 0;
+}
+
+// The moov in a cmov, into out (QuickTime File Format Specification, "Compressed Movie Resources").
+static int expand(const struct mp4 *m, struct reader cmov, struct buf *out)
+{
+    struct reader method, data;
+    if (!box_find(cmov, TYPE('d', 'c', 'o', 'm'), &method) ||
+        !box_find(cmov, TYPE('c', 'm', 'v', 'd'), &data) ||
+        get_be32(&method) != TYPE('z', 'l', 'i', 'b'))
+        return mp4_corrupt(m, "cmov");
+    const uint32_t size = get_be32(&data);
+    if (size > MOOV_MAX)
+        return fail_with(m->why, -E_LIMITS, "a header box of %u bytes", size);
+    const int rc = zlib_expand(data.p, reader_left(&data), size, out);
+    return rc < 0 ? fail_with(m->why, rc, "expanding the cmov box: %s", err_sentence(rc)) : 0;
+}
+
+// Puts its moov in the place of a cmov.
+static int expand_moov(struct mp4 *m)
+{
+    struct reader cmov, body;
+    struct buf whole;
+    if (!box_find(reader_of(m->moov.data, m->moov.len), TYPE('c', 'm', 'o', 'v'), &cmov))
+        return 0;
+    buf_init(&whole, MOOV_MAX);
+    int rc = expand(m, cmov, &whole);
+    if (rc == 0 && !box_find(reader_of(whole.data, whole.len), TYPE('m', 'o', 'o', 'v'), &body))
+        rc = mp4_corrupt(m, "cmov");
+    if (rc == 0) {
+        buf_clear(&m->moov);
+        buf_append(&m->moov, body.p, reader_left(&body));
+        rc = buf_error(&m->moov);
+    }
+    buf_finish(&whole);
+    return rc;
 }
 
 static int parse_moov(struct mp4 *m, int max_tracks)
@@ -150,6 +186,8 @@ static int walk_file(struct mp4 *m, int max_tracks)
         if (b.type == TYPE('m', 'o', 'o', 'v') && !found) {
             found = true;
             rc = read_body(m, &b, MOOV_MAX, &m->moov);
+            if (rc == 0)
+                rc = expand_moov(m);
             if (rc == 0)
                 rc = parse_moov(m, max_tracks);
             ended = !m->fragmented;

@@ -6,6 +6,7 @@ import os
 import random
 import struct
 import subprocess
+import zlib
 from fractions import Fraction
 
 import numpy
@@ -138,6 +139,25 @@ def test_sample_entries_change_in_mid_stream(start, tmp_path):
     assert "source" not in [r.name for r in videos]
     for r in videos:
         assert exact.barcodes(r, tmp_path) == list(range(200)), r.name
+
+
+@pytest.mark.parametrize("what", ["right", "short", "garbage"])
+def test_compressed_moov(what, start, clip, media_dir, tmp_path):
+    """As QuickTime wrote "Fast Start - Compressed Header"; one that does not expand to what it says is damaged."""
+    with open(os.path.join(media_dir, clip("tiny-last.mp4")), "rb") as f:
+        data = f.read()
+    moov = data.rindex(b"moov") - 4
+    size = len(data) - moov + (what == "short")
+    packed = zlib.compress(data[moov:]) if what != "garbage" else bytes(500)
+    cmov = box("cmov", box("dcom", b"zlib"), box("cmvd", size, packed))
+    (tmp_path / "plain.mp4").write_bytes(data)
+    (tmp_path / "packed.mp4").write_bytes(data[:moov] + box("moov", cmov))
+    edge = start(tmp_path)
+    if what != "right":
+        assert edge.get("/packed.mp4/master.m3u8").status == 422
+        return
+    alike = [[(r.name, r.hashes()) for r in exact.fetch(edge, name)[1]] for name in ("plain.mp4", "packed.mp4")]
+    assert alike[0] == alike[1] and len(alike[0]) > 1
 
 
 def element(name, body):

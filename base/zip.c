@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 
-#include "server/gzip.h"
+#include "base/zip.h"
 
 #include <zlib.h>
 
@@ -31,4 +31,13 @@ int gzip_pack(const struct buf *in, struct buf *out)
 const char *gzip_version(void)
 {
     return zlibVersion();
+}
+
+int zlib_expand(const uint8_t *in, size_t n, size_t size, struct buf *out)
+{
+    uint8_t *const to = buf_extend(out, size);
+    uLongf got = size;
+    if (!to)
+        return buf_error(out);
+    return uncompress(to, &got, in, n) == Z_OK && got == size ? 0 : -E_CORRUPT;
 }

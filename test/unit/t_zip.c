@@ -11,7 +11,7 @@
 #include <cmocka.h>
 
 #include "base/err.h"
-#include "server/gzip.h"
+#include "base/zip.h"
 
 // What gunzip, which is not ours, makes of the bytes.
 static struct buf unpacked(const struct buf *packed)
