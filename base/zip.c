@@ -33,11 +33,14 @@ const char *gzip_version(void)
     return zlibVersion();
 }
 
-int zlib_expand(const uint8_t *in, size_t n, size_t size, struct buf *out)
+int zlib_expand(const uint8_t *in, size_t n, size_t most, struct buf *out)
 {
-    uint8_t *const to = buf_extend(out, size);
-    uLongf got = size;
+    const size_t before = out->len;
+    uint8_t *const to = buf_extend(out, most);
+    uLongf got = most;
     if (!to)
         return buf_error(out);
-    return uncompress(to, &got, in, n) == Z_OK && got == size ? 0 : -E_CORRUPT;
+    const int rc = uncompress(to, &got, in, n);
+    out->len = before + (rc == Z_OK ? got : 0);
+    return rc == Z_OK ? 0 : rc == Z_MEM_ERROR ? -E_NO_MEMORY : -E_CORRUPT;
 }

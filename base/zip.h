@@ -14,8 +14,8 @@ int gzip_pack(const struct buf *in, struct buf *out);
 // The library's: another one may pack the same text to other bytes.
 const char *gzip_version(void);
 
-// Appends to out what n bytes (RFC 1950) expand to, which is to be so many.  0; -E_CORRUPT when
-// they are something else; -E_LIMITS, -E_NO_MEMORY.
-int zlib_expand(const uint8_t *in, size_t n, size_t size, struct buf *out);
+// Appends to out what n bytes (RFC 1950) expand to.  0; -E_CORRUPT when they are something else, or
+// it is more than `most`; -E_LIMITS, -E_NO_MEMORY.
+int zlib_expand(const uint8_t *in, size_t n, size_t most, struct buf *out);
 
 #endif

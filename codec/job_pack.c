@@ -153,6 +153,7 @@ static void pack_text(struct buf *out, const struct job *j)
     put_v(out, (uint64_t)j->shift);
     put_v(out, (uint64_t)j->strip.n);
     buf_append(out, j->strip.bytes, (size_t)j->strip.n);
+    put_v(out, j->strip.deflated);
     pack_samples(out, j);
 }
 
@@ -450,6 +451,7 @@ static void get_text(struct reader *r, struct job *j)
     const uint8_t *const p = get_bytes(r, (size_t)j->strip.n);
     if (p)
         memcpy(j->strip.bytes, p, (size_t)j->strip.n);
+    j->strip.deflated = get_in(r, 0, 1);
     get_samples(r, j, 0);
     if (!text_settings_ok(&j->t))
         r->bad = true;

@@ -75,10 +75,12 @@ struct headers {
     int size; // 1 .. MEDIA_EXTRADATA_MAX
 };
 
-// The header stripping of Matroska: these bytes precede every packet.
+// The content encodings of Matroska: these bytes precede every packet, or (of texts only) each is
+// compressed by zlib.
 struct strip {
     uint8_t bytes[MEDIA_STRIP_MAX];
     int n;
+    bool deflated;
 };
 
 // Code points of ISO/IEC 23091-2 (2 = unspecified).

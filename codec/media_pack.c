@@ -131,6 +131,7 @@ static void put_texts(struct buf *b, const struct media *m)
         put_v(b, t->format);
         put_tags(b, &t->tags);
         put_strip(b, &t->strip);
+        put_v(b, t->strip.deflated);
         put_v(b, (uint64_t)t->sample_count);
     }
 }
@@ -401,6 +402,7 @@ static void get_texts(struct reader *r, struct media *m)
         t->format = (enum text_format)get_up_to(r, TEXT_FORMATS - 1);
         get_tags(r, &t->tags);
         get_strip(r, &t->strip);
+        t->strip.deflated = get_bool(r);
         t->sample_count = get_int(r);
     }
 }

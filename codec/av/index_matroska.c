@@ -161,7 +161,9 @@ static void parse_compression(struct index_track *t, struct reader r)
             settings = body;
     }
     const size_t n = reader_left(&settings);
-    if (algo != 3) {
+    if (algo == 0) {
+        t->strip.deflated = true;
+    } else if (algo != 3) {
         index_refuse(t, "compressed packets");
     } else if (n > MEDIA_STRIP_MAX) {
         index_refuse(t, "header stripping of too many bytes");
@@ -336,6 +338,8 @@ static void parse_track(struct index_track *t, struct track *k, struct reader en
         }
     }
     t->enabled = enabled && preferred;
+    if (t->strip.deflated && !t->text)
+        index_refuse(t, "compressed packets");
 }
 
 static int parse_tracks(struct matroska *m, struct reader tracks)

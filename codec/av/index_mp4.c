@@ -76,7 +76,9 @@ static int expand(const struct mp4 *m, struct reader cmov, struct buf *out)
     const uint32_t size = get_be32(&data);
     if (size > MOOV_MAX)
         return fail_with(m->why, -E_LIMITS, "a header box of %u bytes", size);
-    const int rc = zlib_expand(data.p, reader_left(&data), size, out);
+    int rc = zlib_expand(data.p, reader_left(&data), size, out);
+    if (rc == 0 && out->len != size)
+        rc = -E_CORRUPT;
     return rc < 0 ? fail_with(m->why, rc, "expanding the cmov box: %s", err_sentence(rc)) : 0;
 }
 
