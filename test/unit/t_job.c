@@ -63,7 +63,7 @@ static void make_job(struct job *j, enum job_kind kind)
     j->from = 4000;
     j->shift = 3240;
     j->to = 8000;
-    j->strip = (struct strip){ { 1, 2, 3 }, 3 };
+    j->strip = (struct strip){ { 1, 2, 3 }, 3, true };
     j->media = kind == JOB_TEXT ? NULL : make_media();
     j->v = (struct video_settings){
         .width = 640,
