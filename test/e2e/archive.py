@@ -6,14 +6,16 @@
 
 It is refused in one sentence; or all that exact.py asks holds for every rung, fetched out of order from a cold server,
 each picture is the one of its time that the ffmpeg program shows, and the sound is where that program has it.  Where
-the two differ somebody has to look: times that a file does not tell are guessed by both.  docs/real-clips.md has what
-came of the files at hand.
+the two differ somebody has to look: times that a file does not tell are guessed by both; where nobody guesses any, only
+the order is asked for.  docs/real-clips.md has what came of the files at hand.
 """
 import os
+import re
 import subprocess
 import sys
 import tempfile
 import traceback
+from fractions import Fraction
 
 import numpy
 
@@ -31,23 +33,67 @@ class Wrong(Exception):
     pass
 
 
+def told_times(path, count):
+    """(begin, end) of each picture that ffmpeg decodes: by the packets; where these have no times, or some hold no
+    picture, by what the program makes of them.  The end of the last may be unknown; None where nothing is known."""
+    try:
+        times = exact.presented(path)
+        if len(times) == count:
+            return times
+    except (ValueError, KeyError):
+        pass
+    told = subprocess.run(["ffmpeg", "-v", "info", "-nostats", "-flags", "unaligned", "-i", path, "-map", "0:v:0", "-vf",
+                           "showinfo", "-vsync", "passthrough", "-f", "null", "-"], capture_output=True, check=True).stderr
+    pts = re.findall(rb" n: *\d+ pts: *(\S+) ", told)
+    num, den = map(int, re.search(rb"config in time_base: (\d+)/(\d+)", told).groups())
+    if len(pts) != count or b"NOPTS" in pts:
+        return None
+    begins = [Fraction((int(n) - int(pts[0])) * num, den) for n in pts]
+    return [*zip(begins, begins[1:]), (begins[-1], None)] if sorted({*begins}) == begins else None
+
+
+def in_order(ours, source):
+    """Which pictures of the source ours are most like, if none may be from before the one in front of it."""
+    a, b = ours.astype("f4"), source.astype("f4")
+    far = (a * a).sum(1)[:, None] + (b * b).sum(1) - 2 * a @ b.T
+    for n in range(1, len(far)):
+        far[n] += numpy.minimum.accumulate(far[n - 1])
+    want = [int(far[-1].argmin())]
+    for row in far[-2::-1]:
+        want.append(int(row[:want[-1] + 1].argmin()))
+    return want[::-1]
+
+
+def wanted(r, ours, source, times, fields):
+    """Which pictures of the source a rendition has to show.  The last one of a file may be held, while there is sound."""
+    if r.copied:
+        want = list(range(len(source)))
+    elif fields:
+        want = list(range(0, len(source), 1 if min(r.init.width, r.init.height) >= 720 else 2))
+    elif times:
+        fps, (begin, end) = exact.frame_rate(r), times[-1]
+        want = exact.shown_on_grid([*times[:-1], (begin, end or max(begin, len(ours) / fps))], fps)
+    else:
+        want = in_order(ours, source)
+    want += want[-1:] * (len(ours) - len(want))
+    if len(ours) != len(want) or max(want) >= len(source):
+        raise Wrong(f"{r.name}: {len(ours)} frames, {len(want)} wanted, {len(source)} in the source")
+    return want
+
+
 def look(path, videos, fields):
     """Pictures told from their neighbours, of the rung where it is most."""
-    times, told = exact.presented(path), 0
-    source = likeness.pictures(path, "bwdif=send_field" if fields else "null")
+    source, told = likeness.pictures(path, "bwdif=send_field" if fields else "null"), 0
+    times = None if fields else told_times(path, len(source))
     for r in videos:
         with tempfile.TemporaryDirectory() as tmp:
             ours = likeness.pictures(r.whole(os.path.join(tmp, "whole.mp4")))
-        if r.copied:
-            want = range(len(source))
-        elif fields:
-            want = range(0, len(source), 1 if min(r.init.width, r.init.height) >= 720 else 2)
-        else:
-            want = exact.shown_on_grid(times, exact.frame_rate(r))
-        if len(ours) != len(want) or max(want) >= len(source):
-            raise Wrong(f"{r.name}: {len(ours)} frames, {len(want)} wanted, {len(source)} in the source")
-        told = max(told, likeness.check(ours, source, list(want)))
-    return f"{exact.frame_count(videos[0])} frames, {told} told"
+        want = wanted(r, ours, source, times, fields)
+        told = max(told, likeness.check(ours, source, want))
+    # Of the last rung, as of the others but for rates and fields.
+    held = f", the last {want.count(want[-1])} times" if want.count(want[-1]) > 1 else ""
+    unknown = "" if times or fields else ", at times that nobody knows"
+    return f"{exact.frame_count(videos[0])} frames, {told} told, {len({*want})} of {len(source)} shown{held}{unknown}"
 
 
 def listen(path, audio, pictures, tmp):
