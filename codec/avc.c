@@ -256,6 +256,18 @@ static int64_t first_macroblock(const struct nal_unit *u)
     return b.bytes.bad ? -1 : first;
 }
 
+int avc_pictures(const uint8_t *extradata, size_t n, const uint8_t *p, size_t size)
+{
+    struct avc_sets sets;
+    const bool told = avc_read_sets(&sets, extradata, n) == 0;
+    struct reader r = reader_of(p, size);
+    struct nal_unit u;
+    int count = 0;
+    while (nal_next(&r, 0, told ? framing(&sets) : NAL_CODED, &u))
+        count += is_slice(type_of(&u)) && first_macroblock(&u) == 0;
+    return count;
+}
+
 int avc_copy_sample(struct buf *out, const struct avc_sets *sets, const uint8_t *p, size_t n,
                     bool *idr)
 {

@@ -50,6 +50,10 @@ int avc_read_format(struct avc_format *out, const struct nal_unit *sps);
 // Annex B extradata or avcC in, avcC body out.  -E_CORRUPT.
 int avc_config(struct buf *out, const uint8_t *extradata, size_t n);
 
+// How many pictures begin in a packet: two where it holds both fields of one.  extradata: of its
+// track, n may be 0.
+int avc_pictures(const uint8_t *extradata, size_t n, const uint8_t *p, size_t size);
+
 // Appends the slices of a sample, each with its length, and nothing else: neither parameter
 // sets nor what its maker noted beside the pictures (SEI).  *idr: they are of an IDR picture.
 // -E_CORRUPT: it holds anything but one picture under the sets given, its slices from the top

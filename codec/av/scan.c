@@ -17,6 +17,7 @@
 #include "codec/av/real.h"
 #include "codec/av/timeline.h"
 #include "codec/av/trace.h"
+#include "codec/avc.h"
 #include "codec/beginning.h"
 
 #define ERRORS_MAX 64   // in a row: then it is taken for the end
@@ -43,7 +44,6 @@ struct track {
     struct picture *pictures;
     int picture_cap;
     bool half; // the last sample is one field, and the other is missing
-    int structure;
 };
 
 struct scan {
@@ -228,7 +228,6 @@ static struct picture look(struct track *k, const AVPacket *p, bool *sync)
     struct picture picture = { .dts = INDEX_NO_PTS };
     uint8_t *out;
     int n;
-    k->structure = AV_PICTURE_STRUCTURE_FRAME;
     if (!k->parser)
         return picture;
     av_parser_parse2(k->parser, k->headers, &out, &n, p->data, p->size, p->pts, p->dts, p->pos);
@@ -240,7 +239,6 @@ static struct picture look(struct track *k, const AVPacket *p, bool *sync)
     picture.order = c->output_picture_number;
     picture.restarts = *sync && c->output_picture_number <= 0;
     picture.b = c->pict_type == AV_PICTURE_TYPE_B;
-    k->structure = c->picture_structure;
     return picture;
 }
 
@@ -257,28 +255,38 @@ static int add_picture(struct track *k, int i, const struct picture *p)
     return 0;
 }
 
-// The second field of a picture is part of its sample.
-static bool is_second_field(const struct track *k, const struct index_track *t,
-                            const struct sample *s)
+// Whether p, which was looked at, is one field.  (A field of HEVC is a picture of its own; of all
+// others a packet has both.)
+static bool is_field(const struct track *k, const AVStream *st, const AVPacket *p)
 {
-    const bool field = k->structure == AV_PICTURE_STRUCTURE_TOP_FIELD ||
-                       k->structure == AV_PICTURE_STRUCTURE_BOTTOM_FIELD;
-    return field && k->half && t->sample_count > 0 && s->size < UINT32_MAX / 2 &&
+    const int structure = k->parser ? k->parser->picture_structure : AV_PICTURE_STRUCTURE_FRAME;
+    return k->codec == CODEC_H264 &&
+           (structure == AV_PICTURE_STRUCTURE_TOP_FIELD ||
+            structure == AV_PICTURE_STRUCTURE_BOTTOM_FIELD) &&
+           avc_pictures(st->codecpar->extradata, (size_t)st->codecpar->extradata_size, p->data,
+                        (size_t)p->size) == 1;
+}
+
+// To the sample before it.
+static bool can_join(const struct index_track *t, const struct sample *s)
+{
+    return t->sample_count > 0 && s->size < UINT32_MAX / 2 &&
            t->samples[t->sample_count - 1].size < UINT32_MAX / 2;
 }
 
 static int add_video(struct track *k, struct scan *s, struct index_track *t, struct sample *sample,
                      const AVPacket *p, const uint8_t *head)
 {
+    const AVStream *st = s->demux->ctx->streams[p->stream_index];
     struct picture picture = look(k, p, &sample->sync);
-    if (is_second_field(k, t, sample)) {
+    const bool field = is_field(k, st, p);
+    if (field && k->half && can_join(t, sample)) {
         t->samples[t->sample_count - 1].size += sample->size;
         k->half = false;
         return 0;
     }
-    k->half = k->structure == AV_PICTURE_STRUCTURE_TOP_FIELD ||
-              k->structure == AV_PICTURE_STRUCTURE_BOTTOM_FIELD;
-    picture.dts = time_of(s, k, s->demux->ctx->streams[p->stream_index], p->dts);
+    k->half = field;
+    picture.dts = time_of(s, k, st, p->dts);
     const int rc = add_picture(k, t->sample_count, &picture);
     return rc < 0 ? rc : index_add_sample(s->x, t, sample, head);
 }

@@ -315,6 +315,28 @@ static void test_odd_codes(void **state)
     }
 }
 
+static void test_pictures(void **state)
+{
+    (void)state;
+    static const struct {
+        const uint8_t *sets;
+        size_t sets_n;
+        const uint8_t *in;
+        size_t n;
+        int count;
+    } cases[] = {
+        { BYTES(AVCC), BYTES(AUD SEI IDR IDR_2), 1 },
+        { BYTES(AVCC), BYTES(IDR IDR_2 OTHER), 2 }, // both fields, one of them in two slices
+        { BYTES(AVCC), BYTES(AUD), 0 },
+        { BYTES(CODED_SETS), BYTES("\0\0\1\x65\x88\x84\0\0\1\x41\x9a\x11"), 2 },
+        { BYTES(""), BYTES("\0\0\1\x65\x88\x84\0\0\1\x41\x9a\x11"), 2 },
+        { BYTES(""), BYTES("\0\0\1\x65"), 0 },
+    };
+    for (size_t i = 0; i < countof(cases); i++)
+        assert_int_equal(avc_pictures(cases[i].sets, cases[i].sets_n, cases[i].in, cases[i].n),
+                         cases[i].count);
+}
+
 // Seen from its beginning alone, a sample may be what the whole is, or is not seen yet.
 static void test_first_bytes(void **state)
 {
@@ -363,7 +385,7 @@ int main(void)
         cmocka_unit_test(test_format),       cmocka_unit_test(test_format_hostile),
         cmocka_unit_test(test_samples),      cmocka_unit_test(test_first_bytes),
         cmocka_unit_test(test_length_sizes), cmocka_unit_test(test_coded_samples),
-        cmocka_unit_test(test_odd_codes),
+        cmocka_unit_test(test_odd_codes),    cmocka_unit_test(test_pictures),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
