@@ -37,6 +37,15 @@ static bool shows_all(const struct video_track *v)
     return true;
 }
 
+// Whether pictures lead the first one that is shown, which is also the first to be decoded.
+static bool begins_within(const struct video_track *v)
+{
+    bool leads = false;
+    for (int i = 1; i < v->sample_count && !v->samples[i].sync; i++)
+        leads |= v->samples[i].pts < 0;
+    return leads && v->samples[0].pts == 0;
+}
+
 static const char *obstacle_in_samples(const struct media *m)
 {
     static const char *const sights[SIGHTS] = {
@@ -50,7 +59,9 @@ static const char *obstacle_in_samples(const struct media *m)
     if (sights[v->sight])
         return sights[v->sight];
     if (!shows_all(v))
-        return "some of its pictures are decoded but not presented (an edit list)";
+        return begins_within(v)
+                   ? "it begins within a GOP, with pictures that lean on what is not there"
+                   : "some of its pictures are decoded but not presented (an edit list)";
     if (copy_clock(m) > SEGTAB_CLOCK_MAX)
         return "its clock is finer than a fragment can tell";
     return NULL;

@@ -69,6 +69,16 @@ def test_refused_with_hidden_pictures(clip, media_dir, tmp_path):
     check_refused(path, "decoded but not presented (an edit list)")
 
 
+def test_refused_with_pictures_that_lean_on_nothing(tmp_path):
+    """A recording that was cut at an open GOP."""
+    whole, path = str(tmp_path / "whole.mkv"), str(tmp_path / "cut.ts")
+    subprocess.run(["ffmpeg", "-v", "error", "-f", "lavfi", "-i", "testsrc2=size=320x180:rate=25:duration=3", "-c:v", "libx265",
+                    "-preset", "ultrafast", "-x265-params", "keyint=26:bframes=3:b-adapt=0:scenecut=0:open-gop=1:"
+                    "log-level=error", whole], check=True)
+    subprocess.run(["ffmpeg", "-v", "error", "-ss", "1.3", "-i", whole, "-c", "copy", path], check=True)
+    check_refused(path, "it begins within a GOP")
+
+
 # Types of the units that are pictures, and of AV1 the sequence header.
 PICTURES = {"avc1": {1, 5}, "hvc1": {*range(10), 19, 20, 21}, "av01": {1, 3, 4, 6}}
 
