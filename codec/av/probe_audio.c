@@ -53,7 +53,7 @@ static int try_audio(struct probe *p, AVFrame *frame)
     struct sound s = { 0 };
     int rc = begin_audio(p);
     if (rc == 0)
-        rc = probe_decode(p, p->audio.track, frame, &s);
+        rc = probe_decode(p, p->audio.track, frame, &s, NULL);
     if (rc == 0)
         return fail_with(p->why, -E_CORRUPT, "its sound cannot be decoded");
     return rc < 0 ? rc : set_audio(p, &s);

@@ -24,7 +24,8 @@ static void note_sound(struct sound *s, const AVFrame *frame)
                          longest ? frame->nb_samples : s->samples };
 }
 
-int probe_decode(struct probe *p, const struct index_track *t, AVFrame *frame, struct sound *sound)
+int probe_decode(struct probe *p, const struct index_track *t, AVFrame *frame, struct sound *sound,
+                 bool *damaged)
 {
     const int n = t->sample_count < FIRST_SAMPLES ? t->sample_count : FIRST_SAMPLES;
     struct pick picks[FIRST_SAMPLES]; // all of them: none is to be skipped
@@ -51,6 +52,8 @@ int probe_decode(struct probe *p, const struct index_track *t, AVFrame *frame, s
             note_sound(sound, frame);
         count++;
     }
+    if (damaged)
+        *damaged = d.damaged;
     decoder_close(&d);
     return rc < 0 ? rc : count;
 }

@@ -84,8 +84,10 @@ int probe_compare(struct probe *p);
 
 // Decodes the first samples of t, which p->media knows already: pictures until one has come,
 // which is in frame then; sound to the end of what was given.  How many frames came, or a
-// negative enum err.  sound may be NULL for video.
-int probe_decode(struct probe *p, const struct index_track *t, AVFrame *frame, struct sound *sound);
+// negative enum err.  sound may be NULL for video.  *damaged, unless it is NULL: not all of
+// it decoded well.
+int probe_decode(struct probe *p, const struct index_track *t, AVFrame *frame, struct sound *sound,
+                 bool *damaged);
 
 // ---- the tracks, as p->media has them; frame is for use meanwhile
 

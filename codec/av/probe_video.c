@@ -18,6 +18,15 @@
 
 // ---- the sample table
 
+static void leave_out(struct index_track *t, int from, int to)
+{
+    const size_t rest = (size_t)(t->sample_count - to);
+    memmove(t->samples + from, t->samples + to, rest * sizeof *t->samples);
+    if (t->heads)
+        memmove(t->heads + from, t->heads + to, rest * sizeof *t->heads);
+    t->sample_count -= to - from;
+}
+
 // Leaves out what stands before the first sync sample: it can never be decoded.
 static int drop_undecodable(struct probe *p)
 {
@@ -27,11 +36,25 @@ static int drop_undecodable(struct probe *p)
         first++;
     if (first == t->sample_count)
         return fail_with(p->why, -E_CORRUPT, "no picture that decoding could start at");
-    t->sample_count -= first;
-    memmove(t->samples, t->samples + first, (size_t)t->sample_count * sizeof *t->samples);
-    if (t->heads)
-        memmove(t->heads, t->heads + first, (size_t)t->sample_count * sizeof *t->heads);
+    leave_out(t, 0, first);
     return 0;
+}
+
+// Leaves out what leads the first sync sample: decoded after it, presented before it, and
+// leaning on what came before both, unless they begin a recording.  How many there were.
+static int drop_leaders(struct index_track *t)
+{
+    int i = 1, kept = 1;
+    for (; i < t->sample_count && !t->samples[i].sync; i++) {
+        if (t->samples[i].pts < t->samples[0].pts)
+            continue;
+        t->samples[kept] = t->samples[i];
+        if (t->heads)
+            memcpy(t->heads[kept], t->heads[i], sizeof *t->heads);
+        kept++;
+    }
+    leave_out(t, kept, i);
+    return i - kept;
 }
 
 // How many samples before it in decode order follow a sample in presentation, at most.
@@ -181,9 +204,24 @@ static int set_fields(struct probe *p, const AVFrame *frame)
     return rc;
 }
 
+// Of a recording that begins in the midst of another: what leads its first sync sample may decode
+// with damage, or keep a decoder from giving anything (of H.264, FFmpeg 5.1, where there is no
+// more than it holds back).
+static int decode_first(struct probe *p, AVFrame *frame)
+{
+    struct index_track *const t = p->video.track;
+    bool damaged = false;
+    const int rc = probe_decode(p, t, frame, NULL, &damaged);
+    const bool given = rc > 0 && (!damaged || frame->pts >= t->samples[0].pts);
+    if (rc < 0 || given || drop_leaders(t) == 0)
+        return rc;
+    av_frame_unref(frame);
+    return probe_decode(p, t, frame, NULL, NULL);
+}
+
 static int see_first_picture(struct probe *p, AVFrame *frame)
 {
-    int rc = probe_decode(p, p->video.track, frame, NULL);
+    int rc = decode_first(p, frame);
     if (rc < 0)
         return rc;
     if (rc == 0)

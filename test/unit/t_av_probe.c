@@ -287,6 +287,11 @@ static const struct {
       "-ss 1.5 -i open.mp4 -c copy open.mkv",
       { "h264", 128, 96, SQUARE, .depth = 8, UNTAGGED, .reorder = 2, .fps_num = 25, .fps_den = 1,
         .frames = 35, .constant = 1, .shown = 35 } },
+    // Nor are they where there is no more than a decoder holds back.
+    { "few.mkv",
+      FFMPEG "-ss 1.5 -i open.mp4 -c copy -frames:v 4 few.mkv",
+      { "h264", 128, 96, SQUARE, .depth = 8, UNTAGGED, .reorder = 2, .fps_num = 25, .fps_den = 1,
+        .frames = 1, .constant = 1, .shown = 1 } },
     { "cut.mp4",
       FFMPEG "-ss 1 -i plain.mp4 -c copy cut.mp4",
       { "h264", 128, 96, SQUARE, .depth = 8, UNTAGGED, .reorder = 2, .fps_num = 25, .fps_den = 1,
