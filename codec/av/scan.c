@@ -330,6 +330,15 @@ static bool is_header(const struct track *k, const AVPacket *p)
            memcmp(p->data + 1, "vorbis", 6) == 0;
 }
 
+// Whether the source ends in the midst of it.  (One picture that is there in part is better than
+// none.)
+static bool is_cut(const struct scan *s, const struct track *k, const struct index_track *t,
+                   const AVPacket *p)
+{
+    return t->video && t->sample_count > 0 && p->flags & AV_PKT_FLAG_CORRUPT &&
+           k->trace.at == s->io->size;
+}
+
 static int add_packet(struct scan *s, AVPacket *p)
 {
     struct track *const k = &s->tracks[p->stream_index];
@@ -350,6 +359,10 @@ static int add_packet(struct scan *s, AVPacket *p)
     k->half &= rc != 0; // its other field may be what is missing
     if (rc <= 0)
         return rc < 0 ? fail_with(s->why, rc, "looking for its packets: %s", err_sentence(rc)) : 0;
+    if (is_cut(s, k, t, p)) {
+        t->lost++;
+        return 0;
+    }
     note_time(k, time_of(s, k, st, p->dts != AV_NOPTS_VALUE ? p->dts : p->pts));
     note_padding(t, p, st->codecpar->sample_rate);
     if (t->audio && sample.pts == INDEX_NO_PTS && p->dts != AV_NOPTS_VALUE)

@@ -28,9 +28,10 @@ struct trace {
     struct window *window;    // owned
     struct carriage carriage; // of what was traced so far (owned); kind as at trace_init
     bool split;               // pieces: some packet took more than one
+    int64_t at;               // pieces: nothing before that is looked at any more; as a rule the
+                              // end of the packet traced last
 
     // private
-    int64_t at;                  // pieces: nothing before that is looked at any more
     int64_t stream;              // pieces: length of the elementary stream
     uint8_t tail[TRACE_OVERLAP]; // and its last bytes
     int piece_cap;

@@ -319,6 +319,20 @@ def copied(edge, name):
     return exact.fetch(edge, name, only=["source"])[1][0]
 
 
+@pytest.mark.parametrize("name", ["base.flv", "base.avi"])
+def test_a_source_that_ends_within_a_picture(name, start, clip, media_dir, tmp_path):
+    """What is there is copied, to its last whole picture."""
+    path = os.path.join(media_dir, clip(name))
+    last = subprocess.run(["ffprobe", "-v", "error", "-select_streams", "v", "-show_entries", "packet=size,pos", "-of", "csv=p=0",
+                           path], capture_output=True, text=True, check=True).stdout.split()[-1]
+    size, pos = map(int, last.split(","))
+    folder = tmp_path / "clips"
+    folder.mkdir()
+    with open(path, "rb") as f:
+        (folder / name).write_bytes(f.read(pos + size // 2))
+    assert exact.frame_count(copied(start(folder), name)) == exact.frame_count(copied(start(media_dir), name)) - 1
+
+
 def test_packets_of_any_size(start, clip, media_dir, tmp_path):
     """With times before them, as cameras have them, or checksums behind: the same copy."""
     whole = packets(os.path.join(media_dir, clip("base.ts")))
