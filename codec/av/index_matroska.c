@@ -5,8 +5,9 @@
 // The file is walked once, element by element; payloads are skipped.  To enter
 // a cluster is to go on with its first child: what ends it, known size or not,
 // is the next element that is none of its children, so both kinds are one case.
-// The walk ends at the end of the segment, or where the file is cut or
-// damaged: the whole blocks before that stay.
+// The walk ends at the end of the segment, or where the file is cut: the whole
+// blocks before that stay.  Where it is damaged, that is where no element stands, it
+// goes on with the next cluster, and the block before is left out: bytes may be missing in it.
 //
 // Not read: SeekHead, Cues, Duration (blocks tell better), TrackOperation,
 // block additions.
@@ -18,6 +19,7 @@
 #include "base/buf.h"
 #include "base/bytes.h"
 #include "base/err.h"
+#include "base/log.h"
 #include "codec/beginning.h"
 #include "codec/fail.h"
 #include "codec/window.h"
@@ -26,6 +28,8 @@
 #define LACE_MAX 4096         // of the sizes before laced frames
 #define FRAMES_MAX 256        // of one block
 #define UNKNOWN UINT64_MAX    // an element's size: up to what cannot be its child
+#define ELEMENT_MAX 12        // bytes before an element's body
+#define DAMAGE_MAX (64 * MIB) // how far on a cluster is sought
 
 enum {
     ID_EBML = 0x1a45dfa3,
@@ -63,6 +67,18 @@ enum {
     ID_BLOCK = 0xa1,
     ID_BLOCK_DURATION = 0x9b,
     ID_REFERENCE = 0xfb,
+    // Not looked into.
+    ID_SEEK_HEAD = 0x114d9b74,
+    ID_CUES = 0x1c53bb6b,
+    ID_ATTACHMENTS = 0x1941a469,
+    ID_CHAPTERS = 0x1043a770,
+    ID_TAGS = 0x1254c367,
+    ID_SILENT_TRACKS = 0x5854,
+    ID_POSITION = 0xa7,
+    ID_PREVIOUS_SIZE = 0xab,
+    ID_ENCRYPTED_BLOCK = 0xaf,
+    ID_VOID = 0xec,
+    ID_CRC = 0xbf,
 };
 
 struct track {
@@ -82,6 +98,8 @@ struct matroska {
     int64_t cluster;      // time of the cluster, in ticks of the file
     bool started;         // in the clusters: headers that come now are too late
     struct track *tracks; // [x->track_count]
+    int last_track;       // to which the element read last added samples; -1: to none
+    int last_count;       // how many it had before that
 };
 
 // ---- elements in memory
@@ -525,6 +543,8 @@ static int add_block(struct matroska *m, const struct block *b)
             return m->w->err;
         r = reader_of(p, (size_t)n);
     }
+    m->last_track = number;
+    m->last_count = t->sample_count;
     const struct sample s = { .pts = pts,
                               .duration = lacing ? 0 : frame_duration(m, b, &m->tracks[number]),
                               .sync = t->audio || (b->simple ? flags & 0x80 : !b->referring) };
@@ -543,7 +563,7 @@ struct element {
 // The element at pos, in a parent that ends at limit; false where there is none.
 static bool element_at(struct matroska *m, int64_t pos, int64_t limit, struct element *e)
 {
-    const int64_t n = min64(limit - pos, 12);
+    const int64_t n = min64(limit - pos, ELEMENT_MAX);
     const uint8_t *p = n > 0 ? window_look(m->w, pos, n) : NULL;
     if (!p)
         return false;
@@ -653,19 +673,102 @@ static bool breaks_off(const struct matroska *m, const struct element *cluster)
     return true;
 }
 
+// Of a segment or a cluster; or the file goes on with another one.
+static bool is_known(uint32_t id)
+{
+    static const uint32_t ids[] = { ID_SIMPLE_BLOCK,  ID_BLOCK_GROUP,   ID_TIMESTAMP,
+                                    ID_CLUSTER,       ID_VOID,          ID_CRC,
+                                    ID_POSITION,      ID_PREVIOUS_SIZE, ID_ENCRYPTED_BLOCK,
+                                    ID_SILENT_TRACKS, ID_CUES,          ID_TAGS,
+                                    ID_SEEK_HEAD,     ID_INFO,          ID_TRACKS,
+                                    ID_CHAPTERS,      ID_ATTACHMENTS,   ID_EBML,
+                                    ID_SEGMENT };
+    for (size_t i = 0; i < countof(ids); i++)
+        if (ids[i] == id)
+            return true;
+    return false;
+}
+
+enum step {
+    STEP_ON,
+    STEP_CUT,  // the file ends in the midst of an element
+    STEP_LOST, // this is no element
+};
+
+// What is at pos; one of a kind that is not known yet is one if another follows it.
+static enum step step_at(struct matroska *m, int64_t pos, int64_t end, struct element *e)
+{
+    struct element next;
+    if (!element_at(m, pos, end, e))
+        return end - pos < ELEMENT_MAX ? STEP_CUT : STEP_LOST;
+    const bool known = is_known(e->id);
+    if (e->id != ID_CLUSTER && (e->open || e->cut))
+        return known && e->cut ? STEP_CUT : STEP_LOST;
+    return known || e->end == end || (element_at(m, e->end, end, &next) && is_known(next.id))
+               ? STEP_ON
+               : STEP_LOST;
+}
+
+static bool is_cluster(struct matroska *m, int64_t pos, int64_t end)
+{
+    struct element e, first;
+    return element_at(m, pos, end, &e) && e.id == ID_CLUSTER &&
+           element_at(m, e.body, e.end, &first) && is_known(first.id);
+}
+
+// The first cluster behind pos; -1: there is none.
+static int64_t next_cluster(struct matroska *m, int64_t pos, int64_t end)
+{
+    static const uint8_t id[] = { 0x1f, 0x43, 0xb6, 0x75 };
+    const int64_t size = sizeof id, limit = min64(end, pos + DAMAGE_MAX);
+    for (pos++; limit - pos >= size;) {
+        const int64_t n = min64(limit - pos, WINDOW_SIZE);
+        const uint8_t *const p = window_look(m->w, pos, n);
+        const uint8_t *const found = p ? memmem(p, (size_t)n, id, sizeof id) : NULL;
+        const int64_t at = found ? found - p : n - size;
+        if (!p)
+            return -1;
+        if (found && is_cluster(m, pos + at, end))
+            return pos + at;
+        pos += at + 1;
+    }
+    return -1;
+}
+
+// Where the walk goes on that came to the end, or to damage, behind the element at `last`.
+static int64_t pass_damage(struct matroska *m, int64_t last, int64_t end)
+{
+    const int64_t at = next_cluster(m, last, end);
+    if (at < 0)
+        return end;
+    log_info("probe", "bytes %lld to %lld of the file are damaged", (long long)last, (long long)at);
+    if (m->last_track >= 0)
+        m->x->tracks[m->last_track].sample_count = m->last_count;
+    return at;
+}
+
 static int walk_segment(struct matroska *m, int64_t pos, int64_t end)
 {
     struct element e;
+    int64_t last = pos; // where the element before begins
     int rc = 0;
-    while (rc == 0 && element_at(m, pos, end, &e)) {
+    while (rc == 0 && pos < end) {
+        const enum step step = step_at(m, pos, end, &e);
+        if (step == STEP_ON && (e.id == ID_EBML || e.id == ID_SEGMENT))
+            break;
+        if (step != STEP_LOST)
+            m->last_track = -1;
+        if (step != STEP_ON) {
+            pos = last = pass_damage(m, step == STEP_LOST ? last : pos, end);
+            continue;
+        }
         const bool enter = e.id == ID_CLUSTER;
         m->x->beginning = enter && breaks_off(m, &e);
         if (m->x->beginning)
             break;
-        if (!enter && (e.open || e.cut))
-            break;
         if (!enter)
             rc = read_element(m, &e);
+        last = pos;
         pos = enter ? e.body : e.end;
     }
     return rc < 0 ? rc : m->w->err;
@@ -704,7 +807,8 @@ int index_read_matroska(struct io *io, const struct job_limits *limits, struct i
                           .first = limits->first,
                           .scale = 1000000,
                           .timescale = 1000,
-                          .factor = 1 };
+                          .factor = 1,
+                          .last_track = -1 };
     if (cap)
         detail[0] = 0;
     const int rc = walk_file(&m);

@@ -711,13 +711,19 @@ static const struct {
     LACE("a lace of nothing", "\x82", 0),
 };
 
+// Up to the first of what is in its segment, whose size is unknown.
+static void put_beginning(struct buf *b)
+{
+    put_element(b, 0x1a45dfa3, "", 0);
+    put_be32(b, 0x18538067);
+    put_be64(b, UINT64_C(0x01ffffffffffffff));
+}
+
 // An audio track 1 with the strip "XY", a scale of 22675 ns, one block of pts 5 + 2.
 static void put_matroska(struct buf *b, const char *block, size_t n)
 {
     struct buf t, e, c;
-    put_element(b, 0x1a45dfa3, "", 0);
-    put_be32(b, 0x18538067);
-    put_be64(b, UINT64_C(0x01ffffffffffffff));
+    put_beginning(b);
     buf_init(&t, 4096);
     put_uint(&t, 0x2ad7b1, 22675);
     put_parent(b, 0x1549a966, &t);
@@ -773,6 +779,104 @@ static void test_laces(void **state)
             assert_memory_equal(t->heads[n], "XY", 2);
         }
         assert_int_equal(t->sample_count, n);
+        index_finish(&x);
+        buf_finish(&b);
+    }
+}
+
+// ---- damage in the midst of clusters
+
+#define CLUSTER_SIZE 55
+#define BLOCK_SIZE 16
+#define BLOCK(c, i) (CLUSTER_SIZE * (c) + CLUSTER_SIZE - BLOCK_SIZE * (2 - (i)))
+#define CLUSTERS 3
+
+// A cluster of two blocks of 8 bytes: 10 and 15, and so on.
+static void put_cluster(struct buf *b, uint64_t time)
+{
+    struct buf c;
+    buf_init(&c, CLUSTER_SIZE);
+    put_element(&c, 0xec, "", 0);
+    put_uint(&c, 0xe7, time);
+    put_element(&c, 0xa3, "\x81\0\0\x80sampled", 11);
+    put_element(&c, 0xa3, "\x81\0\5\x80sampled", 11);
+    put_id(b, 0x1f43b675);
+    put_be(b, 0x10000000 | c.len, 4);
+    buf_append(b, c.data, c.len);
+    buf_finish(&c);
+}
+
+static const struct {
+    const char *what;
+    int at; // of the clusters
+    int lose;
+    const char *put; // instead
+    int n;
+    int times[2 * CLUSTERS + 1]; // 0-ended
+} damages[] = {
+    { "none", 0, 0, NULL, 0, { 10, 15, 20, 25, 30, 35 } },
+    { "bytes are missing in a block", BLOCK(0, 1) + 10, 3, NULL, 0, { 10, 20, 25, 30, 35 } },
+    { "and all to the midst of another", BLOCK(0, 1) + 10, 50, NULL, 0, { 10, 30, 35 } },
+    { "no element behind a block", BLOCK(1, 1), 4, "\0\0\0\0", 4, { 10, 15, 30, 35 } },
+    { "a block without end", BLOCK(1, 0) + 1, 4, "\x1f\xff\xff\x00", 4, { 10, 15, 30, 35 } },
+    { "an element of no known kind",
+      BLOCK(1, 1),
+      0,
+      "\x43\x21\x81\0",
+      4,
+      { 10, 15, 20, 25, 30, 35 } },
+    { "what looks like one", BLOCK(1, 1), 0, "\x43\x21\x81\0\0", 5, { 10, 15, 30, 35 } },
+    { "a cluster that is none", BLOCK(1, 0), 0, "\0\x1f\x43\xb6\x75\xff\0", 7, { 10, 15, 30, 35 } },
+    { "nothing more", BLOCK(1, 1), 100, "\0\0\0\0\0\0\0\0\0\0\0\0", 12, { 10, 15, 20 } },
+    { "the end", BLOCK(1, 1) + 6, 100, NULL, 0, { 10, 15, 20 } },
+    { "another file", BLOCK(2, 0), 0, "\x1a\x45\xdf\xa3\x80", 5, { 10, 15, 20, 25 } },
+};
+
+static void put_damaged(struct buf *b, size_t i)
+{
+    struct buf t, c;
+    put_beginning(b);
+    buf_init(&c, 4096);
+    put_uint(&c, 0xd7, 1);
+    put_uint(&c, 0x83, 1);
+    put_element(&c, 0x86, "V_VP9", 5);
+    buf_init(&t, 4096);
+    put_parent(&t, 0xae, &c);
+    put_parent(b, 0x1654ae6b, &t);
+
+    buf_init(&c, 4096);
+    for (int k = 0; k < CLUSTERS; k++)
+        put_cluster(&c, 10 * (uint64_t)(k + 1));
+    assert_int_equal(c.len, CLUSTERS * CLUSTER_SIZE);
+    const size_t at = (size_t)damages[i].at, rest = min64(at + damages[i].lose, c.len);
+    buf_append(b, c.data, at);
+    buf_append(b, damages[i].put, (size_t)damages[i].n);
+    buf_append(b, c.data + rest, c.len - rest);
+    buf_finish(&c);
+}
+
+static void test_damaged(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < countof(damages); i++) {
+        struct buf b;
+        buf_init(&b, 4096);
+        put_damaged(&b, i);
+        struct memory m = memory_of(b.data, b.len);
+        struct index x;
+        char detail[200];
+        if (index_of(&m.io, &x, detail, sizeof detail) < 0)
+            fail_msg("%s: %s", damages[i].what, detail);
+        const struct index_track *t = &x.tracks[0];
+        int n = 0;
+        while (damages[i].times[n])
+            n++;
+        if (t->sample_count != n)
+            fail_msg("%s: %d blocks", damages[i].what, t->sample_count);
+        for (int k = 0; k < n; k++) {
+            assert_int_equal(t->samples[k].pts, damages[i].times[k]);
+            assert_memory_equal(b.data + t->samples[k].offset, "sampled", t->samples[k].size);
+        }
         index_finish(&x);
         buf_finish(&b);
     }
@@ -896,8 +1000,10 @@ static int teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_made),  cmocka_unit_test(test_real),   cmocka_unit_test(test_boxes),
-        cmocka_unit_test(test_laces), cmocka_unit_test(test_limits), cmocka_unit_test(test_hostile),
+        cmocka_unit_test(test_made),    cmocka_unit_test(test_real),
+        cmocka_unit_test(test_boxes),   cmocka_unit_test(test_laces),
+        cmocka_unit_test(test_damaged), cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_hostile),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
