@@ -203,10 +203,10 @@ static bool is_folder(const struct name *n)
 static bool is_media(const char *name)
 {
     static const char *const extensions[] = {
-        "mp4",  "m4v",  "m4a", "mov",  "3gp", "3g2",  "mkv",  "mka", "webm", "ts",
-        "mts",  "m2ts", "mpg", "mpeg", "vob", "flv",  "avi",  "ogv", "ogg",  "oga",
-        "opus", "asf",  "wmv", "wma",  "mxf", "rm",   "rmvb", "dv",  "h264", "264",
-        "hevc", "h265", "265", "mp3",  "aac", "flac", "wav",  "amr",
+        "mp4",  "m4v",  "m4a", "mov",  "3gp", "3g2", "mkv",  "mka", "webm", "ts",
+        "mts",  "m2ts", "mpg", "mpeg", "vob", "flv", "avi",  "ogv", "ogg",  "oga",
+        "opus", "asf",  "wmv", "wma",  "mxf", "rm",  "rmvb", "dv",  "h264", "264",
+        "hevc", "h265", "265", "ivf",  "mp3", "aac", "flac", "wav", "amr",
     };
     const char *dot = strrchr(name, '.');
     for (size_t i = 0; dot && i < countof(extensions); i++)

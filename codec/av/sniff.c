@@ -28,6 +28,7 @@ static const struct magic {
     { CONTAINER_FLAC, 0, 4, "fLaC" },
     { CONTAINER_AMR, 0, 5, "#!AMR" },
     { CONTAINER_RM, 0, 4, ".RMF" },
+    { CONTAINER_IVF, 0, 6, "DKIF\0\0" },
     { CONTAINER_MXF, 0, 11, "\x06\x0e\x2b\x34\x02\x05\x01\x01\x0d\x01\x02" },
     { CONTAINER_ASF, 0, 16, "\x30\x26\xb2\x75\x8e\x66\xcf\x11\xa6\xd9\x00\xaa\x00\x62\xce\x6c" },
     { CONTAINER_PS, 0, 4, "\0\0\1\xba" },

@@ -130,6 +130,8 @@ RECIPES = {r["name"]: r for r in [
     recipe("wmv2.asf", mux="", video="-c:v wmv2 -g {gop} -b:v 3M", audio="-c:a wmav2"),
     recipe("rv10.rm", w=352, h=288, mux="", video="-c:v rv10 -g {gop} -b:v 3M", audio=None),
     recipe("rv20.rm", h=352, mux="", video="-c:v rv20 -g {gop} -b:v 3M", audio=None),
+    recipe("vp8.ivf", mux="", seconds=4, video="-c:v libvpx -deadline realtime -cpu-used 8 -g {gop} -b:v 3M", audio=None),
+    recipe("av1.ivf", mux="", seconds=4, video="-c:v libsvtav1 -preset 12 -pix_fmt yuv420p -g {gop}", audio=None),
     recipe("base.mxf", mux="", audio="-c:a pcm_s16le"),
     recipe("mpeg2.mxf", mux="", video="-c:v mpeg2video -bf 2 -g {gop} -b:v 4M", audio="-c:a pcm_s16le"),
     recipe("raw.h264", video=X264 + " -x264-params bframes=3:b-pyramid=normal", audio=None, mux=""),

@@ -519,6 +519,7 @@ static const struct {
     { CONTAINER_OGG, 6, "OggS\0\2" },
     { CONTAINER_FLAC, 4, "fLaC" },
     { CONTAINER_AMR, 6, "#!AMR\n" },
+    { CONTAINER_IVF, 8, "DKIF\0\0\x20\0" },
     { CONTAINER_PS, 5, "\0\0\1\xba\x44" },
     { CONTAINER_H264, 8, "\0\0\0\1\x67\x64\0\x1f" },
     { CONTAINER_H264, 7, "\0\0\1\x09\xf0\0\0" },
