@@ -92,6 +92,8 @@ def wanted(r, ours, source, times, fields):
 def look(path, videos, fields):
     """Pictures told from their neighbours, of the rung where it is most."""
     source, told = likeness.pictures(path, "bwdif=send_field" if fields else "null"), 0
+    if not len(source):
+        return "ffmpeg shows nothing of it"
     times = told_times(path, len(source) // 2 if fields else len(source))
     for r in videos:
         with tempfile.TemporaryDirectory() as tmp:
