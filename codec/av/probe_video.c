@@ -27,17 +27,40 @@ static void leave_out(struct index_track *t, int from, int to)
     t->sample_count -= to - from;
 }
 
-// Leaves out what stands before the first sync sample: it can never be decoded.
-static int drop_undecodable(struct probe *p)
+// Of VP9 by its first byte (VP9 bitstream specification 7.2): after the marker and two bits of the
+// profile.
+static bool is_vp9_key(uint8_t head)
 {
-    struct index_track *t = p->video.track;
+    const int shift = (head & 0x30) == 0x30; // profile 3 has a bit more
+    const bool shows_another = head >> (3 - shift) & 1, leans = head >> (2 - shift) & 1;
+    return !shows_another && !leans;
+}
+
+// Where packets tell it themselves, nobody else is believed: a WebM with transparency may call all
+// its pictures sync samples.
+static void find_keys(const struct probe *p)
+{
+    const struct index_track *const t = p->video.track;
+    for (int i = 0; t->heads && i < t->sample_count; i++) {
+        const uint8_t head = t->heads[i][0];
+        if (p->video.codec == CODEC_VP8) // RFC 6386 9.1
+            t->samples[i].sync = !(head & 1);
+        if (p->video.codec == CODEC_VP9)
+            t->samples[i].sync = is_vp9_key(head);
+    }
+}
+
+// Leaves out what stands before the first sync sample: it can never be decoded.  Where there is
+// none, a decoder has to say whether it can begin all the same.
+static void drop_undecodable(struct index_track *t)
+{
     int first = 0;
     while (first < t->sample_count && !t->samples[first].sync)
         first++;
-    if (first == t->sample_count)
-        return fail_with(p->why, -E_CORRUPT, "no picture that decoding could start at");
-    leave_out(t, 0, first);
-    return 0;
+    if (first < t->sample_count)
+        leave_out(t, 0, first);
+    else if (first > 0)
+        t->samples[0].sync = true;
 }
 
 // Leaves out what leads the first sync sample: decoded after it, presented before it, and
@@ -169,8 +192,8 @@ static int begin_video(struct probe *p)
     const AVCodecParameters *par = p->video.stream->codecpar;
     struct video_track *v = &p->media->video;
     int rc = check_pixels(p, par->width, par->height);
-    if (rc == 0)
-        rc = drop_undecodable(p);
+    find_keys(p);
+    drop_undecodable(p->video.track);
     if (rc == 0)
         rc = probe_copy_extradata(p, par, &v->extradata, &v->extradata_size);
     take_headers(p);

@@ -53,6 +53,30 @@ def check_asset(edge, name, tmp_path, at_once=1):
     return videos
 
 
+def flagged(path, sync):
+    """A Matroska all of whose simple blocks of pictures are called sync samples, or none of them."""
+    data = bytearray(open(path, "rb").read())
+    for pos in map(int, subprocess.run(["ffprobe", "-v", "error", "-select_streams", "v", "-show_entries", "packet=pos", "-of",
+                                        "csv=p=0", path], capture_output=True, text=True, check=True).stdout.split()):
+        assert data[pos] == 0x81  # the track; then its time
+        data[pos + 3] = data[pos + 3] & 0x7f | 0x80 * sync
+    return bytes(data)
+
+
+@pytest.mark.parametrize("codec,sync", [("libvpx", True), ("libvpx-vp9", True), ("libvpx-vp9", False)])
+def test_flags_that_lie(codec, sync, start, tmp_path):
+    """Where pictures say themselves whether decoding can start there, the container is not believed."""
+    honest, lying = tmp_path / "honest", tmp_path / "lying"
+    honest.mkdir()
+    lying.mkdir()
+    subprocess.run(["ffmpeg", "-v", "error", "-f", "lavfi", "-i", "testsrc2=size=320x180:rate=25:duration=6", "-c:v", codec,
+                    "-deadline", "realtime", "-cpu-used", "8", "-g", "100", honest / "a.webm"], check=True)
+    (lying / "a.webm").write_bytes(flagged(honest / "a.webm", sync))
+    one, other = (exact.fetch(start(folder), "a.webm") for folder in (honest, lying))
+    for a, b in zip(one[1] + exact.fetch_tricks(one[0]), other[1] + exact.fetch_tricks(other[0]), strict=True):
+        assert a.hashes() == b.hashes()
+
+
 @pytest.mark.parametrize("name", [n if n in SHORT else pytest.param(n, marks=pytest.mark.long) for n in ALL])
 def test_generated(name, start, clip, media_dir, tmp_path):
     clip(name)
