@@ -33,6 +33,17 @@ class Wrong(Exception):
     pass
 
 
+def showinfo(path):
+    """(when, whether it is a key frame) of each picture that ffmpeg decodes, in seconds from the first one."""
+    told = subprocess.run(["ffmpeg", "-v", "info", "-nostats", "-max_error_rate", "1", "-flags", "unaligned", "-i", path, "-map",
+                           "0:v:0", "-vf", "showinfo", "-vsync", "passthrough", "-f", "null", "-"], capture_output=True,
+                          check=True).stderr
+    num, den = map(int, re.search(rb"config in time_base: (\d+)/(\d+)", told).groups())
+    rows = re.findall(rb" n: *\d+ pts: *(\S+) .* iskey:(\d)", told)
+    times = [None if pts == b"NOPTS" else Fraction(int(pts) * num, den) for pts, key in rows]
+    return [(None if None in times else t - times[0], key == b"1") for t, (pts, key) in zip(times, rows)]
+
+
 def told_times(path, count):
     """(begin, end) of each picture that ffmpeg decodes: by the packets; where these have no times, or some hold no
     picture, by what the program makes of them.  The end of the last may be unknown; None where nothing is known."""
@@ -42,14 +53,10 @@ def told_times(path, count):
             return times
     except (ValueError, KeyError):
         pass
-    told = subprocess.run(["ffmpeg", "-v", "info", "-nostats", "-flags", "unaligned", "-i", path, "-map", "0:v:0", "-vf",
-                           "showinfo", "-vsync", "passthrough", "-f", "null", "-"], capture_output=True, check=True).stderr
-    pts = re.findall(rb" n: *\d+ pts: *(\S+) ", told)
-    num, den = map(int, re.search(rb"config in time_base: (\d+)/(\d+)", told).groups())
-    if len(pts) != count or b"NOPTS" in pts:
+    begins = [when for when, key in showinfo(path)]
+    if len(begins) != count or None in begins or sorted({*begins}) != begins:
         return None
-    begins = [Fraction((int(n) - int(pts[0])) * num, den) for n in pts]
-    return [*zip(begins, begins[1:]), (begins[-1], None)] if sorted({*begins}) == begins else None
+    return [*zip(begins, begins[1:]), (begins[-1], None)]
 
 
 def in_order(ours, source):
@@ -91,12 +98,7 @@ def wanted(r, ours, source, times, fields):
 
 def first_key(path):
     """How many pictures ffmpeg shows before the first sync sample, which lean on what is not there, and for how long."""
-    rows = subprocess.run(["ffprobe", "-v", "error", "-select_streams", "v:0", "-show_entries",
-                           "frame=key_frame,best_effort_timestamp_time", "-of", "csv=p=0", path], capture_output=True,
-                          text=True, check=True).stdout.split()
-    rows = [row.split(",") for row in rows]
-    n = next((i for i, row in enumerate(rows) if row[0] == "1"), 0)
-    return n, float(rows[n][1]) - float(rows[0][1]) if n else 0
+    return next(((n, float(when or 0)) for n, (when, key) in enumerate(showinfo(path)) if key), (0, 0))
 
 
 def look(path, videos, fields, skip=0):
@@ -119,10 +121,18 @@ def look(path, videos, fields, skip=0):
     return f"{exact.frame_count(videos[0])} frames, {told} told, {len({*want})} of {len(source)} shown{held}{unknown}"
 
 
+def first_time(path, kind):
+    """As sounds.first_time, of a file that may begin with what is of no use."""
+    out = subprocess.run(["ffprobe", "-v", "error", "-select_streams", kind, "-read_intervals", "%+20", "-show_entries",
+                          "frame=best_effort_timestamp_time", "-of", "csv=p=0", path], capture_output=True, text=True,
+                         check=True).stdout.split()
+    return float(next(line.strip(",") for line in out if line[0] != "N"))
+
+
 def hear(path, rate, channels, n, pictures, skip):
     """As sounds.source, but what is after a hole of more than 30 ms is where its time says.  skip: seconds of pictures
     that are left out."""
-    at = sounds.first_time(path, "a") - sounds.first_time(path, "v") - skip if pictures else 0
+    at = first_time(path, "a") - first_time(path, "v") - skip if pictures else 0
     pcm = subprocess.run(["ffmpeg", "-v", "error", "-i", path, "-map", "0:a:0", "-ac", str(channels), "-af",
                           f"aresample={rate}:async=1:min_hard_comp=0.03", "-f", "f32le", "-"], capture_output=True).stdout
     return sounds.place(numpy.frombuffer(pcm, "<f4").reshape(-1, channels).T.astype(float), round(at * rate), n)
