@@ -144,7 +144,7 @@ def listen(path, audio, pictures, skip, tmp):
     found = [sounds.lags(o, r) for o, r in zip(ours, right)]
     if not any(found):
         return "silent"
-    off = max(abs(lag) for channel in found for lag, alike in channel)
+    off = max((abs(lag) for channel in found for lag, alike in channel if alike >= AT_LEAST), default="anything")
     alike = numpy.median([alike for channel in found for _, alike in channel])
     return f"sound {off} off, {alike:.3f} alike"
 
