@@ -80,10 +80,12 @@ static void keep(struct sample *s, int *n, int first, int count)
     *n = count;
 }
 
-static void shift(struct sample *s, int n, int64_t by)
+// What is unseen stays so.
+static void shift(struct sample *s, int n, int64_t by, bool video)
 {
     for (int i = 0; i < n; i++)
-        s[i].pts -= by;
+        if (!video || (s[i].pts != SAMPLE_UNSEEN && s[i].pts != SAMPLE_ANEW))
+            s[i].pts -= by;
 }
 
 // Leaves out what is decoded long before the clip, and all that is decoded after it.
@@ -123,7 +125,7 @@ static int clip_video(struct video_track *v, const struct clip *c, int64_t *t0)
     *t0 = v->samples[v->shown[begin]].pts;
     v->end = (end < v->shown_count ? v->samples[v->shown[end]].pts : v->end) - *t0;
     trim_video(v, first, last);
-    shift(v->samples, v->sample_count, *t0);
+    shift(v->samples, v->sample_count, *t0, true);
     return 0;
 }
 
@@ -137,7 +139,7 @@ static void clip_sound(struct audio_track *a, int64_t from, int64_t to)
     while (end > first && a->samples[end - 1].pts >= to)
         end--;
     keep(a->samples, &a->sample_count, first, end - first);
-    shift(a->samples, a->sample_count, from);
+    shift(a->samples, a->sample_count, from, false);
     struct sample *const last = &a->samples[a->sample_count - 1];
     if (a->sample_count && last->pts + last->duration > to - from)
         last->duration = (uint32_t)(to - from - last->pts);

@@ -57,7 +57,11 @@ enum container {
 
 #define SAMPLE_UNSEEN                                                                              \
     (-1) // pts of a packet that no picture comes of: VP8 has hidden ones,
-         // and the second field of a picture may be one
+         // the second field of a picture may be one, and one whose picture is left
+         // out between others (an edit list)
+#define SAMPLE_ANEW                                                                                \
+    (-2) // the same of a sync sample that does not go on with what stands before it: the
+         // decoder is to forget that
 // One coded packet, in decode order.
 struct sample {
     int64_t offset;    // as the track's carriage says; offset + size lies within

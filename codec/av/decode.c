@@ -153,6 +153,17 @@ static int send(struct decoder *d)
     return rc;
 }
 
+// The decoder gives back what it has, to begin anew with d->coder->packet.
+static int end_run(struct decoder *d)
+{
+    d->coder->packet->pts = SAMPLE_UNSEEN;
+    d->coder->ctx->skip_frame = AVDISCARD_NONREF;
+    d->between = d->next > 1;
+    if (d->between)
+        d->damaged |= avcodec_send_packet(d->coder->ctx, NULL) < 0;
+    return 0;
+}
+
 // Gives the decoder one packet more, or the news that there is none.
 static int feed(struct decoder *d)
 {
@@ -164,6 +175,8 @@ static int feed(struct decoder *d)
         d->damaged |= avcodec_send_packet(d->coder->ctx, NULL) < 0; // decodes what it still has
         return 0;
     }
+    if (d->video && d->coder->packet->pts == SAMPLE_ANEW)
+        return end_run(d);
     // What is unseen goes with the packet before it, whose second field it may be.
     if (d->video && d->coder->packet->pts != SAMPLE_UNSEEN)
         d->coder->ctx->skip_frame =
@@ -179,8 +192,17 @@ static int next_frame(struct decoder *d, AVFrame *frame)
         if (d->io->cancelled(d->io))
             return fail_with(d->why, -E_CANCELLED, "cancelled");
         int rc = avcodec_receive_frame(d->coder->ctx, frame);
+        if (rc == 0 && d->video && frame->pts == SAMPLE_UNSEEN) {
+            av_frame_unref(frame); // an edit list leaves it out
+            continue;
+        }
         if (rc == 0)
             return 1;
+        if (rc == AVERROR_EOF && d->between) {
+            avcodec_flush_buffers(d->coder->ctx);
+            d->between = false;
+            continue;
+        }
         if (rc == AVERROR_EOF)
             return 0;
         if (rc == AVERROR(ENOMEM))
@@ -188,9 +210,9 @@ static int next_frame(struct decoder *d, AVFrame *frame)
         d->damaged |= rc != AVERROR(EAGAIN);
         if (d->damaged && !d->steady)
             return 0;
-        if (d->drained && ++d->drain_errors > DRAIN_ERRORS_MAX)
+        if ((d->drained || d->between) && ++d->drain_errors > DRAIN_ERRORS_MAX)
             return 0;
-        if (!d->drained) {
+        if (!d->drained && !d->between) {
             rc = feed(d);
             if (rc < 0)
                 return rc;
@@ -256,7 +278,7 @@ static int start_anew(struct decoder *d, AVFrame *frame)
     coder_close(&d->coder);
     d->next = d->drain_errors = d->headers = 0;
     d->end = needed(d->job);
-    d->drained = d->resumed = false;
+    d->drained = d->between = d->resumed = false;
     d->steady = true;
     int rc = coder_open(&d->coder, d->job, d->video, true, d->why);
     do {
@@ -308,7 +330,7 @@ void decoder_close(struct decoder *d)
 
 void decoder_leave(struct decoder *d)
 {
-    if (d->job->beyond > 0 && !d->drained && !d->damaged)
+    if (d->job->beyond > 0 && !d->drained && !d->between && !d->damaged)
         coder_leave(&d->coder, d->job, d->given_pts);
     decoder_close(d);
 }

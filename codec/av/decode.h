@@ -24,6 +24,7 @@ struct decoder {
     uint8_t headers;  // of the sample it got last
     int next, end;    // indices of the next sample to read, and behind the last
     bool drained;     // the decoder knows that no more comes
+    bool between;     // or thinks so, for what comes does not go on with what it has
     int drain_errors; // a broken decoder must not keep us for ever
     struct payload payload;
 

@@ -117,6 +117,25 @@ static struct media *make(bool video, bool audio)
     return m;
 }
 
+static void unseen(void **state)
+{
+    (void)state;
+    struct media *m = make(true, false);
+    m->video.samples[300].pts = SAMPLE_ANEW; // a sync sample
+    m->video.samples[301].pts = SAMPLE_UNSEEN;
+    assert_int_equal(media_finish(m), 0);
+    assert_int_equal(clip_media(m, &(const struct clip){ 10500, 15000 }), 0);
+    for (int i = 0, anew = 0, hidden = 0; i < m->video.sample_count; i++) {
+        const struct sample *const s = &m->video.samples[i];
+        anew += s->offset == 30000;
+        hidden += s->offset == 30100;
+        assert_true(s->offset != 30000 || s->pts == SAMPLE_ANEW);
+        assert_true(s->offset != 30100 || s->pts == SAMPLE_UNSEEN);
+        assert_true(i + 1 < m->video.sample_count || (anew == 1 && hidden == 1));
+    }
+    media_destroy(m);
+}
+
 static void pictures(void **state)
 {
     (void)state;
@@ -212,9 +231,8 @@ static void several_sounds(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(read_and_written),
-        cmocka_unit_test(pictures),
-        cmocka_unit_test(sound),
+        cmocka_unit_test(read_and_written), cmocka_unit_test(unseen),
+        cmocka_unit_test(pictures),         cmocka_unit_test(sound),
         cmocka_unit_test(several_sounds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
