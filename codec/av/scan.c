@@ -516,7 +516,7 @@ static int64_t usual_step(const struct track *k, const struct index_track *t)
     return n ? steps[n / 2] : 0;
 }
 
-// Ticks of a picture: by the headers, by the times, or as usual.
+// Ticks of a picture: by the headers, by the times, by its packet, or as usual.
 static int64_t picture_ticks(const struct track *k, const struct index_track *t, const AVStream *st)
 {
     AVRational told = k->headers ? k->headers->framerate : (AVRational){ 0, 1 };
@@ -527,7 +527,9 @@ static int64_t picture_ticks(const struct track *k, const struct index_track *t,
         if (rates[i].num > 0 && rates[i].den > 0 && av_q2d(rates[i]) <= 1000)
             return muldiv_round(t->timescale, rates[i].den, rates[i].num);
     const int64_t step = usual_step(k, t);
-    return step ? step : t->timescale / 25;
+    if (step == 0 && t->samples[0].duration > 0)
+        return t->samples[0].duration;
+    return step ? step : max64(t->timescale / 25, 1);
 }
 
 static enum picture_order order_of(enum codec_id c)

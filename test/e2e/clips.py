@@ -127,6 +127,8 @@ RECIPES = {r["name"]: r for r in [
     recipe("mjpeg.avi", mux="", video="-c:v mjpeg -q:v 4 -pix_fmt yuvj420p", audio="-c:a pcm_s16le"),
     recipe("dv.avi", w=720, h=576, mux="", video="-c:v dvvideo -pix_fmt yuv420p", audio="-c:a pcm_s16le"),
     recipe("theora.ogv", mux="", video="-c:v libtheora -g {gop} -b:v 3M", audio="-c:a libvorbis"),
+    recipe("theora60.ogv", w=320, h=180, fps="60", seconds=0.4, mux="", video="-c:v libtheora -g {gop} -b:v 200k",
+           audio=None),
     recipe("wmv2.asf", mux="", video="-c:v wmv2 -g {gop} -b:v 3M", audio="-c:a wmav2"),
     recipe("rv10.rm", w=352, h=288, mux="", video="-c:v rv10 -g {gop} -b:v 3M", audio=None),
     recipe("rv20.rm", h=352, mux="", video="-c:v rv20 -g {gop} -b:v 3M", audio=None),

@@ -208,6 +208,35 @@ def test_matroska_whose_tracks_stand_last(start, clip, media_dir, tmp_path):
     assert alike[0] == alike[1] and len(alike[0]) > 1
 
 
+def ogg_crc(page):
+    c = 0
+    for byte in page:
+        c ^= byte << 24
+        for _ in range(8):
+            c = (c << 1 ^ (0x04c11db7 if c >> 31 else 0)) & 0xffffffff
+    return c
+
+
+def in_one_page(data):
+    """A short Ogg of Theora with all its pictures in its last page, where libavformat finds no times."""
+    pages = [b"OggS" + p for p in data.split(b"OggS")[1:]]
+    films = pages[2:]
+    sizes = b"".join(p[27:27 + p[26]] for p in films)
+    head = films[-1][:14] + films[0][14:22]
+    tail = bytes([len(sizes)]) + sizes + b"".join(p[27 + p[26]:] for p in films)
+    return b"".join(pages[:2]) + head + ogg_crc(head + bytes(4) + tail).to_bytes(4, "little") + tail
+
+
+def test_pictures_without_times(start, clip, media_dir, tmp_path):
+    with open(os.path.join(media_dir, clip("theora60.ogv")), "rb") as f:
+        data = in_one_page(f.read())
+    folder = tmp_path / "clips"
+    folder.mkdir()
+    (folder / "page.ogv").write_bytes(data)
+    for r in check_asset(start(folder), "page.ogv", tmp_path):
+        assert exact.barcodes(r, tmp_path) == list(range(24)) and exact.frame_rate(r) == 60, r.name
+
+
 # ---- what was asked for before
 
 def test_inits_do_not_depend_on_what_came_before(start, clip, media_dir):
