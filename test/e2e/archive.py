@@ -48,7 +48,7 @@ def told_times(path, count):
     """(begin, end) of each picture that ffmpeg decodes: by the packets; where these have no times, or some hold no
     picture, by what the program makes of them.  The end of the last may be unknown; None where nothing is known."""
     try:
-        times = exact.presented(path)
+        times = exact.presented(path, decoded=True)
         if len(times) == count:
             return times
     except (ValueError, KeyError):
@@ -71,6 +71,12 @@ def in_order(ours, source):
     return want[::-1]
 
 
+def cut_to_nothing(times):
+    """Whether the last picture is there only as the ticks of an edit list are too coarse to leave it out."""
+    begin, end = times[-1]
+    return end is not None and end - begin < Fraction(1, 1000)
+
+
 def on_grid(r, ours, times):
     fps, (begin, end) = exact.frame_rate(r), times[-1]
     return exact.shown_on_grid([*times[:-1], (begin, end or max(begin, len(ours) / fps))], fps)
@@ -80,7 +86,7 @@ def wanted(r, ours, source, times, fields):
     """Which pictures of the source a rendition has to show.  The last one of a file may be held, while there is sound."""
     every = min(r.init.width, r.init.height) >= 720
     if r.copied:
-        want = list(range(len(source)))
+        want = list(range(len(source) - (times is not None and cut_to_nothing(times))))
     elif times and fields:
         shown = on_grid(r, ours, times)
         want = [2 * i + (every and n > 0 and shown[n - 1] == i) for n, i in enumerate(shown)]

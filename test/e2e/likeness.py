@@ -15,18 +15,21 @@ BLUR = 2.5   # times what coding has done at least: nor are these.  (720p at 0.6
 
 
 def pictures(path, filters="null"):
-    """All that a file presents, cropped to the pixel and turned as it says, in order."""
-    raw = subprocess.run(["ffmpeg", "-v", "error", "-flags", "unaligned", "-i", path, "-map", "0:v:0", "-vf",
-                          f"{filters},scale={W}:{H}:flags=area,format=gray", "-vsync", "passthrough", "-f", "rawvideo",
-                          "-"], capture_output=True, check=True).stdout
+    """All that a file presents, cropped to the pixel and turned as it says, in order.  (With threads it is a matter of
+    chance what becomes of damage.)"""
+    raw = subprocess.run(["ffmpeg", "-v", "error", "-max_error_rate", "1", "-threads", "1", "-flags", "unaligned", "-i",
+                          path, "-map", "0:v:0", "-vf", f"{filters},scale={W}:{H}:flags=area,format=gray", "-vsync",
+                          "passthrough", "-f", "rawvideo", "-"], capture_output=True, check=True).stdout
     return numpy.frombuffer(raw, "u1").reshape(-1, W * H)
 
 
 def toned(ours, right):
     """Ours with the levels of the source, which may be of another range: by one curve for all of them."""
     some = numpy.s_[::max(len(ours) // 60, 1), ::7]
-    curve = numpy.polyfit(ours[some].ravel().astype(float), right[some].ravel().astype(float), 3)
-    return numpy.polyval(curve, ours.astype("f4"))
+    ours, levels = ours.astype("f4"), ours[some].ravel().astype(float)
+    if not levels.any():
+        return ours  # black
+    return numpy.polyval(numpy.polyfit(levels, right[some].ravel().astype(float), 3), ours)
 
 
 def apart(a, b):

@@ -146,11 +146,13 @@ def decode(path, rate, channels, whole=True):
 
 
 def first_time(path, kind):
-    """When the first frame of a file is presented, by the file's own clock."""
-    out = subprocess.run(["ffprobe", "-v", "error", "-select_streams", kind, "-read_intervals", "%+#4",
-                          "-show_entries", "frame=best_effort_timestamp_time", "-of", "csv=p=0", path],
-                         capture_output=True, text=True, check=True).stdout
-    return float(out.split()[0].strip(","))
+    """When the first frame of a file is presented, by the file's own clock; it may be behind many that are not."""
+    for part in ["-read_intervals", "%+#4"], []:
+        out = subprocess.run(["ffprobe", "-v", "error", "-select_streams", kind, *part, "-show_entries",
+                              "frame=best_effort_timestamp_time", "-of", "csv=p=0", path],
+                             capture_output=True, text=True, check=True).stdout.split()
+        if out:
+            return float(out[0].strip(","))
 
 
 def source(path, rate, channels, n, pictures=True, whole=True):
@@ -175,8 +177,10 @@ def lag(x, y):
     then, 1 at most."""
     n = len(x) + len(y)
     alike = numpy.fft.irfft(numpy.fft.rfft(y, n) * numpy.conj(numpy.fft.rfft(x, n)), n)[:2 * REACH + 1]
+    power = numpy.pad(y ** 2, (1, 0)).cumsum()
+    alike /= WINDOW * level(x) * numpy.sqrt(numpy.maximum(power[WINDOW:] - power[:-WINDOW], 0) / WINDOW) + 1e-15
     best = int(numpy.argmax(alike))
-    return REACH - best, alike[best] / WINDOW / (level(x) * level(y[best:best + WINDOW]) + 1e-9)
+    return REACH - best, alike[best]
 
 
 def lags(heard, right):
