@@ -65,8 +65,13 @@ static void free_samples(struct index_track *t)
     carriage_finish(&t->carriage);
     free(t->samples);
     free(t->heads);
+    free(t->hidden);
+    free(t->parts);
     t->samples = NULL;
     t->heads = NULL;
+    t->hidden = NULL;
+    t->parts = NULL;
+    t->part_count = 0;
     t->sample_count = t->sample_cap = 0;
 }
 

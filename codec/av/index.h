@@ -24,6 +24,20 @@
 // few of them fit int64_t.
 #define INDEX_TIME_MAX ((int64_t)1 << 56)
 
+#define INDEX_PARTS_MAX 100
+
+// A part of an edit list, in ticks: what the track has of [from, to) is presented from `at` on.
+struct index_part {
+    int64_t at, from, to;
+};
+
+// Of a sample that is not presented, but others may lean on it.
+enum index_hidden {
+    INDEX_SHOWN,
+    INDEX_HIDDEN,
+    INDEX_ANEW, // and it does not go on with the sample before it: a sync sample that others follow
+};
+
 // One track as it stands in the container, before T0 is known.
 struct index_track {
     bool video, audio;
@@ -37,9 +51,14 @@ struct index_track {
                          // of DV's sound how many samples it holds
     int sample_count;    // <= MEDIA_SAMPLES_MAX over all tracks
     int sample_cap;      // private
-    int lost;            // samples left out because the file ends before them
-    int64_t end;         // presentation end in ticks (edit list applied); INT64_MAX: open
-    bool end_is_exact;   // to the sample of a sound: what is decoded past it is padding
+    uint8_t *hidden;     // enum index_hidden of each sample; NULL: all are shown
+    // By which the samples are yet to be presented (index_present); their times are those of the
+    // media until then.
+    struct index_part *parts;
+    int part_count;
+    int lost;               // samples left out because the file ends before them
+    int64_t end;            // presentation end in ticks (edit list applied); INT64_MAX: open
+    bool end_is_exact;      // to the sample of a sound: what is decoded past it is padding
     int64_t codec_delay_ns; // decoded audio to drop at the start (Matroska CodecDelay)
     int64_t padding_ns;     // and at the end
     struct headers more_headers[MEDIA_HEADERS]; // of samples that name them
@@ -74,6 +93,12 @@ int index_read_matroska(struct io *io, const struct job_limits *limits, struct i
                         char *detail, size_t cap);
 
 void index_finish(struct index *x);
+
+// Puts the samples of t in the order of its parts, if it has any: of pictures also those that have
+// to be decoded before and between them, which are hidden; of sound whole frames, as many as come
+// nearest; so a sample may be there more than once.  t may be left without any.  0, -E_LIMITS or
+// -E_NO_MEMORY.
+int index_present(struct index_track *t);
 
 // ---- for the two parsers
 

@@ -220,7 +220,7 @@ int index_read_mp4(struct io *io, const struct job_limits *limits, struct index 
     int rc = walk_file(&m, limits->streams);
     for (int i = 0; rc == 0 && i < out->track_count; i++)
         if (!out->tracks[i].refused)
-            rc = mp4_apply_edit(&m, &m.traks[i], &out->tracks[i]);
+            rc = mp4_apply_edits(&m, &m.traks[i], &out->tracks[i]);
     if (rc < 0 && cap && !detail[0])
         fail_with(&why, rc, "%s", err_sentence(rc));
     buf_finish(&m.moov);

@@ -21,9 +21,9 @@
 #include "codec/fail.h"
 #include "codec/window.h"
 
-// An edit list of the kind we follow, in ticks of the movie but for media_time.
+// A part of an edit list, in ticks of the movie but for media_time.
 struct edit {
-    int64_t empty;
+    int64_t at; // when it is presented
     int64_t media_time;
     int64_t duration; // 0: to the end
 };
@@ -42,7 +42,8 @@ struct trak {
     bool enabled;
     struct tags tags;
     enum text_format text;
-    struct edit edit;
+    struct edit edits[INDEX_PARTS_MAX];
+    int edit_count;
     const char *refused;                              // or NULL
     struct reader stts, ctts, stss, stsz, stsc, stco; // entries; borrowed from moov
     bool has_stts, has_stss, has_stsz, has_stsc, has_stco, wide_offsets;
@@ -78,8 +79,8 @@ static inline int64_t get_offset(struct reader *r, int n)
 // NULL, or why this edit list cannot be followed: r is the body of an elst.
 const char *mp4_parse_edits(const struct mp4 *m, struct trak *t, struct reader r);
 
-// Moves t's samples to where k's edit presents them, and sets its end.
-int mp4_apply_edit(const struct mp4 *m, const struct trak *k, struct index_track *t);
+// Moves t's samples to where k's edit presents them, and sets its end; or tells t of several parts.
+int mp4_apply_edits(const struct mp4 *m, const struct trak *k, struct index_track *t);
 
 // The headers by which samples of that sample entry (from 1) are decoded, for struct sample: new
 // ones become t's.  false: t is refused for it.

@@ -2,11 +2,13 @@
 //
 // index_mp4_edits - edit lists (ISO/IEC 14496-12, 8.6.6).
 //
-// One edit is followed: pts = decode time + composition offset - media_time
-// + the leading empty edit.  What is more than that is refused, not guessed.
+// As a rule there is one edit: pts = decode time + composition offset - media_time
+// + the leading empty edit.  Several that follow each other in the media, too, are one.  Of others
+// the track is told (index_present).  A change of speed is refused, not guessed.
 
 #include "codec/av/index_mp4.h"
 
+#include "base/base.h"
 #include "base/rational.h"
 
 // v ticks of `from` a second in ticks of `to`; false when that is no sane time.
@@ -40,47 +42,56 @@ static bool is_sane_edit(const struct elst_entry *e)
            e->media_time < INDEX_TIME_MAX;
 }
 
-// Whether e goes on where the edit before it ended, but for rounding.
-static bool continues(const struct mp4 *m, const struct trak *t, const struct elst_entry *e)
+// Whether e, presented at that time, goes on where the edit before it ended, but for rounding.
+static bool continues(const struct mp4 *m, const struct trak *t, int64_t at,
+                      const struct elst_entry *e)
 {
     int64_t length, tick;
-    if (!rescale(t->edit.duration, t->timescale, m->movie_timescale, &length) ||
+    if (t->edit_count == 0)
+        return false;
+    const struct edit *const before = &t->edits[t->edit_count - 1];
+    if (!rescale(before->duration, t->timescale, m->movie_timescale, &length) ||
         !rescale(1, t->timescale, m->movie_timescale, &tick))
         return false;
-    const int64_t gap = e->media_time - (t->edit.media_time + length);
-    return t->edit.duration > 0 && gap >= -tick - 1 && gap <= tick + 1;
+    const int64_t gap = e->media_time - (before->media_time + length);
+    return before->at + before->duration == at && gap >= -tick - 1 && gap <= tick + 1;
 }
 
-// NULL, or why this edit list cannot be followed.
+static const char *add_edit(const struct mp4 *m, struct trak *t, int64_t at,
+                            const struct elst_entry *e)
+{
+    if (e->rate != 0x10000)
+        return "an edit list that changes the speed";
+    struct edit *const last = t->edit_count ? &t->edits[t->edit_count - 1] : NULL;
+    if (last && last->duration == 0)
+        return "a damaged edit list";
+    if (continues(m, t, at, e)) {
+        last->duration = e->duration ? last->duration + e->duration : 0;
+        return NULL;
+    }
+    if (t->edit_count == INDEX_PARTS_MAX)
+        return "an edit list of too many parts";
+    t->edits[t->edit_count++] = (struct edit){ at, e->media_time, e->duration };
+    return NULL;
+}
+
 const char *mp4_parse_edits(const struct mp4 *m, struct trak *t, struct reader r)
 {
     const int version = box_version(&r, NULL);
     const uint32_t count = get_be32(&r);
-    bool real = false, ended = false;
+    const char *why = NULL;
+    int64_t at = 0;
     struct elst_entry e;
-    for (uint32_t i = 0; i < count && next_edit(&r, version, &e); i++) {
-        if (!is_sane_edit(&e))
+    for (uint32_t i = 0; !why && i < count && next_edit(&r, version, &e); i++) {
+        if (!is_sane_edit(&e) || at + e.duration >= INDEX_TIME_MAX)
             return "a damaged edit list";
-        if (e.media_time < 0) {
-            ended = real;
-            if (!real)
-                t->edit.empty += e.duration;
-            if (t->edit.empty >= INDEX_TIME_MAX)
-                return "a damaged edit list";
-            continue;
-        }
-        if (e.rate != 0x10000)
-            return "an edit list that changes the speed";
-        if (ended || (real && !continues(m, t, &e)))
-            return "an edit list with more than one part";
-        if (!real)
-            t->edit.media_time = e.media_time;
-        t->edit.duration = real && !e.duration ? 0 : t->edit.duration + e.duration;
-        if (t->edit.duration >= INDEX_TIME_MAX)
-            return "a damaged edit list";
-        real = true;
+        if (e.media_time >= 0)
+            why = add_edit(m, t, at, &e);
+        at += e.duration;
     }
-    return NULL;
+    if (t->edit_count == 0)
+        t->edits[0].at = at; // empty edits alone
+    return why;
 }
 
 static int64_t distance(int64_t a, int64_t b)
@@ -103,23 +114,66 @@ static int64_t snap_end(const struct index_track *t, int64_t end, int64_t sample
     return best;
 }
 
-int mp4_apply_edit(const struct mp4 *m, const struct trak *k, struct index_track *t)
+// What of the media an edit presents, in ticks.  False: it makes no sense.
+static bool part_of(const struct mp4 *m, const struct index_track *t, const struct edit *e,
+                    struct index_part *p)
 {
-    int64_t empty, duration, tick;
-    if (!rescale(k->edit.empty, t->timescale, m->movie_timescale, &empty) ||
-        !rescale(k->edit.duration, t->timescale, m->movie_timescale, &duration) ||
+    int64_t length, tick;
+    if (!rescale(e->at, t->timescale, m->movie_timescale, &p->at) ||
+        !rescale(e->duration, t->timescale, m->movie_timescale, &length) ||
         !rescale(1, t->timescale, m->movie_timescale, &tick))
-        return mp4_corrupt(m, "elst");
-    for (int i = 0; i < t->sample_count; i++)
-        t->samples[i].pts += empty - k->edit.media_time;
-    t->end = index_samples_end(t);
-    t->end_is_exact = true;
+        return false;
+    const int64_t all = index_samples_end(t), end = e->media_time + length;
+    const bool exact = m->movie_timescale % t->timescale == 0;
+    p->from = e->media_time;
+    p->to = all;
     // In a fragmented file the edit tells the length of the first fragment at most.
-    if (duration && !m->fragmented && t->sample_count) {
-        const bool exact = m->movie_timescale % t->timescale == 0;
-        const int64_t end = exact ? empty + duration : snap_end(t, empty + duration, t->end, tick);
-        if (end < t->end)
-            t->end = end;
+    if (e->duration > 0 && !m->fragmented && t->sample_count > 0)
+        p->to = exact ? end : snap_end(t, end, all, tick);
+    p->to = p->to < all ? p->to : all;
+    return true;
+}
+
+static int set_parts(const struct mp4 *m, const struct trak *k, struct index_track *t)
+{
+    if (m->fragmented) {
+        index_refuse(t, "an edit list with more than one part, of fragments");
+        return 0;
     }
+    t->parts = xcalloc((size_t)k->edit_count, sizeof *t->parts);
+    for (int i = 0; i < k->edit_count; i++) {
+        struct index_part *const p = &t->parts[t->part_count];
+        if (!part_of(m, t, &k->edits[i], p))
+            return mp4_corrupt(m, "elst");
+        t->part_count += p->to > p->from;
+    }
+    if (t->part_count == 0)
+        index_refuse(t, "an edit list that presents nothing of it");
+    return 0;
+}
+
+// Whether pictures before the edit would come to stand behind 0, where it has an empty one.
+static bool shows_too_much(const struct index_track *t, const struct index_part *p)
+{
+    bool any = false;
+    for (int i = 0; t->video && p->at > 0 && i < t->sample_count; i++)
+        any |= t->samples[i].pts < p->from && t->samples[i].pts >= p->from - p->at;
+    return any;
+}
+
+int mp4_apply_edits(const struct mp4 *m, const struct trak *k, struct index_track *t)
+{
+    struct index_part p;
+    t->end_is_exact = true;
+    if (k->edit_count > 1)
+        return set_parts(m, k, t);
+    if (!part_of(m, t, &k->edits[0], &p))
+        return mp4_corrupt(m, "elst");
+    if (!m->fragmented && shows_too_much(t, &p))
+        return set_parts(m, k, t);
+    const int64_t shift = p.at - p.from;
+    for (int i = 0; i < t->sample_count; i++)
+        t->samples[i].pts += shift;
+    t->end = t->sample_count > 0 ? p.to + shift : p.to;
     return 0;
 }

@@ -35,9 +35,11 @@ static int set_audio(struct probe *p, const struct sound *s)
     a->sample_rate = s->rate;
     a->channels = s->channels;
     const bool video = p->video.track;
-    const int rc = sound_times(
-        a, p->audio.track, s->samples,
-        (struct sound_origin){ video ? p->t0 : 0, video ? p->media->video.timescale : 0 });
+    int rc = index_present(p->audio.track);
+    if (rc == 0)
+        rc = sound_times(
+            a, p->audio.track, s->samples,
+            (struct sound_origin){ video ? p->t0 : 0, video ? p->media->video.timescale : 0 });
     a->carriage = p->audio.track->carriage;
     p->audio.track->carriage = (struct carriage){ 0 };
     if (rc < 0)

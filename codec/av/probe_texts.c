@@ -8,7 +8,7 @@
 #include "base/log.h"
 #include "codec/av/text_times.h"
 
-static int add_text(struct probe *p, const struct index_track *t)
+static int add_text(struct probe *p, struct index_track *t)
 {
     struct media *m = p->media;
     if (t->refused || m->text_count == MEDIA_TEXTS) {
@@ -16,7 +16,9 @@ static int add_text(struct probe *p, const struct index_track *t)
                  t->refused ? t->why : "there are too many");
         return 0;
     }
-    const int rc = text_times(&m->texts[m->text_count], t, p->t0, m->video.timescale);
+    int rc = index_present(t);
+    if (rc == 0)
+        rc = text_times(&m->texts[m->text_count], t, p->t0, m->video.timescale);
     m->text_count += rc == 0;
     return rc == -E_NOT_FOUND ? 0 : rc;
 }

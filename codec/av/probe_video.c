@@ -24,6 +24,8 @@ static void leave_out(struct index_track *t, int from, int to)
     memmove(t->samples + from, t->samples + to, rest * sizeof *t->samples);
     if (t->heads)
         memmove(t->heads + from, t->heads + to, rest * sizeof *t->heads);
+    if (t->hidden)
+        memmove(t->hidden + from, t->hidden + to, rest * sizeof *t->hidden);
     t->sample_count -= to - from;
 }
 
@@ -74,6 +76,8 @@ static int drop_leaders(struct index_track *t)
         t->samples[kept] = t->samples[i];
         if (t->heads)
             memcpy(t->heads[kept], t->heads[i], sizeof *t->heads);
+        if (t->hidden)
+            t->hidden[kept] = t->hidden[i];
         kept++;
     }
     leave_out(t, kept, i);
@@ -87,6 +91,8 @@ static int reorder_depth(const struct index_track *t)
     int n = 0, depth = 0;
     for (int i = 0; i < t->sample_count; i++) {
         const int64_t pts = t->samples[i].pts;
+        if (t->hidden && t->hidden[i])
+            continue;
         int at = 0;
         while (at < n && latest[at] > pts)
             at++;
@@ -100,11 +106,12 @@ static int reorder_depth(const struct index_track *t)
     return depth;
 }
 
-// VP8 has packets that decode to nothing one can see; so are second fields of pictures.
+// VP8 has packets that decode to nothing one can see; so are second fields of pictures, and what
+// the container leaves out.
 static bool is_hidden(const struct probe *p, int i)
 {
     const struct index_track *t = p->video.track;
-    if (p->second && p->second[i])
+    if ((p->second && p->second[i]) || (t->hidden && t->hidden[i]))
         return true;
     return p->video.codec == CODEC_VP8 && t->heads && !(t->heads[i][0] & 0x10);
 }
@@ -132,7 +139,9 @@ static void take_samples(struct probe *p)
     struct index_track *t = p->video.track;
     struct video_track *v = &p->media->video;
     for (int i = 0; i < t->sample_count; i++)
-        t->samples[i].pts = is_hidden(p, i) ? SAMPLE_UNSEEN : t->samples[i].pts - p->t0;
+        t->samples[i].pts = t->hidden && t->hidden[i] == INDEX_ANEW ? SAMPLE_ANEW
+                            : is_hidden(p, i)                       ? SAMPLE_UNSEEN
+                                                                    : t->samples[i].pts - p->t0;
     v->end = t->end - p->t0;
     v->samples = t->samples;
     v->sample_count = t->sample_count;
@@ -187,6 +196,18 @@ static int take_palette(struct probe *p)
     return rc < 0 ? rc : 0;
 }
 
+// Of an edit list of several parts only now, as how deep the pictures are reordered is a matter of
+// the media.
+static int present(struct probe *p)
+{
+    const int rc = index_present(p->video.track);
+    if (rc < 0)
+        return fail_with(p->why, rc, "its edit list: %s", err_sentence(rc));
+    return p->video.track->sample_count > 0
+               ? 0
+               : fail_with(p->why, -E_CORRUPT, "no picture is ever presented");
+}
+
 static int begin_video(struct probe *p)
 {
     const AVCodecParameters *par = p->video.stream->codecpar;
@@ -205,7 +226,9 @@ static int begin_video(struct probe *p)
     v->bits_per_sample = (int)clamp64(par->bits_per_coded_sample, 0, 64);
     v->strip = p->video.track->strip;
     v->reorder = reorder_depth(p->video.track);
-    return rc < 0 ? rc : take_palette(p);
+    if (rc == 0)
+        rc = take_palette(p);
+    return rc < 0 ? rc : present(p);
 }
 
 static int set_fields(struct probe *p, const AVFrame *frame)

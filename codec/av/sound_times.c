@@ -164,6 +164,8 @@ static int add_all(struct times *k)
 {
     for (int i = 0; i < k->t->sample_count; i++) {
         struct sample s = k->t->samples[i];
+        if (k->t->hidden && k->t->hidden[i])
+            continue;
         int64_t d = duration(k, i);
         if (d <= 0 || d > (int64_t)k->rate * LONGEST)
             d = k->frame_samples;

@@ -45,7 +45,7 @@ static int64_t end_of(const struct times *k, int i, int64_t start)
 static bool place(const struct times *k, int i, struct sample *out)
 {
     const struct sample *s = &k->t->samples[i];
-    if (s->pts == INDEX_NO_PTS || is_empty(k->t, s))
+    if (s->pts == INDEX_NO_PTS || is_empty(k->t, s) || (k->t->hidden && k->t->hidden[i]))
         return false;
     const int64_t start = position(k, s->pts), end = end_of(k, i, start);
     *out = (struct sample){

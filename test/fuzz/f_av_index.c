@@ -31,8 +31,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                         .data = data };
     char detail[200];
     struct index x = { 0 };
-    if (index_read_mp4(&m.io, &limits, &x, detail, sizeof detail) == 0)
+    if (index_read_mp4(&m.io, &limits, &x, detail, sizeof detail) == 0) {
+        for (int t = 0; t < x.track_count; t++)
+            index_present(&x.tracks[t]);
         check(&x, m.io.size);
+    }
     index_finish(&x);
     x = (struct index){ 0 };
     if (index_read_matroska(&m.io, &limits, &x, detail, sizeof detail) == 0)

@@ -334,10 +334,10 @@ static void put_numbers(struct buf *b, const char *type, const uint32_t *v, int 
 // The tables of a track that may be replaced by a case; numbers follow version and flags.
 #define TABLE 16
 struct tables {
-    uint32_t elst[TABLE], mdhd[TABLE], stts[TABLE], ctts[TABLE], stss[TABLE], stsc[TABLE],
-        stsz[TABLE], stco[TABLE];
+    uint32_t elst[2 + 3 * (INDEX_PARTS_MAX + 1)], mdhd[TABLE], stts[TABLE], ctts[TABLE],
+        stss[TABLE], stsc[TABLE], stsz[TABLE], stco[TABLE];
     int n_elst, n_ctts, n_stss, n_stsz, n_stts, n_stsc, n_stco; // 0: the default, or absent
-    bool co64;
+    bool co64, sound;
 };
 
 static const struct tables plain = {
@@ -367,7 +367,7 @@ static void put_movie(struct buf *b, const struct tables *t)
     }
     const size_t mdia = open_box(b, "mdia");
     put_numbers(b, "mdhd", t->mdhd, 6);
-    BOX(b, "hdlr", 0, 0, 0x76696465);
+    BOX(b, "hdlr", 0, 0, t->sound ? 0x736f756e : 0x76696465);
     const size_t minf = open_box(b, "minf"), stbl = open_box(b, "stbl");
     put_numbers(b, "stts", t->stts, t->n_stts);
     if (t->n_ctts)
@@ -498,7 +498,25 @@ static const struct {
     { "two edits",
       { SET(elst, 0, 2, 1000, 0, 0x10000, 1000, 2000, 0x10000) },
       0,
-      "an edit list with more than one part",
+      NULL,
+      4,
+      0,
+      0,
+      1000,
+      2000 },
+    { "edits of what is not there",
+      { SET(elst, 0, 2, 1000, 9000, 0x10000, 1000, 7000, 0x10000) },
+      0,
+      "an edit list that presents nothing of it",
+      0,
+      0,
+      0,
+      0,
+      0 },
+    { "an edit behind an open one",
+      { SET(elst, 0, 2, 0, 0, 0x10000, 1000, 2000, 0x10000) },
+      0,
+      "a damaged edit list",
       0,
       0,
       0,
@@ -596,7 +614,8 @@ static void test_boxes(void **state)
             fail_msg("%s: %s, %s", boxes[i].what, err_name(rc), detail);
         if (rc == 0) {
             assert_int_equal(x.track_count, 1);
-            const struct index_track *t = &x.tracks[0];
+            struct index_track *t = &x.tracks[0];
+            assert_int_equal(index_present(t), 0);
             const char *why = boxes[i].refused;
             if (t->refused != !!why || (why && strcmp(why, t->why)))
                 fail_msg("%s: refused %d %s", boxes[i].what, t->refused, t->why);
@@ -610,6 +629,180 @@ static void test_boxes(void **state)
                 assert_int_equal(t->samples[t->sample_count - 1].pts, boxes[i].last);
             }
         }
+        index_finish(&x);
+        buf_finish(&b);
+    }
+}
+
+// ---- edit lists of several parts
+
+#define S 0x10000       // the speed
+#define NONE 0xffffffff // of the media
+
+// Six samples of ten bytes, each of a second: pictures I P B I P B, shown from 1 s on, or sound
+// from 0 on.
+#define PICTURES                                                                                   \
+    SET(stts, 0, 1, 6, 1000), SET(ctts, 0, 6, 1, 1000, 1, 2000, 1, 0, 1, 1000, 1, 2000, 1, 0),     \
+        SET(stss, 0, 2, 1, 4), SET(stsz, 0, 10, 6), SET(stsc, 0, 1, 1, 6, 1)
+#define SOUND SET(stts, 0, 1, 6, 1000), SET(stsz, 0, 10, 6), SET(stsc, 0, 1, 1, 6, 1), .sound = true
+
+static const struct {
+    const char *what;
+    struct tables t;
+    struct {
+        int sample;
+        int64_t pts;
+        enum index_hidden hidden;
+    } want[8];
+    int count;
+    int64_t end;
+} edits[] = {
+    { "a part left out",
+      { PICTURES, SET(elst, 0, 2, 1000, 1000, S, 2000, 5000, S) },
+      { { 0, 0, INDEX_SHOWN },
+        { 0, -3000, INDEX_ANEW },
+        { 1, -1000, INDEX_HIDDEN },
+        { 2, -2000, INDEX_HIDDEN },
+        { 3, 0, INDEX_HIDDEN },
+        { 4, 2000, INDEX_SHOWN },
+        { 5, 1000, INDEX_SHOWN } },
+      7,
+      3000 },
+    { "one shown twice",
+      { PICTURES, SET(elst, 0, 2, 2000, 1000, S, 2000, 1000, S) },
+      { { 0, 0, INDEX_SHOWN },
+        { 1, 2000, INDEX_HIDDEN },
+        { 2, 1000, INDEX_SHOWN },
+        { 0, 2000, INDEX_SHOWN },
+        { 1, 4000, INDEX_HIDDEN },
+        { 2, 3000, INDEX_SHOWN } },
+      6,
+      4000 },
+    { "the end first",
+      { PICTURES, SET(elst, 0, 2, 1000, 6000, S, 1000, 1000, S) },
+      { { 0, -5000, INDEX_HIDDEN },
+        { 1, -3000, INDEX_HIDDEN },
+        { 2, -4000, INDEX_HIDDEN },
+        { 3, -2000, INDEX_HIDDEN },
+        { 4, 0, INDEX_SHOWN },
+        { 0, 1000, INDEX_SHOWN } },
+      6,
+      2000 },
+    { "a hole",
+      { PICTURES, SET(elst, 0, 3, 1000, 1000, S, 500, NONE, S, 1000, 2000, S) },
+      { { 0, 0, INDEX_SHOWN },
+        { 0, 500, INDEX_ANEW },
+        { 1, 2500, INDEX_HIDDEN },
+        { 2, 1500, INDEX_SHOWN } },
+      4,
+      2500 },
+    { "late, and cut",
+      { PICTURES, SET(elst, 0, 2, 2000, NONE, S, 1000, 2000, S) },
+      { { 0, 1000, INDEX_HIDDEN }, { 1, 3000, INDEX_HIDDEN }, { 2, 2000, INDEX_SHOWN } },
+      3,
+      3000 },
+    { "past the end",
+      { PICTURES, SET(elst, 0, 3, 1000, 1000, S, 1000, 9000, S, 9000, 6000, S) },
+      { { 0, 0, INDEX_SHOWN },
+        { 0, -3000, INDEX_ANEW },
+        { 1, -1000, INDEX_HIDDEN },
+        { 2, -2000, INDEX_HIDDEN },
+        { 3, 0, INDEX_HIDDEN },
+        { 4, 2000, INDEX_SHOWN } },
+      6,
+      3000 },
+    { "sound, by whole frames",
+      { SOUND, SET(elst, 0, 2, 1500, 400, S, 1000, 3200, S) },
+      { { 0, -400, INDEX_SHOWN }, { 1, 600, INDEX_SHOWN }, { 3, 1300, INDEX_SHOWN } },
+      3,
+      2500 },
+    { "sound behind a hole, which has room for the frame before",
+      { SOUND, SET(elst, 0, 3, 1000, 0, S, 1000, NONE, S, 1000, 4000, S) },
+      { { 0, 0, INDEX_SHOWN }, { 3, 1000, INDEX_SHOWN }, { 4, 2000, INDEX_SHOWN } },
+      3,
+      3000 },
+};
+
+static void test_parts(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < countof(edits); i++) {
+        struct buf b;
+        buf_init(&b, 4096);
+        const struct tables tables = with_defaults(&edits[i].t);
+        put_movie(&b, &tables);
+        struct memory m = memory_of(b.data, b.len);
+        struct index x;
+        char detail[200];
+        assert_int_equal(index_of(&m.io, &x, detail, sizeof detail), 0);
+        struct index_track *t = &x.tracks[0];
+        assert_int_equal(index_present(t), 0);
+        if (t->sample_count != edits[i].count || t->end != edits[i].end)
+            fail_msg("%s: %d samples, end %lld", edits[i].what, t->sample_count, (long long)t->end);
+        for (int k = 0; k < t->sample_count; k++)
+            if (t->samples[k].offset != 16 + 10 * edits[i].want[k].sample ||
+                t->samples[k].pts != edits[i].want[k].pts ||
+                t->hidden[k] != edits[i].want[k].hidden)
+                fail_msg("%s: %d is at %lld, %lld, hidden %d", edits[i].what, k,
+                         (long long)t->samples[k].offset, (long long)t->samples[k].pts,
+                         t->hidden[k]);
+        index_finish(&x);
+        buf_finish(&b);
+    }
+}
+
+// They last as long as the part does.
+static void test_subtitles_of_parts(void **state)
+{
+    (void)state;
+    const struct sample said[] = {
+        { .offset = 0, .pts = 0, .size = 10, .duration = 1000 },
+        { .offset = 10, .pts = 1000, .size = 10, .duration = 3000 },
+    };
+    const struct index_part parts[] = { { 0, 500, 2000 }, { 1500, 3000, 3500 } };
+    static const struct {
+        int64_t offset, pts;
+        uint32_t duration;
+    } want[] = { { 0, 0, 500 }, { 10, 500, 1000 }, { 10, 1500, 500 } };
+    struct index x = { .container = CONTAINER_MP4 };
+    struct index_track *const t = index_add_track(&x);
+    t->text = TEXT_TX3G;
+    for (size_t i = 0; i < countof(said); i++)
+        assert_int_equal(index_add_sample(&x, t, &said[i], NULL), 0);
+    t->parts = xmalloc(sizeof parts);
+    memcpy(t->parts, parts, sizeof parts);
+    t->part_count = (int)countof(parts);
+    assert_int_equal(index_present(t), 0);
+    assert_int_equal(t->sample_count, countof(want));
+    for (size_t i = 0; i < countof(want); i++) {
+        assert_int_equal(t->samples[i].offset, want[i].offset);
+        assert_int_equal(t->samples[i].pts, want[i].pts);
+        assert_int_equal(t->samples[i].duration, want[i].duration);
+        assert_int_equal(t->hidden[i], INDEX_SHOWN);
+    }
+    index_finish(&x);
+}
+
+static void test_too_many_parts(void **state)
+{
+    (void)state;
+    struct tables tables = with_defaults(&plain);
+    for (int count = INDEX_PARTS_MAX; count <= INDEX_PARTS_MAX + 1; count++) {
+        tables.n_elst = 2 + 3 * count;
+        tables.elst[1] = (uint32_t)count;
+        for (int i = 0; i < count; i++)
+            memcpy(&tables.elst[2 + 3 * i], (const uint32_t[]){ 1000, i % 2 * 2000, S }, 12);
+        struct buf b;
+        buf_init(&b, 4096);
+        put_movie(&b, &tables);
+        struct memory m = memory_of(b.data, b.len);
+        struct index x;
+        char detail[200];
+        assert_int_equal(index_of(&m.io, &x, detail, sizeof detail), 0);
+        assert_int_equal(index_present(&x.tracks[0]), 0);
+        assert_int_equal(x.tracks[0].refused, count > INDEX_PARTS_MAX);
+        // Each second one with two samples to begin at.
+        assert_int_equal(x.tracks[0].sample_count, count > INDEX_PARTS_MAX ? 0 : 2 * count);
         index_finish(&x);
         buf_finish(&b);
     }
@@ -939,6 +1132,8 @@ static void try_bytes(const uint8_t *bytes, size_t n)
     const int rc = index_of(&m.io, &x, detail, sizeof detail);
     assert_true(rc == 0 || rc == -E_CORRUPT || rc == -E_UNSUPPORTED || rc == -E_LIMITS);
     assert_true(m.read < 64 * MIB);
+    for (int i = 0; rc == 0 && i < x.track_count; i++)
+        assert_int_equal(index_present(&x.tracks[i]), 0);
     check_rules(&x, (int64_t)n);
     index_finish(&x);
     free(exact);
@@ -1000,9 +1195,15 @@ static int teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_made),    cmocka_unit_test(test_real),
-        cmocka_unit_test(test_boxes),   cmocka_unit_test(test_laces),
-        cmocka_unit_test(test_damaged), cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_made),
+        cmocka_unit_test(test_real),
+        cmocka_unit_test(test_boxes),
+        cmocka_unit_test(test_parts),
+        cmocka_unit_test(test_subtitles_of_parts),
+        cmocka_unit_test(test_too_many_parts),
+        cmocka_unit_test(test_laces),
+        cmocka_unit_test(test_damaged),
+        cmocka_unit_test(test_limits),
         cmocka_unit_test(test_hostile),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
