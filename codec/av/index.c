@@ -42,6 +42,13 @@ static int grow(struct index *x, struct index_track *t)
             return -E_NO_MEMORY;
         t->heads = heads;
     }
+    if (t->hidden) {
+        uint8_t *hidden = realloc(t->hidden, (size_t)cap);
+        if (!hidden)
+            return -E_NO_MEMORY;
+        memset(hidden + t->sample_count, INDEX_SHOWN, (size_t)(cap - t->sample_count));
+        t->hidden = hidden;
+    }
     t->sample_cap = cap;
     return 0;
 }
@@ -57,6 +64,16 @@ int index_add_sample(struct index *x, struct index_track *t, const struct sample
     if (head)
         memcpy(t->heads[t->sample_count], head, 2);
     t->samples[t->sample_count++] = *s;
+    return 0;
+}
+
+int index_hide(struct index_track *t, enum index_hidden how)
+{
+    if (!t->hidden)
+        t->hidden = calloc((size_t)t->sample_cap, 1);
+    if (!t->hidden)
+        return -E_NO_MEMORY;
+    t->hidden[t->sample_count - 1] = (uint8_t)how;
     return 0;
 }
 

@@ -110,6 +110,9 @@ struct index_track *index_add_track(struct index *x);
 int index_add_sample(struct index *x, struct index_track *t, const struct sample *s,
                      const uint8_t *head);
 
+// Marks the sample that was added last as not presented.  0 or -E_NO_MEMORY.
+int index_hide(struct index_track *t, enum index_hidden how);
+
 // Marks t as not to be used, and frees its samples.
 void index_refuse(struct index_track *t, const char *why);
 

@@ -54,6 +54,8 @@ struct trak {
     struct defaults trex;
     uint32_t description; // of samples in fragments that tell no other
     int64_t next_dts;     // where the next fragment begins unless it says otherwise
+    // The greatest times of its samples in fragments so far; INT64_MIN: there is none.
+    int64_t latest_dts, latest_pts;
 };
 
 struct mp4 {

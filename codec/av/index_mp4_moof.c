@@ -4,13 +4,18 @@
 
 #include "codec/av/index_mp4.h"
 
+#include "base/base.h"
+#include "base/err.h"
+
 // One track's part of a fragment while it is read.
 struct traf {
     struct trak *k;
     struct index_track *t;
     struct defaults d;
-    int64_t base; // offsets in trun count from here
-    int64_t data; // where the next run begins unless it says otherwise
+    int64_t base;  // offsets in trun count from here
+    int64_t data;  // where the next run begins unless it says otherwise
+    int64_t shown; // what is presented up to then has been there before
+    bool hides;    // some of it
     uint8_t headers;
     bool ended; // the file ended in it
 };
@@ -52,6 +57,27 @@ static bool is_sync_flags(uint32_t flags)
     return !(flags & 0x01010000); // neither "is non-sync" nor "depends on others"
 }
 
+static void note_times(struct trak *k, int64_t pts)
+{
+    k->latest_dts = max64(k->latest_dts, k->next_dts);
+    k->latest_pts = max64(k->latest_pts, pts);
+}
+
+// As mp4_add_sample.
+static int add_sample(struct mp4 *m, struct traf *f, const struct sample *s)
+{
+    const int before = f->t->sample_count, rc = mp4_add_sample(m, f->t, s);
+    if (rc != 1 || f->t->sample_count == before)
+        return rc;
+    note_times(f->k, s->pts);
+    if (s->pts > f->shown)
+        return 1;
+    if (index_hide(f->t, f->hides || !s->sync ? INDEX_HIDDEN : INDEX_ANEW) < 0)
+        return fail_with(m->why, -E_NO_MEMORY, "no memory for a fragment");
+    f->hides = true;
+    return 1;
+}
+
 static int trun_samples(struct mp4 *m, struct traf *f, struct reader r, uint32_t flags,
                         uint32_t count, uint32_t first_flags)
 {
@@ -69,7 +95,7 @@ static int trun_samples(struct mp4 *m, struct traf *f, struct reader r, uint32_t
             .sync = is_sync_flags(i == 0 && flags & 0x4 ? first_flags : own) || f->t->audio,
             .headers = f->headers,
         };
-        rc = mp4_add_sample(m, f->t, &s);
+        rc = add_sample(m, f, &s);
         f->data += size;
         f->k->next_dts += duration;
         f->t->lost += rc == 0;
@@ -94,22 +120,33 @@ static int parse_trun(struct mp4 *m, struct traf *f, struct reader r)
     return trun_samples(m, f, r, flags, count, first_flags);
 }
 
+// A fragment that goes back to what was there before, as recorders leave them who send one twice:
+// that stays, and goes on where the new one has more.
+static int64_t shown_before(const struct trak *k, int64_t dts)
+{
+    return dts <= k->latest_dts ? k->latest_pts : INT64_MIN;
+}
+
+static int parse_tfdt(struct mp4 *m, struct traf *f, struct reader r)
+{
+    const uint64_t dts = get_be(&r, box_version(&r, NULL) ? 8 : 4);
+    if (dts >= (uint64_t)INDEX_TIME_MAX)
+        return mp4_corrupt(m, "tfdt");
+    f->k->next_dts = (int64_t)dts;
+    f->shown = shown_before(f->k, f->k->next_dts);
+    return 0;
+}
+
 static int parse_traf(struct mp4 *m, struct reader traf, int64_t moof_at, int64_t *data,
                       bool *ended)
 {
     struct reader body;
-    struct traf f = { 0 };
+    struct traf f = { .shown = INT64_MIN };
     if (!box_find(traf, TYPE('t', 'f', 'h', 'd'), &body) ||
         !parse_tfhd(m, &f, body, moof_at, *data))
         return 0;
-    if (box_find(traf, TYPE('t', 'f', 'd', 't'), &body)) {
-        const uint64_t dts = get_be(&body, box_version(&body, NULL) ? 8 : 4);
-        if (dts >= (uint64_t)INDEX_TIME_MAX)
-            return mp4_corrupt(m, "tfdt");
-        f.k->next_dts = (int64_t)dts;
-    }
+    int rc = box_find(traf, TYPE('t', 'f', 'd', 't'), &body) ? parse_tfdt(m, &f, body) : 0;
     uint32_t type;
-    int rc = 0;
     while (rc == 0 && !f.ended && box_next(&traf, &type, &body))
         if (type == TYPE('t', 'r', 'u', 'n'))
             rc = parse_trun(m, &f, body);

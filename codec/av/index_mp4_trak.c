@@ -226,7 +226,9 @@ static void parse_udta(struct trak *t, struct reader udta)
 
 int mp4_parse_trak(const struct mp4 *m, struct trak *t, struct reader trak)
 {
-    *t = (struct trak){ .tags.language = "und", .enabled = true };
+    *t = (struct trak){
+        .tags.language = "und", .enabled = true, .latest_dts = INT64_MIN, .latest_pts = INT64_MIN
+    };
     struct reader body, elst;
     if (box_find(trak, TYPE('t', 'k', 'h', 'd'), &body))
         parse_tkhd(t, body);

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""MP4 whose tables are not presented as they stand: edit lists of several parts."""
+"""MP4 whose tables are not presented as they stand: edit lists of several parts, fragments that come again."""
 import os
 import struct
 import subprocess
@@ -99,3 +99,25 @@ def test_sound_of_parts(start, sound_dir, tmp_path):
     heard, rate = sound_of(edge, "edited.mp4", tmp_path)
     check_heard(heard, rate, parts, sounds.FRAME // 2 + 1)
     assert numpy.abs(heard[3 * rate + sounds.EDGE:4 * rate - sounds.EDGE]).max() < 0.001
+
+
+def again(path, folder):
+    """Its fragments, of which some come twice: at once, or beside others behind them."""
+    cut = copied(path, folder, "-movflags", "frag_keyframe+empty_moov+default_base_moof")
+    parts = [b for kind, b in split(cut) if kind != "mfra"]
+    fragments = [a + b for a, b in zip(parts[2::2], parts[3::2])]
+    assert len(fragments) > 5
+    return b"".join([*parts[:2], *(fragments[i] for i in (0, 0, 1, 2, 1, 2, *range(3, len(fragments))))])
+
+
+def test_pictures_of_fragments_again(start, clip, media_dir, tmp_path):
+    data = again(os.path.join(media_dir, clip("base.mp4")), tmp_path)
+    edge = start(folder_with(tmp_path, "again.mp4", data))
+    for r in exact.check_renditions(exact.fetch(edge, "again.mp4")[1], tmp_path):
+        assert exact.barcodes(r, tmp_path) == list(range(325)), r.name
+
+
+def test_sound_of_fragments_again(start, sound_dir, tmp_path):
+    edge = start(folder_with(tmp_path, "again.mp4", again(sounds.make(sound_dir, NOISE), tmp_path)))
+    heard, rate = sound_of(edge, "again.mp4", tmp_path)
+    check_heard(heard[sounds.FRAME:], rate, [(13, 0)], 1)  # there is no edit list: what the encoder put before is heard
