@@ -102,6 +102,20 @@ static int expand_moov(struct mp4 *m)
     return rc;
 }
 
+// The sound is that of the only track that is presented at all.
+static void parse_itunes(struct mp4 *m, struct reader moov)
+{
+    struct trak *sound = NULL;
+    int count = 0;
+    for (int i = 0; i < m->x->track_count; i++) {
+        if (m->x->tracks[i].audio)
+            sound = &m->traks[i];
+        count += m->x->tracks[i].audio || m->x->tracks[i].video;
+    }
+    if (sound && count == 1)
+        mp4_parse_itunes(moov, &sound->heard);
+}
+
 static int parse_moov(struct mp4 *m, int max_tracks)
 {
     const struct reader moov = reader_of(m->moov.data, m->moov.len);
@@ -116,6 +130,8 @@ static int parse_moov(struct mp4 *m, int max_tracks)
     struct reader mvex;
     m->fragmented = m->x->fragmented = box_find(moov, TYPE('m', 'v', 'e', 'x'), &mvex);
     const int rc = parse_traks(m, moov, max_tracks);
+    if (rc == 0 && !m->fragmented)
+        parse_itunes(m, moov);
     if (rc == 0 && m->fragmented)
         parse_trex(m, mvex);
     return rc;

@@ -7,6 +7,7 @@
 //   index_mp4_trak.c    the boxes of a trak
 //   index_mp4_edits.c   edit lists
 //   index_mp4_entries.c which headers a sample is decoded by
+//   index_mp4_itunes.c  what iTunes notes instead
 //   index_mp4_tables.c  sample tables
 //   index_mp4_moof.c    fragments
 //
@@ -44,7 +45,8 @@ struct trak {
     enum text_format text;
     struct edit edits[INDEX_PARTS_MAX];
     int edit_count;
-    const char *refused;                              // or NULL
+    struct index_part heard; // of a track without an edit list; to == 0: nobody says
+    const char *refused;     // or NULL
     struct reader stts, ctts, stss, stsz, stsc, stco; // entries; borrowed from moov
     bool has_stts, has_stss, has_stsz, has_stsc, has_stco, wide_offsets;
     uint32_t size_all; // size of every sample, or 0
@@ -80,6 +82,9 @@ static inline int64_t get_offset(struct reader *r, int n)
 
 // NULL, or why this edit list cannot be followed: r is the body of an elst.
 const char *mp4_parse_edits(const struct mp4 *m, struct trak *t, struct reader r);
+
+// What a file of sound presents by a note of iTunes, in samples.  False: it has none.
+bool mp4_parse_itunes(struct reader moov, struct index_part *heard);
 
 // Moves t's samples to where k's edit presents them, and sets its end; or tells t of several parts.
 int mp4_apply_edits(const struct mp4 *m, const struct trak *k, struct index_track *t);

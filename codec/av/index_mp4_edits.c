@@ -171,6 +171,8 @@ int mp4_apply_edits(const struct mp4 *m, const struct trak *k, struct index_trac
         return mp4_corrupt(m, "elst");
     if (!m->fragmented && shows_too_much(t, &p))
         return set_parts(m, k, t);
+    if (k->heard.to > 0 && k->edit_count == 0 && k->heard.to <= p.to)
+        p = (struct index_part){ p.at, k->heard.from, k->heard.to };
     const int64_t shift = p.at - p.from;
     for (int i = 0; i < t->sample_count; i++)
         t->samples[i].pts += shift;

@@ -338,6 +338,7 @@ struct tables {
         stss[TABLE], stsc[TABLE], stsz[TABLE], stco[TABLE];
     int n_elst, n_ctts, n_stss, n_stsz, n_stts, n_stsc, n_stco; // 0: the default, or absent
     bool co64, sound;
+    const char *smpb; // a tag of iTunes
 };
 
 static const struct tables plain = {
@@ -351,6 +352,27 @@ static const struct tables plain = {
     .stco = { 0, 1, 16 },
     .n_stco = 3,
 };
+
+static void put_smpb(struct buf *b, const char *text)
+{
+    const size_t udta = open_box(b, "udta"), meta = open_box(b, "meta");
+    put_be32(b, 0);
+    const size_t ilst = open_box(b, "ilst");
+    BOX(b, "\251nam", 0);
+    const size_t item = open_box(b, "----"), name = open_box(b, "name");
+    put_be32(b, 0);
+    buf_append(b, "iTunSMPB", 8);
+    close_box(b, name);
+    const size_t data = open_box(b, "data");
+    put_be32(b, 1);
+    put_be32(b, 0);
+    buf_append(b, text, strlen(text));
+    close_box(b, data);
+    close_box(b, item);
+    close_box(b, ilst);
+    close_box(b, meta);
+    close_box(b, udta);
+}
 
 // ftyp, 64 bytes of media from 16 on, moov.
 static void put_movie(struct buf *b, const struct tables *t)
@@ -381,6 +403,8 @@ static void put_movie(struct buf *b, const struct tables *t)
     close_box(b, minf);
     close_box(b, mdia);
     close_box(b, trak);
+    if (t->smpb)
+        put_smpb(b, t->smpb);
     close_box(b, moov);
 }
 
@@ -808,6 +832,49 @@ static void test_too_many_parts(void **state)
     }
 }
 
+// ---- iTunes' note of where the sound begins and ends
+
+static const struct {
+    const char *text;
+    uint32_t edit; // of the edit list; 0: there is none
+    bool sound;
+    int64_t first, end;
+} notes[] = {
+    { " 00000000 00000840 000001FD 0000000000000640 00000000 00000000", 0, true, -2112,
+      3712 - 2112 },
+    { " 00000000 00000840 000001FD 0000000000000640", 0, false, 0, 6000 },
+    { " 00000000 00000840 000001FD 0000000000000640", 500, true, -500, 2500 },
+    { " 00000000 00000840 000001FD 0000000000001640", 0, true, 0, 6000 }, // longer than it is
+    { " 00000000 FFFFFFFF 000001FD 0000000000000640", 0, true, 0, 6000 },
+    { " 00000000 00000840 000001FD FFFFFFFFFFFFFFFFFF", 0, true, 0, 6000 },
+    { " 00000000 00000840", 0, true, 0, 6000 },
+    { "", 0, true, 0, 6000 },
+    { " gapless", 0, true, 0, 6000 },
+};
+
+static void test_itunes(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < countof(notes); i++) {
+        struct tables tables = { SOUND, SET(elst, 0, 1, 2500, 500, S), .smpb = notes[i].text };
+        tables.n_elst = notes[i].edit ? tables.n_elst : 0;
+        tables.sound = notes[i].sound;
+        tables = with_defaults(&tables);
+        struct buf b;
+        buf_init(&b, 4096);
+        put_movie(&b, &tables);
+        struct memory m = memory_of(b.data, b.len);
+        struct index x;
+        char detail[200];
+        assert_int_equal(index_of(&m.io, &x, detail, sizeof detail), 0);
+        if (x.tracks[0].samples[0].pts != notes[i].first || x.tracks[0].end != notes[i].end)
+            fail_msg("%zu: from %lld to %lld", i, (long long)x.tracks[0].samples[0].pts,
+                     (long long)x.tracks[0].end);
+        index_finish(&x);
+        buf_finish(&b);
+    }
+}
+
 // ---- hand-made elements: lacing, header stripping, odd time scales
 
 static void put_id(struct buf *b, uint32_t id)
@@ -1201,6 +1268,7 @@ int main(void)
         cmocka_unit_test(test_parts),
         cmocka_unit_test(test_subtitles_of_parts),
         cmocka_unit_test(test_too_many_parts),
+        cmocka_unit_test(test_itunes),
         cmocka_unit_test(test_laces),
         cmocka_unit_test(test_damaged),
         cmocka_unit_test(test_limits),
