@@ -86,6 +86,17 @@ def test_generated(name, start, clip, media_dir, tmp_path):
         assert exact.barcodes(r, tmp_path, UNDO.get(name, "null")) == want, r.name
 
 
+def test_stretched_after_it_was_turned(start, clip, media_dir, tmp_path):
+    """An MP4 whose movie stretches what its track turns: the one is of what is seen, and not of what is coded."""
+    with open(os.path.join(media_dir, clip("rot90.mp4")), "rb") as f:
+        data = bytearray(f.read())
+    d = data.index(b"mvhd") + 4 + 52
+    assert data[d:d + 4] == bytes([0, 1, 0, 0])
+    data[d + 1] = 2
+    (tmp_path / "high.mp4").write_bytes(data)
+    assert Playlist(start(tmp_path), "high.mp4").variants[0][0]["RESOLUTION"] == "360x1280"
+
+
 def test_noise_stays_below_bandwidth(start, clip, media_dir):
     """Where the maxrate binds all the time: the encoder takes it whole, and the playlist says enough."""
     maxrate = 700000
