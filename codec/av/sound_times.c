@@ -29,7 +29,9 @@ struct times {
 
     struct sample *out;
     int n;
-    int64_t next; // where the next packet belongs if it follows without a seam
+    int64_t next;  // where the next packet belongs if it follows without a seam
+    int64_t begin; // what is heard, behind what only primes the decoder
+    bool told;     // some packet had a time
 };
 
 // A time of the container in samples from T0, to the nearest; FAR if it is not sane.
@@ -62,11 +64,16 @@ static bool is_even(const struct times *k)
 {
     switch (k->codec) {
     case CODEC_AAC:
+    case CODEC_AAC_LATM:
+    case CODEC_MP1:
     case CODEC_MP2:
     case CODEC_MP3:
     case CODEC_AC3:
     case CODEC_EAC3:
     case CODEC_DTS:
+    case CODEC_COOK:
+    case CODEC_SPEEX:
+    case CODEC_ADPCM_SWF:
         return true;
     case CODEC_FLAC:
     case CODEC_ALAC:
@@ -137,6 +144,16 @@ static int64_t duration(const struct times *k, int i)
     return muldiv_round(k->t->samples[i].duration, k->rate, k->t->timescale);
 }
 
+// The first packet that has a time tells where those before it belong.
+static void place_first(struct times *k, int64_t said)
+{
+    const int64_t shift = said - k->next;
+    for (int i = 0; i < k->n; i++)
+        k->out[i].pts += shift;
+    k->begin = k->n ? k->out[0].pts : said;
+    k->told = true;
+}
+
 // Where sample i belongs; false: nowhere.
 static bool place(struct times *k, int64_t pts, int64_t *at)
 {
@@ -144,9 +161,12 @@ static bool place(struct times *k, int64_t pts, int64_t *at)
     const int64_t gap = (int64_t)k->rate * GAP_MS / 1000 + 2 * k->wma;
     const int64_t said = pts == INDEX_NO_PTS ? FAR : position(k, pts);
     *at = k->next;
-    if (k->n == 0) {
+    if (!k->told && said == FAR)
+        return true;
+    if (!k->told) {
         *at = said - k->wma; // the first frame that comes out of a decoder only primes it
-        return said != FAR;
+        place_first(k, *at);
+        return true;
     }
     if (pts == INDEX_NO_PTS || (said - k->next < gap && k->next - said < gap))
         return true;
@@ -155,7 +175,7 @@ static bool place(struct times *k, int64_t pts, int64_t *at)
         *at = said;
     } else if (k->n == 1) { // the first packet only primes the decoder: the second tells where
         before->pts = said - (before->duration ? before->duration : 1);
-        *at = said;
+        k->begin = *at = said;
     } // else the clock ran backwards: the sound goes on
     return *at < FAR;
 }
@@ -169,11 +189,8 @@ static int add_all(struct times *k)
         int64_t d = duration(k, i);
         if (d <= 0 || d > (int64_t)k->rate * LONGEST)
             d = k->frame_samples;
-        if (!place(k, s.pts, &s.pts)) {
-            if (k->n)
-                return -E_CORRUPT;
-            continue;
-        }
+        if (!place(k, s.pts, &s.pts))
+            return -E_CORRUPT;
         if (k->n && k->out[k->n - 1].pts + k->out[k->n - 1].duration > s.pts)
             k->out[k->n - 1].duration = (uint32_t)(s.pts - k->out[k->n - 1].pts);
         s.duration = (uint32_t)d;
@@ -196,9 +213,8 @@ static void trim(struct times *k, int64_t end)
 // Without pictures T0 is the first sample that is presented.
 static void start_at_zero(struct times *k)
 {
-    const int64_t first = k->n ? k->out[0].pts : 0;
-    for (int i = 0; first > 0 && i < k->n; i++)
-        k->out[i].pts -= first;
+    for (int i = 0; k->begin > 0 && i < k->n; i++)
+        k->out[i].pts -= k->begin;
 }
 
 int sound_times(struct audio_track *a, const struct index_track *t, int frame_samples,
@@ -228,6 +244,6 @@ int sound_times(struct audio_track *a, const struct index_track *t, int frame_sa
         start_at_zero(&k);
     free(a->samples);
     a->samples = k.out;
-    a->sample_count = rc == 0 ? k.n : 0;
+    a->sample_count = rc == 0 && k.told ? k.n : 0;
     return rc;
 }

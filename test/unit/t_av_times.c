@@ -234,7 +234,10 @@ static void wma_follows(void **state)
 
 #define SOUNDS 4
 
-// Packets of AAC at 48 kHz, each of 1024 samples, with pictures from `first` of 90 kHz on.
+#define ALONE -1
+
+// Packets of AAC at 48 kHz, each of 1024 samples, with pictures from `first` of 90 kHz on, or
+// ALONE.
 static const struct {
     const char *what;
     int64_t first;
@@ -252,6 +255,14 @@ static const struct {
       0,
       { { 0, 0 }, { 1024 + 950, 1024 }, { 2048, 2048 } } },
     { "what is later is", 0, { { 0, 0 }, { 1024 + 970, 1994 }, { 2048 + 970, 3018 } } },
+    { "alone it begins at once", ALONE, { { 4800, 0 }, { 5824, 1024 } } },
+    { "the first two at one time: the first is not heard",
+      ALONE,
+      { { 1024, -1024 }, { 1024, 0 }, { 2048, 1024 } } },
+    { "what has no time comes before the first that has one",
+      0,
+      { { NO, 952 }, { NO, 1976 }, { 3000, 3000 }, { NO, 4024 } } },
+    { "and is heard, too", ALONE, { { NO, 0 }, { NO, 1024 }, { 3000, 2048 }, { NO, 3072 } } },
 };
 
 static void sound_with_holes(void **state)
@@ -264,8 +275,9 @@ static void sound_with_holes(void **state)
         for (int k = 0; k < SOUNDS && (k == 0 || sounds[i].packets[k].pts); k++)
             samples[t.sample_count++] =
                 (struct sample){ .pts = sounds[i].packets[k].pts, .size = 9, .duration = 1024 };
-        const struct sound_origin t0 = { sounds[i].first, 90000 };
-        assert_int_equal(sound_times(&a, &t, 1024, t0), 0);
+        const struct sound_origin t0 = { sounds[i].first, 90000 }, alone = { 0, 0 };
+        const bool with = sounds[i].first != ALONE;
+        assert_int_equal(sound_times(&a, &t, 1024, with ? t0 : alone), 0);
         assert_int_equal(a.sample_count, t.sample_count);
         for (int k = 0; k < a.sample_count; k++)
             if (a.samples[k].pts != sounds[i].packets[k].should)
