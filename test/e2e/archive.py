@@ -145,14 +145,18 @@ def hear(path, rate, channels, n, pictures, skip):
 
 
 def listen(path, audio, pictures, skip, tmp):
-    ours = sounds.heard(audio, tmp)
-    right = hear(path, audio.init.timescale, audio.init.channels, ours.shape[1], pictures, skip)
-    found = [sounds.lags(o, r) for o, r in zip(ours, right)]
-    if not any(found):
-        return "silent"
-    off = max((abs(lag) for channel in found for lag, alike in channel if alike >= AT_LEAST), default="anything")
-    alike = numpy.median([alike for channel in found for _, alike in channel])
-    return f"sound {off} off, {alike:.3f} alike"
+    """Where it is heard, as far as it is alike enough to have a place; how alike it is as a rule, and where least."""
+    ours, rate = sounds.heard(audio, tmp), audio.init.timescale
+    right = hear(path, rate, audio.init.channels, ours.shape[1], pictures, skip)
+    found = [f for o, r in zip(ours, right) for f in sounds.lags(o, r, sounds.nearest)]
+    longer = 0 if pictures else ours.shape[1] - sounds.decode(path, rate, 1, whole=False).shape[1]
+    length = "" if 0 <= longer < 2 * sounds.FRAME else f", {longer / rate:+.3f} s long"
+    if not found:
+        return "silent" + length
+    lags, alike = [lag for lag, alike in found if alike >= AT_LEAST], [alike for _, alike in found]
+    off, worst = max(lags, key=abs, default="anything"), min(alike)
+    places = f" in {sum(map(bool, lags))} of {len(lags)} places" if lags and off else ""
+    return f"sound {off} off{places}, {numpy.median(alike):.3f} alike, {worst:.3f} at worst ({alike.index(worst)}){length}"
 
 
 def interlaced(path):

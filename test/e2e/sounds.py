@@ -183,7 +183,17 @@ def lag(x, y):
     return REACH - best, alike[best]
 
 
-def lags(heard, right):
+def nearest(x, y, slack=0.02):
+    """As lag(), but of all places where the two are nearly as alike as they get, the nearest: a tone fits in many."""
+    n, power = len(x) + len(y), numpy.pad(numpy.cumsum(y ** 2), (1, 0))
+    alike = numpy.fft.irfft(numpy.fft.rfft(y, n) * numpy.conj(numpy.fft.rfft(x, n)), n)[:len(y) - len(x) + 1]
+    alike /= numpy.sqrt(numpy.sum(x ** 2) * (power[len(x):] - power[:-len(x)])) + 1e-9
+    good = numpy.flatnonzero(alike >= alike.max() - slack) - REACH
+    best = int(good[numpy.argmin(numpy.abs(good))])
+    return -best, alike[best + REACH]
+
+
+def lags(heard, right, lag=lag):
     """lag() of each window in which there is something to hear."""
     usual, wide = level(right), numpy.pad(right, REACH)
     return [lag(heard[at:at + WINDOW], wide[at:at + WINDOW + 2 * REACH])
