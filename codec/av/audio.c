@@ -41,6 +41,7 @@
 #define COARSER 8    // steps of quality below the usual, each 0.7 of the one above
 #define FILTER 64    // input samples on either side that the resampler may look at
 #define LOUDEST 4.0f // what a decoder may say, full scale being 1
+#define HELD 120     // samples that a decoder of Opus keeps of a frame, at most, for the next
 
 // Sound on the timeline: samples [at, at + n) of each channel.
 struct canvas {
@@ -58,6 +59,7 @@ struct audio {
     AVFrame *frame, *mixed;
     SwrContext *mixer;
     int64_t follows; // where a frame without a time belongs: after the one before
+    bool begun;      // there was one
 
     struct canvas source; // at the source's rate, mixed
     struct canvas sound;  // at the output's rate, what the encoder is fed
@@ -149,14 +151,25 @@ static void place(struct audio *a, int64_t at, int64_t n)
     }
 }
 
+// Speech in Opus is coded at a lower rate, and its resampler keeps some samples back, until there
+// are others or the mode changes: of the first frame it gives fewer, and all to come begin so
+// much before the time of their packets.
+static bool was_held_back(const struct audio *a, int64_t pts)
+{
+    return a->job->media->audio.codec == CODEC_OPUS && a->begun && pts - a->follows <= HELD &&
+           a->follows - pts <= HELD;
+}
+
 static void take_frame(struct audio *a)
 {
     const AVFrame *f = a->frame;
-    const int64_t at = f->pts == AV_NOPTS_VALUE ? a->follows : f->pts;
+    const bool follows = f->pts == AV_NOPTS_VALUE || was_held_back(a, f->pts);
+    const int64_t at = follows ? a->follows : f->pts;
     int64_t n = f->nb_samples;
-    if (f->pts != AV_NOPTS_VALUE && f->pkt_duration > 0 && f->pkt_duration < n)
-        n = f->pkt_duration; // the table says where the sound ends within its last packet
+    if (f->pts != AV_NOPTS_VALUE && f->pkt_duration > 0) // the table says where the sound ends
+        n = min64(n, max64(f->pts + f->pkt_duration - at, 0)); // within its last packet
     a->follows = at + n;
+    a->begun = true;
     if (f->sample_rate != a->job->media->audio.sample_rate || mix(a) < 0) {
         a->stats->concealed++;
         return;
