@@ -54,10 +54,10 @@ class Reader:
     def read(self, data):
         need(len(data) > 0 and len(data) % PACKET == 0, "no whole number of packets")
         s = Segment()
-        self.last = {}
+        self.last, self.heads = {}, {}
         for i in range(0, len(data), PACKET):
             self.packet(s, data[i:i + PACKET], i // PACKET)
-        need(all(len(p.data) > 0 for list_ in s.pes.values() for p in list_), "an empty PES packet")
+        need(not self.heads and all(len(p.data) > 0 for list_ in s.pes.values() for p in list_), "an empty PES packet")
         for p in s.video + s.audio:
             p.data = bytes(p.data)
         return s
@@ -79,10 +79,18 @@ class Reader:
             return self.table(s, payload[1:], pid, number)
         need(pid in s.kinds, "a packet of no stream")
         if begins:
-            pes, payload = self.header(payload, random_access, s.kinds[pid])
-            s.pes.setdefault(s.kinds[pid], []).append(pes)
-            self.last[pid] = pes
+            need(pid not in self.heads, "a PES packet without its header")
+            self.heads[pid] = [random_access, b""]
+        if pid in self.heads:  # a brief one may have it in several packets
+            random_access, head = self.heads[pid]
+            self.heads[pid][1] = payload = head + payload
+            if len(payload) < 9 or len(payload) < 9 + payload[8]:
+                return None
+            del self.heads[pid]
+            self.last[pid], payload = self.header(payload, random_access, s.kinds[pid])
+            s.pes.setdefault(s.kinds[pid], []).append(self.last[pid])
         self.last[pid].data += payload
+        return None
 
     def count(self, pid, counter, control):
         """A packet with payload counts, another repeats the number."""
@@ -122,7 +130,6 @@ class Reader:
     def header(self, p, random_access, kind):
         need(p[:3] == b"\0\0\1" and p[3] == (0xe0 if kind == H264 else 0xc0), "a PES header")
         need(p[6] == 0x84 and p[7] in (0x80, 0xc0) and p[8] == (10 if p[7] == 0xc0 else 5), "a PES header")
-        need(len(p) >= 9 + p[8], "a PES header in two packets")
         pts = timestamp(p[9:14], 2 if p[7] == 0x80 else 3)
         dts = timestamp(p[14:19], 1) if p[7] == 0xc0 else pts
         need(p[7] == 0x80 or pts != dts, "DTS beside an equal PTS")
