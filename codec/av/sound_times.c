@@ -154,11 +154,18 @@ static void place_first(struct times *k, int64_t said)
     k->told = true;
 }
 
+// By how much a time is off that counts.  That of a packet of WMA is one within the frame that it
+// completes; libavformat's of a short block of Vorbis leaves out what it shares with a long one.
+static int64_t gap_of(const struct times *k)
+{
+    const int64_t gap = (int64_t)k->rate * GAP_MS / 1000 + 2 * k->wma;
+    return k->vorbis ? gap + k->frame_samples / 2 : gap;
+}
+
 // Where sample i belongs; false: nowhere.
 static bool place(struct times *k, int64_t pts, int64_t *at)
 {
-    // (The time of a packet of WMA is one within the frame that it completes.)
-    const int64_t gap = (int64_t)k->rate * GAP_MS / 1000 + 2 * k->wma;
+    const int64_t gap = gap_of(k);
     const int64_t said = pts == INDEX_NO_PTS ? FAR : position(k, pts);
     *at = k->next;
     if (!k->told && said == FAR)

@@ -232,6 +232,42 @@ static void wma_follows(void **state)
     free(a.samples);
 }
 
+#define BLOCKS 4
+
+// Headers of Vorbis as FFmpeg has them: blocks of 512 and 4096 samples, and a mode for each.
+static uint8_t vorbis_headers[] = "\0\x1e"
+                                  "\1vorbis\0\0\0\0\1\x44\xac\0\0\0\0\0\0\0\0\0\0\0\0\0\0\xc9\1"
+                                  "\0\1\3"
+                                  "\0\x13"
+                                  "\5vorbis\1\0\0\0\0\x80\0\0\0\0\0\1";
+
+// The time that libavformat gives to a short block behind a long one is too late, by more
+// than 20 ms.
+static void short_blocks_follow(void **state)
+{
+    (void)state;
+    uint8_t heads[BLOCKS][2] = { { 0x0e }, { 0x06 }, { 0 }, { 0 } };
+    struct sample samples[BLOCKS] = {
+        { .pts = 0 }, { .pts = 2048 }, { .pts = 4096 + 896 }, { .pts = 5248 }
+    };
+    const int64_t should[BLOCKS + 1] = { 0, 2048, 4096, 5248, 5504 };
+    const struct index_track t = {
+        .timescale = 44100, .samples = samples, .sample_count = BLOCKS, .heads = heads
+    };
+    struct audio_track a = { .codec = CODEC_VORBIS,
+                             .sample_rate = 44100,
+                             .channels = 1,
+                             .extradata = vorbis_headers,
+                             .extradata_size = sizeof vorbis_headers - 1 };
+    assert_int_equal(sound_times(&a, &t, 2048, (struct sound_origin){ 0, 44100 }), 0);
+    assert_int_equal(a.sample_count, BLOCKS);
+    for (int i = 0; i < BLOCKS; i++) {
+        assert_int_equal(a.samples[i].pts, should[i]);
+        assert_int_equal(a.samples[i].duration, should[i + 1] - should[i]);
+    }
+    free(a.samples);
+}
+
 #define SOUNDS 4
 
 #define ALONE -1
@@ -290,9 +326,8 @@ static void sound_with_holes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(one_time_line),
-        cmocka_unit_test(pictures_that_nobody_stamped),
-        cmocka_unit_test(wma_follows),
+        cmocka_unit_test(one_time_line),    cmocka_unit_test(pictures_that_nobody_stamped),
+        cmocka_unit_test(wma_follows),      cmocka_unit_test(short_blocks_follow),
         cmocka_unit_test(sound_with_holes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
