@@ -375,6 +375,39 @@ static int add_packet(struct scan *s, AVPacket *p)
     return added < 0 ? fail_with(s->why, added, "too many samples") : 0;
 }
 
+// WAV has blocks of one size, and libavformat gives several at once.  Bytes of one of these kinds,
+// whose decoders take one at a time or tell nothing of each; 0: the packet is whole.
+static int block_size(const struct scan *s, const AVStream *st)
+{
+    if (s->x->container != CONTAINER_WAV && s->x->container != CONTAINER_W64)
+        return 0;
+    switch (codec_of(st->codecpar->codec_id)) {
+    case CODEC_WMAV1:
+    case CODEC_WMAV2:
+    case CODEC_ATRAC3:
+    case CODEC_GSM_MS:
+    case CODEC_TRUESPEECH:
+        return st->codecpar->block_align;
+    default:
+        return 0;
+    }
+}
+
+static int add_blocks(struct scan *s, AVPacket *p)
+{
+    const int block = block_size(s, s->demux->ctx->streams[p->stream_index]);
+    int rc = 0;
+    while (rc == 0 && block > 0 && p->size > block) {
+        const int rest = p->size - block;
+        p->size = block;
+        rc = add_packet(s, p);
+        p->data += block;
+        p->size = rest;
+        p->pts = p->dts = AV_NOPTS_VALUE;
+    }
+    return rc == 0 ? add_packet(s, p) : rc;
+}
+
 // Whether there is anything to extract.  (Where there is not, the filter says so in a dozen lines,
 // and at every picture, until the log is full.)
 static bool has_headers(const AVBitStreamFilter *f, enum AVCodecID id)
@@ -428,7 +461,7 @@ static int take_packet(struct scan *s, AVPacket *p)
     if (s->x->tracks[p->stream_index].video && !st->codecpar->extradata_size &&
         p->flags & AV_PKT_FLAG_KEY)
         rc = extract_headers(st, p);
-    return rc < 0 ? fail_with(s->why, rc, "no memory for headers") : add_packet(s, p);
+    return rc < 0 ? fail_with(s->why, rc, "no memory for headers") : add_blocks(s, p);
 }
 
 static bool all_are_long(const struct scan *s)
@@ -556,7 +589,8 @@ static int close_video(struct track *k, struct index_track *t, const AVStream *s
 // These say how long their sound is, to the sample.
 static bool tells_end(enum container c)
 {
-    return c == CONTAINER_FLAC || c == CONTAINER_OGG;
+    return c == CONTAINER_FLAC || c == CONTAINER_OGG || c == CONTAINER_WAVPACK ||
+           c == CONTAINER_TTA;
 }
 
 // Ogg files one after another in one, as recordings of radio are, each with a clock of its own:

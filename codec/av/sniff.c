@@ -29,6 +29,16 @@ static const struct magic {
     { CONTAINER_AMR, 0, 5, "#!AMR" },
     { CONTAINER_RM, 0, 4, ".RMF" },
     { CONTAINER_IVF, 0, 6, "DKIF\0\0" },
+    { CONTAINER_RM, 0, 4, ".ra\xfd" },
+    { CONTAINER_AIFF, 8, 4, "AIFF" },
+    { CONTAINER_AIFF, 8, 4, "AIFC" },
+    { CONTAINER_AU, 0, 4, ".snd" },
+    { CONTAINER_DTS, 0, 4, "\x7f\xfe\x80\x01" },
+    { CONTAINER_DTSHD, 0, 8, "DTSHDHDR" },
+    { CONTAINER_CAF, 0, 4, "caff" },
+    { CONTAINER_W64, 0, 16, "riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\x00\x00" },
+    { CONTAINER_TTA, 0, 4, "TTA1" },
+    { CONTAINER_WAVPACK, 0, 4, "wvpk" },
     { CONTAINER_MXF, 0, 11, "\x06\x0e\x2b\x34\x02\x05\x01\x01\x0d\x01\x02" },
     { CONTAINER_ASF, 0, 16, "\x30\x26\xb2\x75\x8e\x66\xcf\x11\xa6\xd9\x00\xaa\x00\x62\xce\x6c" },
     { CONTAINER_PS, 0, 4, "\0\0\1\xba" },
@@ -82,11 +92,76 @@ static size_t adts_frame(const uint8_t *p, size_t n)
     return size >= 7 ? size : 0;
 }
 
-// Two frames, one after the other, are no accident.
-static bool is_row_of(size_t (*frame)(const uint8_t *, size_t), const uint8_t *p, size_t n)
+// Bytes of the AC-3 frame at p (ETSI TS 102 366, 4.4.1); 0: it is none.
+static size_t ac3_frame(const uint8_t *p, size_t n)
 {
-    const size_t first = frame(p, n);
-    return first > 0 && first < n && frame(p + first, n - first) > 0;
+    static const int kbits[] = { 32,  40,  48,  56,  64,  80,  96,  112, 128, 160,
+                                 192, 224, 256, 320, 384, 448, 512, 576, 640 };
+    if (n < 6 || p[0] != 0x0b || p[1] != 0x77 || p[5] >> 3 > 10)
+        return 0;
+    const int rate = p[4] >> 6, code = p[4] & 63;
+    if (rate == 3 || code >= 2 * (int)countof(kbits))
+        return 0;
+    const int bits = kbits[code / 2];
+    const int words = rate == 0 ? 2 * bits : rate == 1 ? 320 * bits / 147 + (code & 1) : 3 * bits;
+    return 2 * (size_t)words;
+}
+
+// And of E-AC-3 (E.2.3.1).
+static size_t eac3_frame(const uint8_t *p, size_t n)
+{
+    if (n < 6 || p[0] != 0x0b || p[1] != 0x77 || p[5] >> 3 <= 10 || p[5] >> 3 > 16)
+        return 0;
+    return 2 * (size_t)((p[2] & 7) << 8 | p[3]) + 2;
+}
+
+// A disc's E-AC-3 of many channels stands behind AC-3 for those who know no more.
+static size_t any_ac3_frame(const uint8_t *p, size_t n)
+{
+    const size_t size = ac3_frame(p, n);
+    return size ? size : eac3_frame(p, n);
+}
+
+// Frames, one right after another.
+static bool is_row_of(int frames, size_t (*frame)(const uint8_t *, size_t), const uint8_t *p,
+                      size_t n)
+{
+    for (int i = 0; i < frames; i++) {
+        const size_t size = frame(p, n);
+        if (size == 0 || (i + 1 < frames && size >= n))
+            return false;
+        p += size < n ? size : n;
+        n -= size < n ? size : n;
+    }
+    return true;
+}
+
+static const struct {
+    enum container container;
+    size_t (*frame)(const uint8_t *, size_t);
+} kinds[] = {
+    { CONTAINER_ADTS, adts_frame },
+    { CONTAINER_MP3, mpeg_audio_frame },
+    { CONTAINER_AC3, ac3_frame },
+    { CONTAINER_EAC3, any_ac3_frame },
+};
+
+static enum container by_frames(int frames, const uint8_t *p, size_t n)
+{
+    for (size_t i = 0; i < countof(kinds); i++)
+        if (is_row_of(frames, kinds[i].frame, p, n))
+            return kinds[i].container;
+    return CONTAINER_NONE;
+}
+
+// Two at the start are no accident; nor are three behind something else: zeros that a tool left,
+// or the rest of a frame where somebody cut.
+static enum container by_frames_somewhere(const uint8_t *p, size_t n)
+{
+    enum container c = by_frames(2, p, n);
+    for (size_t i = 1; c == CONTAINER_NONE && i < n; i++)
+        c = by_frames(3, p + i, n - i);
+    return c;
 }
 
 // A stream of NAL units that begins as decoding does: with parameter sets, or with
@@ -117,9 +192,7 @@ enum container sniff(const uint8_t *bytes, size_t n, struct carriage *how)
     enum container c = by_magic(bytes, n);
     if (c == CONTAINER_NONE && transport_sniff(bytes, n, how))
         c = CONTAINER_TS;
-    if (c == CONTAINER_NONE && is_row_of(adts_frame, bytes, n))
-        c = CONTAINER_ADTS;
-    if (c == CONTAINER_NONE && is_row_of(mpeg_audio_frame, bytes, n))
-        c = CONTAINER_MP3;
-    return c == CONTAINER_NONE ? by_nal_unit(bytes, n) : c;
+    if (c == CONTAINER_NONE)
+        c = by_nal_unit(bytes, n);
+    return c == CONTAINER_NONE ? by_frames_somewhere(bytes, n) : c;
 }

@@ -74,6 +74,12 @@ static bool is_even(const struct times *k)
     case CODEC_COOK:
     case CODEC_SPEEX:
     case CODEC_ADPCM_SWF:
+    case CODEC_RA_144:
+    case CODEC_RA_288:
+    case CODEC_ATRAC3:
+    case CODEC_GSM:
+    case CODEC_GSM_MS:
+    case CODEC_TRUESPEECH:
         return true;
     case CODEC_FLAC:
     case CODEC_ALAC:

@@ -521,6 +521,17 @@ static const struct {
     { CONTAINER_AMR, 6, "#!AMR\n" },
     { CONTAINER_IVF, 8, "DKIF\0\0\x20\0" },
     { CONTAINER_PS, 5, "\0\0\1\xba\x44" },
+    { CONTAINER_RM, 4, ".RMF" },
+    { CONTAINER_RM, 5, ".ra\xfd\0" },
+    { CONTAINER_AIFF, 12, "FORM\0\0\0\0AIFF" },
+    { CONTAINER_AIFF, 12, "FORM\0\0\0\0AIFC" },
+    { CONTAINER_NONE, 12, "FORM\0\0\0\08SVX" },
+    { CONTAINER_AU, 4, ".snd" },
+    { CONTAINER_CAF, 4, "caff" },
+    { CONTAINER_WAVPACK, 4, "wvpk" },
+    { CONTAINER_TTA, 4, "TTA1" },
+    { CONTAINER_DTS, 5, "\x7f\xfe\x80\1\xfc" },
+    { CONTAINER_DTSHD, 8, "DTSHDHDR" },
     { CONTAINER_H264, 8, "\0\0\0\1\x67\x64\0\x1f" },
     { CONTAINER_H264, 7, "\0\0\1\x09\xf0\0\0" },
     { CONTAINER_HEVC, 8, "\0\0\0\1\x40\1\x0c\1" },
@@ -537,26 +548,58 @@ static void test_sniff(void **state)
         if (c != first_bytes[i].container)
             fail_msg("case %zu is %s", i, container_name(c));
     }
-    // Two frames in a row, and not one.
-    uint8_t mp3[1000] = { 0xff, 0xfb, 0x90, 0x64 }; // 128 kb/s, 44.1 kHz: 417 bytes
-    assert_int_equal(sniff(mp3, sizeof mp3, &how), CONTAINER_NONE);
-    memcpy(mp3 + 417, mp3, 4);
-    assert_int_equal(sniff(mp3, sizeof mp3, &how), CONTAINER_MP3);
-    uint8_t adts[100] = { 0xff, 0xf1, 0x50, 0x80, 0x05, 0x00 }; // 40 bytes
-    assert_int_equal(sniff(adts, sizeof adts, &how), CONTAINER_NONE);
-    memcpy(adts + 40, adts, 6);
-    assert_int_equal(sniff(adts, sizeof adts, &how), CONTAINER_ADTS);
     assert_int_equal(sniff_id3((const uint8_t *)"ID3\4\0\0\0\0\1\2", 10), 10 + 130);
     assert_int_equal(sniff_id3((const uint8_t *)"ID4\4\0\0\0\0\1\2", 10), 0);
+}
+
+#define FRAMES 3
+
+// Frames without a container, by the bytes that begin each and how long they say it is.
+static const struct {
+    enum container container;
+    size_t size;
+    const char *first, *next; // NULL: the same
+} frames[] = {
+    { CONTAINER_MP3, 417, "\xff\xfb\x90\x64\0\0", NULL }, // 128 kb/s, 44.1 kHz
+    { CONTAINER_ADTS, 40, "\xff\xf1\x50\x80\x05\0", NULL },
+    { CONTAINER_AC3, 768, "\x0b\x77\1\2\x14\x40", NULL }, // 192 kb/s, 48 kHz
+    { CONTAINER_AC3, 836, "\x0b\x77\1\2\x55\x40", NULL }, // 44.1 kHz, the longer of two
+    { CONTAINER_EAC3, 512, "\x0b\x77\0\xff\x34\x86", NULL },
+    { CONTAINER_EAC3, 768, "\x0b\x77\1\2\x14\x40", "\x0b\x77\x41\x7f\x3f\x86" },
+};
+
+// Two in a row are enough at the start, three behind something else.
+static void frames_in_a_row(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < countof(frames); i++) {
+        for (size_t junk = 0; junk <= 100; junk += 100) {
+            uint8_t bytes[SNIFF_BYTES] = { 0 };
+            struct carriage how;
+            for (size_t k = 0; k < (junk ? 3 : 2); k++) {
+                if (sniff(bytes, sizeof bytes, &how) != CONTAINER_NONE)
+                    fail_msg("case %zu after %zu bytes of junk and %zu frames", i, junk, k);
+                const char *const head = k && frames[i].next ? frames[i].next : frames[i].first;
+                memcpy(bytes + junk + k * frames[i].size, head, 6);
+            }
+            if (sniff(bytes, sizeof bytes, &how) != frames[i].container)
+                fail_msg("case %zu after %zu bytes of junk", i, junk);
+        }
+    }
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(slices_of_realmedia), cmocka_unit_test(interleaved),
-        cmocka_unit_test(in_pieces),           cmocka_unit_test(in_a_transport_stream),
-        cmocka_unit_test(behind_a_hole),       cmocka_unit_test(overlapping),
-        cmocka_unit_test(what_is_missing),     cmocka_unit_test(not_there),
+        cmocka_unit_test(frames_in_a_row),
+        cmocka_unit_test(slices_of_realmedia),
+        cmocka_unit_test(interleaved),
+        cmocka_unit_test(in_pieces),
+        cmocka_unit_test(in_a_transport_stream),
+        cmocka_unit_test(behind_a_hole),
+        cmocka_unit_test(overlapping),
+        cmocka_unit_test(what_is_missing),
+        cmocka_unit_test(not_there),
         cmocka_unit_test(test_sniff),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
