@@ -34,6 +34,13 @@ struct defaults {
     uint32_t duration, size, flags;
 };
 
+// The least that the chunks of a sound may have, where its tables count samples of a tick: PCM,
+// or of QuickTime a packet of another kind, for which they have no size.
+struct chunk_unit {
+    uint32_t bytes; // 0: it is none of these
+    uint32_t samples;
+};
+
 struct trak {
     uint32_t id;
     uint32_t handler;   // vide, soun, ...
@@ -51,8 +58,8 @@ struct trak {
     bool has_stts, has_stss, has_stsz, has_stsc, has_stco, wide_offsets;
     uint32_t size_all; // size of every sample, or 0
     uint32_t size_count;
-    int size_bits;      // of one entry of stsz
-    uint32_t pcm_frame; // bytes that the sample entry tells of each sample, 0: it is not PCM
+    int size_bits; // of one entry of stsz
+    struct chunk_unit unit;
     struct defaults trex;
     uint32_t description; // of samples in fragments that tell no other
     int64_t next_dts;     // where the next fragment begins unless it says otherwise

@@ -8,6 +8,8 @@
 #include "base/err.h"
 
 #define PCM_FRAMES 1024 // that one sample of ours has; libavformat's have as many
+#define UNIT_LONG 160   // samples from which on a unit is a sample of ours (libavformat, too)
+#define UNIT_MAX 16384  // bytes or samples
 
 // A table of (count, value) pairs, one value after another.
 struct runs {
@@ -76,7 +78,7 @@ struct walk {
     uint32_t i;         // sample
     int64_t dts;
     uint8_t headers;
-    bool pcm;
+    bool units;
 };
 
 static bool take_sync(struct walk *w)
@@ -124,33 +126,44 @@ static int walk_sample(struct mp4 *m, struct trak *k, struct index_track *t, str
     return rc;
 }
 
-// All of a chunk of PCM, which has a table entry for each of its samples, in larger ones.
-static int walk_pcm_chunk(struct mp4 *m, struct trak *k, struct index_track *t, struct walk *w,
-                          int64_t offset)
+// As many whole units as one sample of ours may have; one, if it is longer than that.
+static uint32_t units_samples(const struct chunk_unit *u)
 {
+    return u->samples < UNIT_LONG ? PCM_FRAMES / u->samples * u->samples : u->samples;
+}
+
+// All of a chunk that consists of units, in larger samples than its table has.
+static int walk_units(struct mp4 *m, struct trak *k, struct index_track *t, struct walk *w,
+                      int64_t offset)
+{
+    const struct chunk_unit *const u = &k->unit;
     int rc = 1;
     uint32_t left = w->stsc.per_chunk;
     left = left < k->size_count - w->i ? left : k->size_count - w->i;
-    while (rc == 1 && left > 0) {
-        const uint32_t n = left < PCM_FRAMES ? left : PCM_FRAMES;
-        const struct sample s = {
-            .offset = offset, .pts = w->dts, .size = n * k->pcm_frame, .duration = n, .sync = true
-        };
+    while (rc == 1 && left >= u->samples) {
+        const uint32_t most = units_samples(u), n = left < most ? left : most;
+        const struct sample s = { .offset = offset,
+                                  .pts = w->dts,
+                                  .size = n / u->samples * u->bytes,
+                                  .duration = n,
+                                  .sync = true };
         rc = mp4_add_sample(m, t, &s);
         offset += s.size;
         w->dts += n;
         w->i += n;
         left -= n;
     }
+    w->i += rc == 1 ? left : 0; // no whole unit
     return rc;
 }
 
 // Whether each sample lasts one tick: then its rate is that of the track.
-static bool is_pcm(const struct trak *k, const struct index_track *t)
+static bool has_units(const struct trak *k, const struct index_track *t)
 {
     struct runs stts = { .r = k->stts };
-    return t->audio && k->pcm_frame > 0 && k->pcm_frame <= 256 && next_run(&stts) &&
-           stts.value == 1 && reader_left(&stts.r) == 0;
+    return t->audio && k->unit.bytes > 0 && k->unit.bytes <= UNIT_MAX && k->unit.samples > 0 &&
+           k->unit.samples <= UNIT_MAX && next_run(&stts) && stts.value == 1 &&
+           reader_left(&stts.r) == 0;
 }
 
 // All samples of one chunk; as add_sample.
@@ -158,8 +171,8 @@ static int walk_chunk(struct mp4 *m, struct trak *k, struct index_track *t, stru
 {
     int64_t offset = get_offset(&k->stco, k->wide_offsets ? 8 : 4);
     int rc = 1;
-    if (w->pcm)
-        return walk_pcm_chunk(m, k, t, w, offset);
+    if (w->units)
+        return walk_units(m, k, t, w, offset);
     for (uint32_t n = 0; rc == 1 && n < w->stsc.per_chunk && w->i < k->size_count; n++) {
         const uint32_t size = size_of(k, w->i);
         rc = walk_sample(m, k, t, w, offset);
@@ -174,7 +187,7 @@ static int walk_tables(struct mp4 *m, struct trak *k, struct index_track *t)
     if (k->has_stss)
         w.next_sync = reader_left(&w.stss) ? get_be32(&w.stss) : 1;
     load_chunk_run(&w.stsc);
-    w.pcm = is_pcm(k, t);
+    w.units = has_units(k, t);
     uint32_t entry = 0;
     int rc = 1;
     for (uint32_t c = 1; rc == 1 && w.i < k->size_count && reader_left(&k->stco); c++) {

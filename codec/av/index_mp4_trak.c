@@ -69,19 +69,49 @@ static uint32_t pcm_bytes(uint32_t entry, uint32_t bits)
     }
 }
 
-// Bytes of a sample by a sound description (QuickTime File Format Specification,
-// "Sound Sample Descriptions"): version 2 says it, before that it is to be counted.
-static uint32_t pcm_frame(uint32_t entry, struct reader r)
+// Of kinds that QuickTime had before it said so: bytes of so many samples.
+static struct chunk_unit old_unit(uint32_t entry, uint32_t channels)
+{
+    switch (entry) {
+    case TYPE('i', 'm', 'a', '4'):
+        return (struct chunk_unit){ 34 * channels, 64 };
+    case TYPE('M', 'A', 'C', '3'):
+        return (struct chunk_unit){ 2 * channels, 6 };
+    case TYPE('M', 'A', 'C', '6'):
+        return (struct chunk_unit){ channels, 6 };
+    case TYPE('a', 'g', 's', 'm'):
+        return (struct chunk_unit){ 33, 160 };
+    default:
+        return (struct chunk_unit){ 0, 0 };
+    }
+}
+
+// What the chunks consist of by a sound description (QuickTime File Format Specification,
+// "Sound Sample Descriptions"): of PCM version 2 says it, of other kinds version 1.
+static struct chunk_unit parse_unit(uint32_t entry, struct reader r)
 {
     get_bytes(&r, 8);
     const uint32_t version = get_be16(&r);
     get_bytes(&r, 6);
     const uint32_t channels = get_be16(&r), bits = get_be16(&r);
-    if (version < 2)
-        return r.bad ? 0 : channels * pcm_bytes(entry, bits);
-    get_bytes(&r, 8 + 28); // ... up to constBytesPerAudioPacket
-    const uint32_t bytes = get_be32(&r), frames = get_be32(&r);
-    return !r.bad && entry == TYPE('l', 'p', 'c', 'm') && frames == 1 ? bytes : 0;
+    struct chunk_unit u = { channels * pcm_bytes(entry, bits), 1 };
+    get_bytes(&r, 8);
+    if (version == 2) {
+        get_bytes(&r, 28); // ... up to constBytesPerAudioPacket
+        u.bytes = get_be32(&r);
+        u.samples = get_be32(&r);
+        return !r.bad && entry == TYPE('l', 'p', 'c', 'm') && u.samples == 1
+                   ? u
+                   : (struct chunk_unit){ 0, 0 };
+    }
+    if (u.bytes == 0)
+        u = old_unit(entry, channels);
+    if (u.bytes == 0 && version == 1) {
+        u.samples = get_be32(&r);
+        get_be32(&r); // bytes of one channel
+        u.bytes = get_be32(&r);
+    }
+    return r.bad ? (struct chunk_unit){ 0, 0 } : u;
 }
 
 // "text" of QuickTime is left out: those are chapters.
@@ -100,7 +130,7 @@ static void parse_stsd(struct trak *t, struct reader r)
     t->stsd = r;
     if (!box_next(&r, &t->entry, &body))
         return;
-    t->pcm_frame = pcm_frame(t->entry, body);
+    t->unit = parse_unit(t->entry, body);
     if (is_encrypted(t->entry))
         t->refused = "encrypted";
     t->text = text_of(t->entry);
