@@ -38,7 +38,7 @@ static int set_audio(struct probe *p, const struct sound *s)
     int rc = index_present(p->audio.track);
     if (rc == 0)
         rc = sound_times(
-            a, p->audio.track, s->samples,
+            a, p->audio.track, s->samples, s->first,
             (struct sound_origin){ video ? p->t0 : 0, video ? p->media->video.timescale : 0 });
     a->carriage = p->audio.track->carriage;
     p->audio.track->carriage = (struct carriage){ 0 };

@@ -15,13 +15,17 @@ static int by_pts(const void *a, const void *b)
     return (x->pts > y->pts) - (x->pts < y->pts);
 }
 
-static void note_sound(struct sound *s, const AVFrame *frame)
+static void note_sound(struct sound *s, const struct index_track *t, const AVFrame *frame)
 {
+    const bool later = frame->pts != AV_NOPTS_VALUE && frame->pts > t->samples[0].pts;
+    s->first += s->second || later ? 0 : frame->nb_samples;
+    s->second |= later;
     if (frame->sample_rate < s->rate)
         return;
     const bool longest = frame->sample_rate > s->rate || frame->nb_samples > s->samples;
-    *s = (struct sound){ frame->sample_rate, frame->ch_layout.nb_channels,
-                         longest ? frame->nb_samples : s->samples };
+    s->rate = frame->sample_rate;
+    s->channels = frame->ch_layout.nb_channels;
+    s->samples = longest ? frame->nb_samples : s->samples;
 }
 
 int probe_decode(struct probe *p, const struct index_track *t, AVFrame *frame, struct sound *sound,
@@ -49,7 +53,7 @@ int probe_decode(struct probe *p, const struct index_track *t, AVFrame *frame, s
         if (rc <= 0)
             break;
         if (t->audio)
-            note_sound(sound, frame);
+            note_sound(sound, t, frame);
         count++;
     }
     if (damaged)

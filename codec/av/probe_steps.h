@@ -50,6 +50,8 @@ struct probe {
 // late, and doubles the rate.
 struct sound {
     int rate, channels, samples;
+    int first;   // samples of the first packet
+    bool second; // there was one of a second
 };
 
 // ---- probe.c

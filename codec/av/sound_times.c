@@ -25,6 +25,8 @@ struct times {
     uint32_t pcm_frame; // bytes of a sample of all channels, 0: not PCM
     uint32_t block;     // bytes of what decodes to frame_samples, several in a packet; 0: all of it
     uint32_t wma;       // samples of a frame of WMA, several in a packet; 0: another kind
+    int unit;           // samples that packets of a kind decode to a multiple of, by their times; 0
+    int first;          // samples of the first packet
     AVVorbisParseContext *vorbis;
 
     struct sample *out;
@@ -130,9 +132,50 @@ static int64_t wma_samples(const struct times *k, int i)
     return frames > 0 ? frames * (int64_t)k->wma : 1;
 }
 
+// ---- kinds whose packets hold what only a decoder can tell, and of which the times know: to a
+// millisecond, which is less than the least they hold
+
+#define RA_144_FRAME 20 // bytes
+
+static int unit_of(enum codec_id codec, int frame_samples)
+{
+    return codec == CODEC_WMAPRO || codec == CODEC_WMAVOICE ? frame_samples : 0;
+}
+
+static int64_t said_at(const struct times *k, int i)
+{
+    const bool told = i < k->t->sample_count && k->t->samples[i].pts != INDEX_NO_PTS;
+    return told ? position(k, k->t->samples[i].pts) : FAR;
+}
+
+// Nobody says it of the last one.
+static int64_t timed_samples(const struct times *k, int i)
+{
+    const int last = k->t->sample_count - 1;
+    if (i == 0)
+        return k->first;
+    if (i == last)
+        i--;
+    const int64_t from = said_at(k, i), to = said_at(k, i + 1);
+    return i > 0 && from != FAR && to != FAR && to > from
+               ? muldiv_round(to - from, 1, k->unit) * k->unit
+               : k->first;
+}
+
+// The first packet: of one that a decoder lacks something for, the end is told.
+static int64_t first_at(const struct times *k, int64_t said)
+{
+    const int64_t second = k->unit && k->n == 0 ? said_at(k, 1) : FAR;
+    if (second != FAR)
+        return second - k->first;
+    return said - k->wma; // the first frame that comes out of a decoder only primes it
+}
+
 // What sample i decodes to; 0 = unknown.
 static int64_t duration(const struct times *k, int i)
 {
+    if (k->unit)
+        return timed_samples(k, i);
     if (k->pcm_frame)
         return k->t->samples[i].size / k->pcm_frame;
     if (k->wma)
@@ -177,7 +220,7 @@ static bool place(struct times *k, int64_t pts, int64_t *at)
     if (!k->told && said == FAR)
         return true;
     if (!k->told) {
-        *at = said - k->wma; // the first frame that comes out of a decoder only primes it
+        *at = first_at(k, said);
         place_first(k, *at);
         return true;
     }
@@ -230,7 +273,7 @@ static void start_at_zero(struct times *k)
         k->out[i].pts -= k->begin;
 }
 
-int sound_times(struct audio_track *a, const struct index_track *t, int frame_samples,
+int sound_times(struct audio_track *a, const struct index_track *t, int frame_samples, int first,
                 struct sound_origin t0)
 {
     struct times k = { .t = t,
@@ -241,6 +284,9 @@ int sound_times(struct audio_track *a, const struct index_track *t, int frame_sa
     k.pcm_frame = (uint32_t)(value_bytes(a->codec) * a->channels);
     k.wma = wma_frame(a, t);
     k.block = has_blocks(a->codec) ? (uint32_t)a->block_align : 0;
+    k.block = a->codec == CODEC_RA_144 ? RA_144_FRAME : k.block;
+    k.unit = unit_of(a->codec, k.frame_samples);
+    k.first = first > 0 ? first : k.frame_samples;
     k.delay = muldiv_round(t->codec_delay_ns, a->sample_rate, 1000000000);
     k.out = malloc(((size_t)t->sample_count + 1) * sizeof *k.out);
     if (!k.out)

@@ -23,8 +23,9 @@ struct sound_origin {
 
 // Fills a->samples and a->sample_count (0: nothing is left) from t; sample_rate,
 // codec and extradata of a are known.  frame_samples is what one packet of a codec
-// with frames of one size decodes to.  0, -E_CORRUPT or -E_NO_MEMORY.
-int sound_times(struct audio_track *a, const struct index_track *t, int frame_samples,
+// with frames of one size decodes to, first what the first packet does.  0, -E_CORRUPT or
+// -E_NO_MEMORY.
+int sound_times(struct audio_track *a, const struct index_track *t, int frame_samples, int first,
                 struct sound_origin t0);
 
 #endif

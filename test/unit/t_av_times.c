@@ -224,11 +224,37 @@ static void wma_follows(void **state)
                              .extradata = flags,
                              .extradata_size = sizeof flags };
     const struct sound_origin t0 = { 0, 1000 };
-    assert_int_equal(sound_times(&a, &t, 8 * 2048, t0), 0);
+    assert_int_equal(sound_times(&a, &t, 8 * 2048, 0, t0), 0);
     assert_int_equal(a.sample_count, WMA_PACKETS);
     for (int i = 0; i < WMA_PACKETS; i++)
         assert_int_equal(a.samples[i].pts, wma[i].should);
     assert_int_equal(a.samples[1].duration, 8 * 2048);
+    free(a.samples);
+}
+
+#define PRO_PACKETS 5
+
+// Packets of WMA Pro hold frames of 2048 samples, as many as their times say, but the first, for
+// which the decoder lacks two.
+static void wma_pro_goes_by_its_times(void **state)
+{
+    (void)state;
+    const int64_t times[PRO_PACKETS] = { 0, 425, 767, 1108, 1535 };
+    const int frames[PRO_PACKETS] = { 8, 8, 8, 10, 10 };
+    struct sample samples[PRO_PACKETS];
+    for (int i = 0; i < PRO_PACKETS; i++)
+        samples[i] = (struct sample){ .pts = times[i], .size = 9 };
+    const struct index_track t = { .timescale = 1000,
+                                   .samples = samples,
+                                   .sample_count = PRO_PACKETS };
+    struct audio_track a = { .codec = CODEC_WMAPRO, .sample_rate = 48000, .channels = 2 };
+    int64_t at = 425 * 48 - 8 * 2048;
+    assert_int_equal(sound_times(&a, &t, 2048, 8 * 2048, (struct sound_origin){ 0, 1000 }), 0);
+    for (int i = 0; i < PRO_PACKETS; i++) {
+        assert_int_equal(a.samples[i].pts, at);
+        assert_int_equal(a.samples[i].duration, frames[i] * 2048);
+        at += frames[i] * 2048;
+    }
     free(a.samples);
 }
 
@@ -259,7 +285,7 @@ static void short_blocks_follow(void **state)
                              .channels = 1,
                              .extradata = vorbis_headers,
                              .extradata_size = sizeof vorbis_headers - 1 };
-    assert_int_equal(sound_times(&a, &t, 2048, (struct sound_origin){ 0, 44100 }), 0);
+    assert_int_equal(sound_times(&a, &t, 2048, 0, (struct sound_origin){ 0, 44100 }), 0);
     assert_int_equal(a.sample_count, BLOCKS);
     for (int i = 0; i < BLOCKS; i++) {
         assert_int_equal(a.samples[i].pts, should[i]);
@@ -313,7 +339,7 @@ static void sound_with_holes(void **state)
                 (struct sample){ .pts = sounds[i].packets[k].pts, .size = 9, .duration = 1024 };
         const struct sound_origin t0 = { sounds[i].first, 90000 }, alone = { 0, 0 };
         const bool with = sounds[i].first != ALONE;
-        assert_int_equal(sound_times(&a, &t, 1024, with ? t0 : alone), 0);
+        assert_int_equal(sound_times(&a, &t, 1024, 0, with ? t0 : alone), 0);
         assert_int_equal(a.sample_count, t.sample_count);
         for (int k = 0; k < a.sample_count; k++)
             if (a.samples[k].pts != sounds[i].packets[k].should)
@@ -326,8 +352,11 @@ static void sound_with_holes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(one_time_line),    cmocka_unit_test(pictures_that_nobody_stamped),
-        cmocka_unit_test(wma_follows),      cmocka_unit_test(short_blocks_follow),
+        cmocka_unit_test(one_time_line),
+        cmocka_unit_test(pictures_that_nobody_stamped),
+        cmocka_unit_test(wma_follows),
+        cmocka_unit_test(short_blocks_follow),
+        cmocka_unit_test(wma_pro_goes_by_its_times),
         cmocka_unit_test(sound_with_holes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
