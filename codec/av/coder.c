@@ -169,6 +169,8 @@ static int open_context(struct coder *c, const struct job *job, bool video, bool
     int rc = video ? configure_video(c->ctx, job, steady) : configure_audio(c->ctx, job);
     if (rc == 0)
         rc = avcodec_open2(c->ctx, codec, NULL);
+    if (rc == AVERROR(ENOSYS) || rc == AVERROR_PATCHWELCOME) // xHE-AAC, for one
+        return fail_with(why, -E_UNSUPPORTED, "%s of this profile is not supported", codec->name);
     return rc < 0 ? fail_libav(why, -E_CORRUPT, rc, "opening the decoder") : 0;
 }
 

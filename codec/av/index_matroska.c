@@ -345,6 +345,8 @@ static void parse_track(struct index_track *t, struct track *k, struct reader en
             break;
         case ID_CODEC:
             t->decode_times = text_is(body, "V_MS/VFW/FOURCC");
+            if (text_is(body, "A_WAVPACK4"))
+                index_refuse(t, "WavPack in Matroska, without its headers");
             t->text = text_of(body);
             break;
         case ID_CODEC_DELAY:

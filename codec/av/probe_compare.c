@@ -13,7 +13,7 @@
 static int disagree(const struct probe *p, const struct index_track *t, int i)
 {
     log_warn("probe", "track %d, sample %d: our index and libavformat's disagree", t->number, i);
-    return fail_with(p->why, -E_UNSUPPORTED, "the index of the file is not understood");
+    return fail_with(p->why, -E_UNSUPPORTED, "its table of samples is not understood");
 }
 
 // An MP4's table is in memory once it is open.

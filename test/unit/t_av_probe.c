@@ -273,7 +273,7 @@ static const struct {
     { "pcm.mov",
       FFMPEG PICTURE SINE X264 "-c:a pcm_s24be pcm.mov",
       { H264_3S, .audio = "pcm_s24be", .rate = 48000, .channels = 1 } },
-    { "other.mkv", FFMPEG PICTURE SINE X264 "-c:a ra_144 -ar 8000 -ac 1 other.mkv", { H264_3S } },
+    { "other.mkv", FFMPEG PICTURE SINE X264 "-c:a adpcm_yamaha other.mkv", { H264_3S } },
     // VP8 in two passes has packets of pictures that are never shown.
     { "hidden.webm",
       "for p in 1 2; do " FFMPEG "-f lavfi -i mandelbrot=s=128x96:r=25 -t 4 -c:v libvpx -pass $p "
@@ -441,6 +441,13 @@ static const struct {
       -E_UNSUPPORTED, "encrypted" },
     { "photo.heic", "printf '\\0\\0\\0\\14ftypheic\\0\\0\\0\\14meta\\0\\0\\0\\0' >photo.heic",
       -E_UNSUPPORTED, "a still picture" },
+    { "xhe.m4a",
+      FFMPEG
+      "-f lavfi -i sine=d=1 -ac 2 -c:a aac lc.m4a && "
+      "LC_ALL=C sed 's/\\x12\\x10\\x56\\xe5\\x00/\\xf9\\x48\\x40\\x00\\x00/' lc.m4a >xhe.m4a",
+      -E_UNSUPPORTED, "aac of this profile is not supported" },
+    { "wavpack.mka", FFMPEG "-f lavfi -i sine=d=1 -c:a wavpack wavpack.mka", -E_UNSUPPORTED,
+      "WavPack in Matroska" },
     { "subs.mkv",
       "printf '1\\n00:00:00,000 --> 00:00:02,000\\nx\\n' >s.srt && " FFMPEG "-i s.srt subs.mkv",
       -E_UNSUPPORTED, "no video or audio" },
