@@ -12,6 +12,15 @@ enum codec_id codec_of(enum AVCodecID id)
     return CODEC_NONE;
 }
 
+void swap_bytes(uint8_t *p, int n)
+{
+    for (int i = 0; i + 1 < n; i += 2) {
+        const uint8_t first = p[i];
+        p[i] = p[i + 1];
+        p[i + 1] = first;
+    }
+}
+
 static bool has_property(enum codec_id c, int property)
 {
     const AVCodec *decoder = avcodec_find_decoder_by_name(codec_decoder(c));

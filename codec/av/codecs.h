@@ -14,6 +14,9 @@
 // Ours for what libavcodec calls id; CODEC_NONE when we do not read it.
 enum codec_id codec_of(enum AVCodecID id);
 
+// Of a kind whose words are swapped in its container: makes of it what the decoder knows, or back.
+void swap_bytes(uint8_t *p, int n);
+
 // Whether its pictures may come in another order than they are decoded in.
 bool codec_reorders(enum codec_id c);
 

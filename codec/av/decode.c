@@ -20,6 +20,7 @@
 
 #include "base/err.h"
 #include "codec/av/amr.h"
+#include "codec/av/codecs.h"
 #include "codec/av/real.h"
 
 #define DRAIN_ERRORS_MAX 64
@@ -90,6 +91,8 @@ static int read_packet(struct decoder *d)
         av_packet_unref(p);
         return rc;
     }
+    if (!d->video && d->job->media->audio.codec == CODEC_AC3_SWAPPED)
+        swap_bytes(p->data, p->size);
     p->pts = s->pts;
     p->duration = s->duration;
     p->flags = s->sync ? AV_PKT_FLAG_KEY : 0;

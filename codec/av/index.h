@@ -66,6 +66,7 @@ struct index_track {
     struct strip strip;
     struct tags tags;
     bool enabled;      // default / enabled flag
+    bool swapped;      // the bytes of each word of its samples are: CODEC_AC3_SWAPPED
     bool decode_times; // pts are times of decoding (Matroska's V_MS/VFW/FOURCC)
     bool refused;      // edit list beyond what we follow, encryption, ... (why says it)
     char why[120];

@@ -91,7 +91,7 @@ static int try_another(struct probe *p, struct index_track *t, AVFrame *frame)
     int rc = probe_check_track(t, st, p->why);
     if (rc < 0)
         return rc;
-    p->audio = (struct chosen){ t, st, codec_of(st->codecpar->codec_id) };
+    p->audio = probe_chosen(t, st);
     rc = probe_compare_track(p, &p->audio);
     return rc < 0 ? rc : try_audio(p, frame);
 }

@@ -26,6 +26,12 @@ int probe_check_track(const struct index_track *t, const AVStream *st, const str
     return 0;
 }
 
+struct chosen probe_chosen(struct index_track *t, AVStream *st)
+{
+    const enum codec_id codec = codec_of(st->codecpar->codec_id);
+    return (struct chosen){ t, st, t->swapped ? CODEC_AC3_SWAPPED : codec };
+}
+
 // The first track that can be taken, one flagged as default before others.  0 when
 // there is none of that kind, or a choice; else why the last one cannot be taken.
 static int choose(const struct probe *p, bool video, struct chosen *best, const struct why *why)
@@ -40,7 +46,7 @@ static int choose(const struct probe *p, bool video, struct chosen *best, const 
         if (unfit < 0)
             rc = unfit;
         else if (!best->track || (t->enabled && !best->track->enabled))
-            *best = (struct chosen){ t, st, codec_of(st->codecpar->codec_id) };
+            *best = probe_chosen(t, st);
     }
     return best->track ? 0 : rc;
 }

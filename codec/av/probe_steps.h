@@ -71,6 +71,9 @@ int probe_check_length(const struct probe *p, int64_t end, int64_t timescale);
 // Whether the track can be taken.
 int probe_check_track(const struct index_track *t, const AVStream *st, const struct why *why);
 
+// One that can.
+struct chosen probe_chosen(struct index_track *t, AVStream *st);
+
 // Fills p->video and p->audio.
 int probe_choose(struct probe *p);
 

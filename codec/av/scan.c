@@ -310,11 +310,35 @@ static void note_padding(struct index_track *t, const AVPacket *p, int rate)
     t->padding_ns = muldiv_round(AV_RL32(skip + 4), 1000000000, rate);
 }
 
-// Where p lies in the source, into *sample.  As trace_packet.
-static int find_packet(struct track *k, const AVPacket *p, struct sample *sample)
+// AC-3 in RealMedia, and in WAV as it goes over a digital cable, lies there with the bytes of each
+// word swapped.
+static bool may_be_swapped(const struct scan *s, const struct track *k, const struct index_track *t)
 {
-    if (!k->sliced)
-        return trace_packet(&k->trace, p->data, p->size, p->pos, &sample->offset);
+    const enum container c = s->x->container;
+    return k->codec == CODEC_AC3 && (t->swapped || t->sample_count == 0) &&
+           (c == CONTAINER_RM || c == CONTAINER_WAV || c == CONTAINER_W64);
+}
+
+static int find_swapped(struct track *k, struct index_track *t, AVPacket *p, struct sample *sample)
+{
+    if (av_packet_make_writable(p) < 0)
+        return -E_NO_MEMORY;
+    swap_bytes(p->data, p->size);
+    const int rc = trace_packet(&k->trace, p->data, p->size, p->pos, &sample->offset);
+    t->swapped |= rc > 0;
+    return rc;
+}
+
+// Where p lies in the source, into *sample.  As trace_packet.
+static int find_packet(const struct scan *s, struct track *k, struct index_track *t, AVPacket *p,
+                       struct sample *sample)
+{
+    if (!k->sliced) {
+        int rc = 0;
+        if (!t->swapped)
+            rc = trace_packet(&k->trace, p->data, p->size, p->pos, &sample->offset);
+        return rc == 0 && may_be_swapped(s, k, t) ? find_swapped(k, t, p, sample) : rc;
+    }
     const int table = real_table_length(p->data, p->size);
     sample->size -= (uint32_t)table;
     return table ? real_trace(&k->trace, p->data, p->size, table, &sample->offset) : 0;
@@ -354,7 +378,7 @@ static int add_packet(struct scan *s, AVPacket *p)
                              .size = (uint32_t)p->size,
                              .duration = duration_of(p, st),
                              .sync = t->audio || p->flags & AV_PKT_FLAG_KEY };
-    const int rc = find_packet(k, p, &sample);
+    const int rc = find_packet(s, k, t, p, &sample);
     k->missing += rc == 0;
     k->half &= rc != 0; // its other field may be what is missing
     if (rc <= 0)

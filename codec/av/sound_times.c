@@ -71,6 +71,7 @@ static bool is_even(const struct times *k)
     case CODEC_MP2:
     case CODEC_MP3:
     case CODEC_AC3:
+    case CODEC_AC3_SWAPPED:
     case CODEC_EAC3:
     case CODEC_DTS:
     case CODEC_COOK:

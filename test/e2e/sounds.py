@@ -95,8 +95,9 @@ def signal_of(r, channel, rate):
 
 def picture_options(r):
     extension = os.path.splitext(r["name"])[1]
-    size = "720x576" if extension == ".dv" else "160x90"
-    coders = {".dv": "dvvideo", ".webm": "libvpx -deadline realtime", ".ogv": "libtheora", ".asf": "wmv2", ".mxf": "mpeg2video"}
+    size = {".dv": "720x576", ".rm": "160x96"}.get(extension, "160x90")
+    coders = {".dv": "dvvideo", ".webm": "libvpx -deadline realtime", ".ogv": "libtheora", ".asf": "wmv2", ".mxf": "mpeg2video",
+              ".rm": "rv10"}
     coder = coders.get(extension, "libx264 -preset ultrafast")
     source = f"color=gray:size={size}:rate={r['fps']}"
     if r["flash"]:

@@ -88,6 +88,7 @@ PLACES = table(
     recipe("44k.flv", rate=44100),
     recipe("mp3.flv", codec=MP3, rate=44100),
     recipe("ac3.avi", codec="ac3 -b:a 640k"),
+    recipe("ac3.rm", codec="ac3 -b:a 640k"),
     recipe("pcm.avi", codec="pcm_s16le"),
     recipe("adpcm.avi", codec="adpcm_ms"),
     recipe("wma.asf", codec=WMA, rate=44100),
@@ -234,6 +235,20 @@ def test_alone(name, start, sound_dir, tmp_path):
     for h, r in zip(heard, right):
         lags, alike = zip(*sounds.lags(h, r))
         assert set(lags) == {before} and min(alike[1:]) > 0.7, (lags, alike)
+
+
+def test_cable_in_wav(start, tmp_path):
+    """AC-3 as it goes over a digital cable, recorded as if it were PCM: the bytes of its words are swapped."""
+    r, folder = recipe("plain.ac3", codec="ac3 -b:a 448k", pictures=0, seconds=3), tmp_path / "clips"
+    path, cable = sounds.make(str(tmp_path), r), str(tmp_path / "cable")
+    folder.mkdir()
+    for command in (["-i", path, "-c", "copy", "-f", "spdif", cable],
+                    ["-f", "s16le", "-ar", "48000", "-ac", "2", "-i", cable, "-c", "copy", str(folder / "cable.wav")]):
+        subprocess.run(["ffmpeg", "-v", "error", *command], check=True)
+    _, audio, rate = fetch_sound(start(folder), "cable.wav")
+    heard = sounds.heard(audio, tmp_path)
+    for h, r in zip(heard, sounds.source(path, rate, *heard.shape, False)):
+        assert {lag for lag, _ in sounds.lags(h, r)} == {0}
 
 
 def test_junk_before_mp3(start, tmp_path):
