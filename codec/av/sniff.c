@@ -56,6 +56,15 @@ static enum container by_magic(const uint8_t *p, size_t n)
     return CONTAINER_NONE;
 }
 
+#define ACT_SOUND 256 // bytes before it
+
+// What voice recorders of some makers write looks like PCM in WAV, and is G.729 behind zeros.
+static bool is_act(const uint8_t *p, size_t n)
+{
+    static const uint8_t zeros[ACT_SOUND] = { 0 };
+    return n > ACT_SOUND && p[ACT_SOUND] == 0x84 && memcmp(p + 44, zeros, ACT_SOUND - 44) == 0;
+}
+
 // ---- frames without a container
 
 // Bytes of the MPEG audio frame at p (ISO/IEC 11172-3 2.4.1.3 and 13818-3); 0: it is none.
@@ -190,6 +199,8 @@ enum container sniff(const uint8_t *bytes, size_t n, struct carriage *how)
 {
     *how = (struct carriage){ 0 };
     enum container c = by_magic(bytes, n);
+    if (c == CONTAINER_WAV && is_act(bytes, n))
+        return CONTAINER_NONE;
     if (c == CONTAINER_NONE && transport_sniff(bytes, n, how))
         c = CONTAINER_TS;
     if (c == CONTAINER_NONE)

@@ -548,6 +548,10 @@ static void test_sniff(void **state)
         if (c != first_bytes[i].container)
             fail_msg("case %zu is %s", i, container_name(c));
     }
+    uint8_t act[300] = "RIFF\0\0\0\0WAVE";
+    assert_int_equal(sniff(act, sizeof act, &how), CONTAINER_WAV);
+    act[256] = 0x84;
+    assert_int_equal(sniff(act, sizeof act, &how), CONTAINER_NONE);
     assert_int_equal(sniff_id3((const uint8_t *)"ID3\4\0\0\0\0\1\2", 10), 10 + 130);
     assert_int_equal(sniff_id3((const uint8_t *)"ID4\4\0\0\0\0\1\2", 10), 0);
 }
