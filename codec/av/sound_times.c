@@ -19,7 +19,7 @@ struct times {
     // constant
     const struct index_track *t;
     enum codec_id codec;
-    int rate, frame_samples;
+    int rate, channels, frame_samples;
     struct sound_origin t0;
     int64_t delay;      // samples
     uint32_t pcm_frame; // bytes of a sample of all channels, 0: not PCM
@@ -172,9 +172,18 @@ static int64_t first_at(const struct times *k, int64_t said)
     return said - k->wma; // the first frame that comes out of a decoder only primes it
 }
 
+// PCM of DVDs: three bytes of header, whose second says how many bits a value has.
+static int64_t dvd_samples(const struct times *k, int i)
+{
+    const int bits = 16 + 4 * (k->t->heads[i][1] >> 6);
+    return k->t->samples[i].size > 3 ? (k->t->samples[i].size - 3) * 8LL / (bits * k->channels) : 0;
+}
+
 // What sample i decodes to; 0 = unknown.
 static int64_t duration(const struct times *k, int i)
 {
+    if (k->codec == CODEC_PCM_DVD && k->t->heads)
+        return dvd_samples(k, i);
     if (k->unit)
         return timed_samples(k, i);
     if (k->pcm_frame)
@@ -280,6 +289,7 @@ int sound_times(struct audio_track *a, const struct index_track *t, int frame_sa
     struct times k = { .t = t,
                        .codec = a->codec,
                        .rate = a->sample_rate,
+                       .channels = a->channels,
                        .frame_samples = frame_samples > 0 ? frame_samples : 1,
                        .t0 = t0 };
     k.pcm_frame = (uint32_t)(value_bytes(a->codec) * a->channels);

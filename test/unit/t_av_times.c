@@ -232,6 +232,25 @@ static void wma_follows(void **state)
     free(a.samples);
 }
 
+// Packets of a DVD's PCM differ in length, of 16 bits and of 24.
+static void pcm_of_a_dvd(void **state)
+{
+    (void)state;
+    uint8_t heads[3][2] = { { 0, 1 }, { 0, 1 }, { 0, 0x81 } };
+    struct sample samples[3] = { { .pts = 0, .size = 2005 },
+                                 { .pts = INDEX_NO_PTS, .size = 2033 },
+                                 { .pts = INDEX_NO_PTS, .size = 1203 } };
+    const struct index_track t = {
+        .timescale = 90000, .samples = samples, .sample_count = 3, .heads = heads
+    };
+    struct audio_track a = { .codec = CODEC_PCM_DVD, .sample_rate = 48000, .channels = 2 };
+    assert_int_equal(sound_times(&a, &t, 600, 0, (struct sound_origin){ 0, 90000 }), 0);
+    assert_int_equal(a.samples[1].pts, 500);
+    assert_int_equal(a.samples[2].pts, 500 + 507);
+    assert_int_equal(a.samples[2].duration, 200);
+    free(a.samples);
+}
+
 #define PRO_PACKETS 5
 
 // Packets of WMA Pro hold frames of 2048 samples, as many as their times say, but the first, for
@@ -357,6 +376,7 @@ int main(void)
         cmocka_unit_test(wma_follows),
         cmocka_unit_test(short_blocks_follow),
         cmocka_unit_test(wma_pro_goes_by_its_times),
+        cmocka_unit_test(pcm_of_a_dvd),
         cmocka_unit_test(sound_with_holes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
