@@ -26,12 +26,27 @@ static int begin_audio(struct probe *p)
     return probe_copy_extradata(p, par, &a->extradata, &a->extradata_size);
 }
 
+// Whether a packet of a DVD's PCM ends within a sample (of more than 16 bits: a pair of them): then
+// whoever begins behind it would take one for another.  Discs have none of these.
+static bool is_torn(const struct index_track *t, int channels)
+{
+    for (int i = 0; t->heads && i + 1 < t->sample_count; i++) {
+        const int bits = 16 + 4 * (t->heads[i][1] >> 6);
+        const int unit = bits == 16 ? 2 * channels : bits * channels / 4;
+        if ((t->samples[i].size - 3) % (uint32_t)unit != 0)
+            return true;
+    }
+    return false;
+}
+
 static int set_audio(struct probe *p, const struct sound *s)
 {
     struct audio_track *a = &p->media->audio;
     if (s->rate < 8000 || s->rate > 192000 || s->channels < 1 || s->channels > 8)
         return fail_with(p->why, -E_UNSUPPORTED, "sound of %d Hz and %d channels", s->rate,
                          s->channels);
+    if (a->codec == CODEC_PCM_DVD && is_torn(p->audio.track, s->channels))
+        return fail_with(p->why, -E_UNSUPPORTED, "PCM of a DVD whose packets end within a sample");
     a->sample_rate = s->rate;
     a->channels = s->channels;
     const bool video = p->video.track;

@@ -448,6 +448,8 @@ static const struct {
       -E_UNSUPPORTED, "aac of this profile is not supported" },
     { "wavpack.mka", FFMPEG "-f lavfi -i sine=d=1 -c:a wavpack wavpack.mka", -E_UNSUPPORTED,
       "WavPack in Matroska" },
+    { "torn.vob", FFMPEG "-f lavfi -i sine=d=1:r=48000 -ac 2 -c:a pcm_dvd -sample_fmt s32 torn.vob",
+      -E_UNSUPPORTED, "end within a sample" },
     { "subs.mkv",
       "printf '1\\n00:00:00,000 --> 00:00:02,000\\nx\\n' >s.srt && " FFMPEG "-i s.srt subs.mkv",
       -E_UNSUPPORTED, "no video or audio" },
