@@ -95,7 +95,8 @@ static void enter(struct transport *t, const uint8_t *p)
     t->left = TS_PACKET - from;
 }
 
-// The next sync byte from offset on that another one follows; -1 at the end.
+// The next sync byte from offset on that another one follows; the size of the source where there is
+// none, or it cannot be read: behind that is nothing for good.
 static int64_t resync(struct transport *t, int64_t offset)
 {
     const int packet = t->carriage->packet;
@@ -105,12 +106,12 @@ static int64_t resync(struct transport *t, int64_t offset)
         const int64_t n = left < want ? left : want;
         const uint8_t *p = window_look(t->window, offset, n);
         if (!p)
-            return -1;
+            return size;
         for (int64_t i = 0; i < SEARCH && i + TS_PACKET <= n; i++)
             if (p[i] == SYNC && (i + packet >= n || p[i + packet] == SYNC))
                 return offset + i;
     }
-    return -1;
+    return size;
 }
 
 void transport_start(struct transport *t, struct window *w, const struct carriage *c)

@@ -496,6 +496,30 @@ static void not_there(void **state)
     free(p);
 }
 
+// What a source ends in may be no packet; the end is the end, however often it is asked for.
+static void behind_the_end(void **state)
+{
+    (void)state;
+    seed = 4;
+    struct packets *p = make_packets(true);
+    struct buf source = source_of_transport(p, 188);
+    buf_fill(&source, 0, 600);
+    const struct carriage how = transport_of(&source);
+    struct memory m;
+    memory_init(&m, &source);
+    struct trace t;
+    trace_init(&t, &m.io, &how, INT64_MAX);
+    int64_t offset;
+    for (int i = 0; i < PACKETS; i++)
+        assert_int_equal(trace_packet(&t, p->bytes[i], p->n[i], 0, &offset), 1);
+    for (int again = 0; again < 3; again++)
+        assert_int_equal(trace_packet(&t, p->bytes[0], p->n[0], 0, &offset), 0);
+    trace_finish(&t);
+    buf_finish(&source);
+    buf_finish(&m.out);
+    free(p);
+}
+
 // ---- first bytes
 
 static const struct {
@@ -604,6 +628,7 @@ int main(void)
         cmocka_unit_test(overlapping),
         cmocka_unit_test(what_is_missing),
         cmocka_unit_test(not_there),
+        cmocka_unit_test(behind_the_end),
         cmocka_unit_test(test_sniff),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
