@@ -181,7 +181,8 @@ int coder_open(struct coder **out, const struct job *job, bool video, bool stead
         make_room(bytes_of(job));
     struct coder *const c = *out = xcalloc(1, sizeof *c);
     c->packet = av_packet_alloc();
-    if (!c->packet)
+    c->last = av_packet_alloc();
+    if (!c->packet || !c->last)
         return fail_with(why, -E_NO_MEMORY, "no memory for a decoder");
     return open_context(c, job, video, steady, why);
 }
@@ -192,8 +193,30 @@ void coder_close(struct coder **c)
         return;
     avcodec_free_context(&(*c)->ctx);
     av_packet_free(&(*c)->packet);
+    av_packet_free(&(*c)->last);
     free(*c);
     *c = NULL;
+}
+
+// ---- the end
+
+static bool has_no_end(const AVCodecContext *ctx)
+{
+    return ctx->codec_id == AV_CODEC_ID_RV20 && ctx->has_b_frames > 0;
+}
+
+// It has to be one that others refer to: they are shown behind what came before.
+void coder_note_last(struct coder *c)
+{
+    if (!has_no_end(c->ctx) || (c->last->data && c->packet->pts < c->last->pts))
+        return;
+    av_packet_unref(c->last);
+    av_packet_ref(c->last, c->packet);
+}
+
+const AVPacket *coder_packet_for_end(const struct coder *c)
+{
+    return c->last->data ? c->last : NULL;
 }
 
 // ---- what it has taken

@@ -31,6 +31,7 @@ struct taken {
 struct coder {
     AVCodecContext *ctx;
     AVPacket *packet;    // read, not yet taken by the decoder
+    AVPacket *last;      // taken; no bytes where nobody needs it (coder_packet_for_end)
     atomic_bool made_up; // parts of a picture were, by a thread of the decoder
     struct taken all;    // of its samples
     struct taken clean;  // since the last IDR picture
@@ -48,6 +49,13 @@ void coder_close(struct coder **c);
 
 // Notes that the sample, coded so in p, is given to it next: all samples of jobs that leave it.
 void coder_note(struct coder *c, const struct job *job, const struct sample *s, const AVPacket *p);
+
+// Notes that c->packet goes to the decoder, which is of video.
+void coder_note_last(struct coder *c);
+
+// What the decoder is given at the end, before it is told that no more comes: that of RealVideo 2
+// holds a picture back and gives it only when another comes.  NULL: nothing.
+const AVPacket *coder_packet_for_end(const struct coder *c);
 
 // Leaves *c, which becomes NULL, for a job that goes on behind the picture of this pts: it has met
 // no damage and no end.  Frees those that were left longest ago, where there are too many.

@@ -167,6 +167,16 @@ static int end_run(struct decoder *d)
     return 0;
 }
 
+// The decoder decodes what it still has.
+static void end(struct decoder *d)
+{
+    const AVPacket *const last = coder_packet_for_end(d->coder);
+    d->drained = true;
+    if (last)
+        d->damaged |= avcodec_send_packet(d->coder->ctx, last) < 0;
+    d->damaged |= avcodec_send_packet(d->coder->ctx, NULL) < 0;
+}
+
 // Gives the decoder one packet more, or the news that there is none.
 static int feed(struct decoder *d)
 {
@@ -174,12 +184,13 @@ static int feed(struct decoder *d)
     if (rc < 0)
         return rc;
     if (!d->coder->packet->data) {
-        d->drained = true;
-        d->damaged |= avcodec_send_packet(d->coder->ctx, NULL) < 0; // decodes what it still has
+        end(d);
         return 0;
     }
     if (d->video && d->coder->packet->pts == SAMPLE_ANEW)
         return end_run(d);
+    if (d->video)
+        coder_note_last(d->coder);
     // What is unseen goes with the packet before it, whose second field it may be.
     if (d->video && d->coder->packet->pts != SAMPLE_UNSEEN)
         d->coder->ctx->skip_frame =

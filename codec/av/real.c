@@ -4,6 +4,8 @@
 
 #include <libavutil/intreadwrite.h>
 
+#include "codec/bits.h"
+
 #define SLICES_MAX 256
 #define LENGTH(slices) (1 + 8 * (slices))
 
@@ -46,6 +48,22 @@ int real_trace(struct trace *t, const uint8_t *packet, int n, int table, int64_t
     }
     t->split |= slices > 1;
     return rc;
+}
+
+// ---- the header of a picture
+
+#define MINOR(version) ((version) >> 20 & 0xff)
+
+struct real_picture real_look(uint32_t version, const uint8_t *slice, int n)
+{
+    struct bits b = { .bytes = reader_of(slice, (size_t)n) };
+    const int type = (int)get_bits(&b, 2);
+    skip_bits(&b, 1 + 5);
+    if (b.bytes.bad || MINOR(version) < 2)
+        return (struct real_picture){ type < 2, type == 3, -1 };
+    get_bit(&b);
+    const int time = (int)get_bits(&b, 13);
+    return (struct real_picture){ type < 2, type == 3, b.bytes.bad ? -1 : time };
 }
 
 // ---- the table of a sample

@@ -24,6 +24,16 @@ int real_table_length(const uint8_t *packet, int n);
 // As trace_packet, for a picture of n bytes whose table has so many.  t->back is 0.
 int real_trace(struct trace *t, const uint8_t *packet, int n, int table, int64_t *offset);
 
+// What the header of a picture of RealVideo 2 says.
+struct real_picture {
+    bool intra, b;
+    int time; // 13 bits of milliseconds; -1: untold
+};
+
+// Of the n bytes of its first slice.  version: of the encoder, the second word of the track's
+// headers.
+struct real_picture real_look(uint32_t version, const uint8_t *slice, int n);
+
 // The table of a sample, into out unless that is NULL.  How many bytes it has.  Pure.
 int real_table(const struct carriage *c, const struct sample *s, uint8_t *out);
 

@@ -33,6 +33,7 @@ struct track {
     enum codec_id codec; // CODEC_NONE: its packets are of no interest
     struct trace trace;
     bool sliced; // real.h
+    bool adrift; // until the next sync sample
     int missing; // packets that stand nowhere in the source as they are
     int64_t add; // to its times (timeline.h)
     bool timed;
@@ -242,6 +243,23 @@ static struct picture look(struct track *k, const AVPacket *p, bool *sync)
     return picture;
 }
 
+#define REAL_CLOCK 8192 // of the headers of pictures: milliseconds until it turns
+
+// RealVideo 2, of which libavformat knows only what the container says: it may flag no sync
+// samples, and a B-picture has the time of the picture sent before it.
+static void look_real(const AVStream *st, const AVPacket *p, struct sample *sample,
+                      struct picture *picture)
+{
+    const AVCodecParameters *const par = st->codecpar;
+    const int table = real_table_length(p->data, p->size);
+    const uint32_t version = par->extradata_size >= 8 ? AV_RB32(par->extradata + 4) : 0;
+    const struct real_picture r = real_look(version, p->data + table, p->size - table);
+    sample->sync = r.intra;
+    picture->b = r.b;
+    if (r.b && r.time >= 0 && sample->pts != INDEX_NO_PTS)
+        sample->pts -= (sample->pts - r.time) & (REAL_CLOCK - 1);
+}
+
 static int add_picture(struct track *k, int i, const struct picture *p)
 {
     if (i == k->picture_cap) {
@@ -279,6 +297,8 @@ static int add_video(struct track *k, struct scan *s, struct index_track *t, str
 {
     const AVStream *st = s->demux->ctx->streams[p->stream_index];
     struct picture picture = look(k, p, &sample->sync);
+    if (k->codec == CODEC_RV20)
+        look_real(st, p, sample, &picture);
     const bool field = is_field(k, st, p);
     if (field && k->half && can_join(t, sample)) {
         t->samples[t->sample_count - 1].size += sample->size;
@@ -368,7 +388,8 @@ static int add_packet(struct scan *s, AVPacket *p)
     struct track *const k = &s->tracks[p->stream_index];
     struct index_track *const t = &s->x->tracks[p->stream_index];
     const AVStream *st = s->demux->ctx->streams[p->stream_index];
-    if (k->codec == CODEC_NONE || p->size <= 0 || is_header(k, p) ||
+    k->adrift &= !(p->flags & AV_PKT_FLAG_KEY);
+    if (k->codec == CODEC_NONE || p->size <= 0 || is_header(k, p) || k->adrift ||
         k->missing > t->sample_count + MISSING_MAX)
         return 0;
     if (k->codec == CODEC_DVAUDIO)
@@ -508,6 +529,14 @@ static bool breaks_off(const struct scan *s, const AVPacket *p)
     return beginning_may_end(s->limits->first, s->io->size, p->pos) && all_are_long(s);
 }
 
+// What libavformat's demuxer of RealMedia could not read of a packet it then takes for others, of
+// pictures at any time.
+static void drift(struct scan *s)
+{
+    for (int i = 0; i < s->x->track_count && s->x->container == CONTAINER_RM; i++)
+        s->tracks[i].adrift = s->x->tracks[i].video;
+}
+
 // Damage is passed by; what io returned is not.
 static int read_packets(struct scan *s, AVPacket *p)
 {
@@ -517,6 +546,7 @@ static int read_packets(struct scan *s, AVPacket *p)
             return 0;
         if (rc == -E_CORRUPT) {
             errors++;
+            drift(s);
             continue;
         }
         if (rc < 0)

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import shutil
+import struct
 import subprocess
 
 import pytest
@@ -48,6 +49,24 @@ def damaged(folder, tmp_path, name, seconds, stream="v"):
         f.seek(at + min(60, size // 3))
         f.write(bytes(range(1, 256)) + bytes(45))
     return tmp_path
+
+
+def real_packet(payload):
+    """A packet of RealMedia's first track."""
+    return struct.pack(">HHHIBB", 0, 12 + len(payload), 0, 9000, 0, 0) + payload
+
+
+def test_rest_of_a_lost_picture(start, clip, media_dir, tmp_path):
+    """A slice of RealMedia says that its picture goes on beyond the end of the file.  FFmpeg's demuxer gives up, and
+    then takes its bytes for pictures, at times of their own; none of them is shown."""
+    with open(os.path.join(media_dir, clip("rv20.rm")), "rb") as f:
+        whole = f.read()
+    slice_of_many = b"\x00\x01" + struct.pack(">HH", 0x3fff, 0xffff) + b"\x40\x00\x09"
+    made_up = b"\xc0" + struct.pack(">HHB", 0x4000 + 200, 0x4000 + 16000, 5) + bytes(range(1, 201))
+    (tmp_path / "whole.rm").write_bytes(whole)
+    (tmp_path / "cut.rm").write_bytes(whole + real_packet(slice_of_many + made_up * 3))
+    edge = start(tmp_path)
+    assert hashes(edge, "cut.rm") == hashes(edge, "whole.rm")
 
 
 # clip, where it is damaged, what may differ: the part of 2 s that holds it and no more
