@@ -8,6 +8,8 @@
 #include "base/base.h"
 #include "base/err.h"
 
+#define STILL_RATE 25 // one picture alone lasts a frame of that, where nobody says
+
 struct index_track *index_add_track(struct index *x)
 {
     x->tracks = xrealloc(x->tracks, (size_t)(x->track_count + 1) * sizeof *x->tracks);
@@ -99,6 +101,20 @@ void index_refuse(struct index_track *t, const char *why)
     copy_string(t->why, sizeof t->why, why);
 }
 
+// A writer who does not know how long a last picture lasts may say that it is a tick.
+static bool is_told(const struct index_track *t, int64_t duration)
+{
+    return t->video ? duration * 1000 > t->timescale : duration > 0;
+}
+
+// Untold: as long as the one before it.
+static int64_t usual_duration(const struct index_track *t, int64_t last, int64_t before)
+{
+    if (before != INT64_MIN)
+        return last - before;
+    return t->video ? t->timescale / STILL_RATE : 0;
+}
+
 int64_t index_samples_end(const struct index_track *t)
 {
     int64_t last = INT64_MIN, before = INT64_MIN, duration = 0;
@@ -114,8 +130,8 @@ int64_t index_samples_end(const struct index_track *t)
     }
     if (last == INT64_MIN)
         return INT64_MIN;
-    if (duration == 0 && before != INT64_MIN)
-        duration = last - before; // untold: as long as the one before it
+    if (!is_told(t, duration))
+        duration = usual_duration(t, last, before);
     return last + (duration > 0 ? duration : 1);
 }
 

@@ -6,6 +6,7 @@
 //   probe.c          the order of the steps; the tables and headers of the source
 //   probe_choose.c   which of its tracks are taken
 //   probe_compare.c  our tables against libavformat's
+//   probe_order.c    the order of pictures that an MP4 does not tell
 //   probe_decode.c   the first pictures and sounds, decoded
 //   probe_video.c    the track of video, and T0
 //   probe_audio.c    the tracks of sound
@@ -84,6 +85,11 @@ int probe_compare_track(struct probe *p, const struct chosen *c);
 
 // Of both chosen tracks.  Sound that does not agree is left out beside video.
 int probe_compare(struct probe *p);
+
+// ---- probe_order.c
+
+// Mends the times of p->video's samples, where they are those of decoding, and their sync flags.
+int probe_order(struct probe *p);
 
 // ---- probe_decode.c
 

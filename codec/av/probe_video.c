@@ -213,6 +213,8 @@ static int begin_video(struct probe *p)
     const AVCodecParameters *par = p->video.stream->codecpar;
     struct video_track *v = &p->media->video;
     int rc = check_pixels(p, par->width, par->height);
+    if (rc == 0)
+        rc = probe_order(p);
     find_keys(p);
     drop_undecodable(p->video.track);
     if (rc == 0)

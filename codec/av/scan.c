@@ -17,6 +17,7 @@
 #include "codec/av/real.h"
 #include "codec/av/timeline.h"
 #include "codec/av/trace.h"
+#include "codec/av/vc1.h"
 #include "codec/avc.h"
 #include "codec/beginning.h"
 
@@ -42,6 +43,7 @@ struct track {
     // video
     AVCodecParserContext *parser;
     AVCodecContext *headers; // of the parser
+    struct vc1 vc1;
     struct picture *pictures;
     int picture_cap;
     bool half; // the last sample is one field, and the other is missing
@@ -135,6 +137,7 @@ static int begin_track(struct scan *s, const AVPacket *p)
     }
     if (s->x->container == CONTAINER_RM)
         k->trace.back = t->audio ? DEALT_OUT : 0;
+    k->vc1 = vc1_headers(k->codec, st->codecpar->extradata, (size_t)st->codecpar->extradata_size);
     return t->video ? begin_parser(k, st->codecpar) : 0;
 }
 
@@ -299,6 +302,11 @@ static int add_video(struct track *k, struct scan *s, struct index_track *t, str
     struct picture picture = look(k, p, &sample->sync);
     if (k->codec == CODEC_RV20)
         look_real(st, p, sample, &picture);
+    if (k->vc1.known) {
+        const enum vc1_type type = vc1_look(&k->vc1, p->data, (size_t)p->size);
+        sample->sync = p->flags & AV_PKT_FLAG_KEY && type == VC1_I;
+        picture.b = type == VC1_B;
+    }
     const bool field = is_field(k, st, p);
     if (field && k->half && can_join(t, sample)) {
         t->samples[t->sample_count - 1].size += sample->size;
@@ -628,6 +636,8 @@ static enum picture_order order_of(enum codec_id c)
     case CODEC_MPEG1:
     case CODEC_MPEG2:
     case CODEC_MPEG4:
+    case CODEC_VC1:
+    case CODEC_WMV3:
         return ORDER_TYPES;
     default:
         return ORDER_DECODED;

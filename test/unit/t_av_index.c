@@ -431,7 +431,7 @@ static const struct {
       2900 },
     { "offsets run out", { SET(ctts, 0, 1, 1, 500) }, 0, NULL, 3, 0, 500, 2000, 3000 },
     { "durations run out", { SET(stts, 0, 1, 1, 1000) }, 0, NULL, 3, 0, 0, 2000, 3000 },
-    { "no durations", { SET(stts, 0, 0) }, 0, NULL, 3, 0, 0, 0, 1 },
+    { "no durations", { SET(stts, 0, 0) }, 0, NULL, 3, 0, 0, 0, 40 },
     { "a duration below 0", { SET(stts, 0, 1, 3, 0xffffffff) }, -E_CORRUPT, NULL, 0, 0, 0, 0, 0 },
     { "a count that is not there",
       { SET(stts, 0, 0xffffffff, 3, 1000) },
@@ -1244,6 +1244,40 @@ static void test_hostile(void **state)
     }
 }
 
+// ---- the end
+
+static const struct {
+    bool video;
+    int64_t timescale;
+    int count;
+    uint32_t last;  // its duration
+    int64_t should; // samples begin at 0, 1000, ...
+} ends[] = {
+    { true, 25000, 3, 1000, 3000 }, { true, 25000, 3, 300, 2300 }, // it is told, if short
+    { true, 25000, 3, 0, 3000 },    { true, 25000, 3, 1, 3000 },   // nobody knew
+    { true, 25000, 3, 25, 3000 },   { true, 25000, 1, 0, 1000 },   { true, 25, 3, 1, 2001 },
+    { false, 25000, 3, 1, 2001 }, // what an encoder put behind a sound is cut to the sample
+    { false, 25000, 3, 0, 3000 },   { false, 25000, 1, 0, 1 },
+};
+
+static void test_ends(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < countof(ends); i++) {
+        struct sample samples[3];
+        for (int k = 0; k < ends[i].count; k++)
+            samples[k] = (struct sample){ .pts = 1000 * k, .duration = 1000 };
+        samples[ends[i].count - 1].duration = ends[i].last;
+        const struct index_track t = { .video = ends[i].video,
+                                       .audio = !ends[i].video,
+                                       .timescale = ends[i].timescale,
+                                       .samples = samples,
+                                       .sample_count = ends[i].count };
+        if (index_samples_end(&t) != ends[i].should)
+            fail_msg("%zu: ends at %lld", i, (long long)index_samples_end(&t));
+    }
+}
+
 static int setup(void **state)
 {
     (void)state;
@@ -1273,6 +1307,7 @@ int main(void)
         cmocka_unit_test(test_damaged),
         cmocka_unit_test(test_limits),
         cmocka_unit_test(test_hostile),
+        cmocka_unit_test(test_ends),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
