@@ -47,6 +47,7 @@ struct track {
     struct picture *pictures;
     int picture_cap;
     bool half; // the last sample is one field, and the other is missing
+    int owed;  // packets that stand for a picture which came with the one before
 };
 
 struct scan {
@@ -461,6 +462,47 @@ static int add_blocks(struct scan *s, AVPacket *p)
     return rc == 0 ? add_packet(s, p) : rc;
 }
 
+// ---- packed bitstreams of MPEG-4: a packet holds a picture, and behind it the B-picture that is
+// shown before it; one with next to nothing comes later, so that there are as many packets as
+// pictures
+
+#define NOTHING_MAX 19 // bytes
+
+// Where the second picture of a packet begins; 0: it has none.
+static int second_picture(const AVPacket *p)
+{
+    static const uint8_t vop[] = { 0, 0, 1, 0xb6 };
+    const uint8_t *const end = p->data + p->size;
+    const uint8_t *const first = memmem(p->data, (size_t)p->size, vop, sizeof vop);
+    const uint8_t *const second =
+        first ? memmem(first + 4, (size_t)(end - first - 4), vop, sizeof vop) : NULL;
+    return second ? (int)(second - p->data) : 0;
+}
+
+// Each picture is a sample of its own; those behind others take the times of what comes later.
+static int add_pictures(struct scan *s, AVPacket *p)
+{
+    struct track *const k = &s->tracks[p->stream_index];
+    const int second = second_picture(p);
+    if (!second && k->owed > 0 && p->size <= NOTHING_MAX) {
+        k->owed--;
+        return 0;
+    }
+    if (!second)
+        return add_packet(s, p);
+    const int all = p->size;
+    p->size = second;
+    const int rc = add_packet(s, p);
+    p->data += second;
+    p->size = all - second;
+    p->flags &= ~AV_PKT_FLAG_KEY;
+    p->pts = p->dts = AV_NOPTS_VALUE;
+    k->owed++;
+    return rc < 0 ? rc : add_packet(s, p);
+}
+
+// ---- all packets
+
 // Whether there is anything to extract.  (Where there is not, the filter says so in a dozen lines,
 // and at every picture, until the log is full.)
 static bool has_headers(const AVBitStreamFilter *f, enum AVCodecID id)
@@ -514,7 +556,9 @@ static int take_packet(struct scan *s, AVPacket *p)
     if (s->x->tracks[p->stream_index].video && !st->codecpar->extradata_size &&
         p->flags & AV_PKT_FLAG_KEY)
         rc = extract_headers(st, p);
-    return rc < 0 ? fail_with(s->why, rc, "no memory for headers") : add_blocks(s, p);
+    if (rc < 0)
+        return fail_with(s->why, rc, "no memory for headers");
+    return s->tracks[p->stream_index].codec == CODEC_MPEG4 ? add_pictures(s, p) : add_blocks(s, p);
 }
 
 static bool all_are_long(const struct scan *s)

@@ -4,6 +4,7 @@ import hashlib
 import math
 import os
 import random
+import re
 import struct
 import subprocess
 import zlib
@@ -217,6 +218,50 @@ def test_matroska_whose_tracks_stand_last(start, clip, media_dir, tmp_path):
     edge = start(tmp_path)
     alike = [[(r.name, r.hashes()) for r in exact.fetch(edge, name)[1]] for name in ("first.mkv", "last.mkv")]
     assert alike[0] == alike[1] and len(alike[0]) > 1
+# ---- packed bitstreams
+
+def chunk(kind, *parts):
+    body = b"".join(parts)
+    return kind + struct.pack("<I", len(body)) + body + b"\0" * (len(body) % 2)
+
+
+def avi(packets, w, h, fps):
+    """An AVI of MPEG-4 packets."""
+    head = struct.pack("<14I", 1000000 // fps, 0, 0, 16, len(packets), 0, 1, 0, w, h, 0, 0, 0, 0)
+    stream = struct.pack("<4s4s10IHHHH", b"vids", b"XVID", 0, 0, 0, 1, fps, 0, len(packets), 0, 0, 0, 0, 0, w, h)
+    form = struct.pack("<IIIHH4s5I", 40, w, h, 1, 24, b"XVID", w * h * 3, 0, 0, 0, 0)
+    headers = chunk(b"LIST", b"hdrl", chunk(b"avih", head), chunk(b"LIST", b"strl", chunk(b"strh", stream), chunk(b"strf", form)))
+    return chunk(b"RIFF", b"AVI ", headers, chunk(b"LIST", b"movi", *(chunk(b"00dc", p) for p in packets)))
+
+
+def packed(pictures):
+    """As DivX put them into AVIs: a B-picture lies with the one that it is shown before, and a packet of nothing stands
+    for it later."""
+    out, owed = [], False
+    for p in pictures:
+        is_b = p[p.index(b"\0\0\1\xb6") + 4] >> 6 == 2
+        if is_b and not owed:
+            out[-1] += p
+            owed = True
+        else:
+            out += [b"\0\0\1\xb6\x50\0\0"] * (owed and not is_b) + [p]
+            owed &= is_b
+    return out
+
+
+def test_packed_bitstream(start, clip, media_dir, tmp_path):
+    """Each picture once, in order, of a file that puts two into one packet."""
+    folder = tmp_path / "clips"
+    folder.mkdir()
+    raw = subprocess.run(["ffmpeg", "-v", "error", "-i", os.path.join(media_dir, clip("mpeg4.avi")), "-c:v", "copy", "-an",
+                          "-f", "m4v", "-"], capture_output=True, check=True).stdout
+    cuts = [0] + [m.end() for m in re.finditer(rb"\0\0\x01\xb6.*?(?=\0\0\x01[\xb0\xb3\xb6]|$)", raw, re.S)]
+    pictures = [raw[a:b] for a, b in zip(cuts, cuts[1:])]
+    packets = packed(pictures)
+    assert len(packets) in (len(pictures), len(pictures) - 1) and max(p.count(b"\0\0\1\xb6") for p in packets) == 2
+    (folder / "packed.avi").write_bytes(avi(packets, 640, 360, 25))
+    for r in check_asset(start(folder), "packed.avi", tmp_path):
+        assert exact.barcodes(r, tmp_path) == list(range(len(pictures))), r.name
 
 
 def ogg_crc(page):
