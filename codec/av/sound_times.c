@@ -27,6 +27,7 @@ struct times {
     uint32_t wma;       // samples of a frame of WMA, several in a packet; 0: another kind
     int unit;           // samples that packets of a kind decode to a multiple of, by their times; 0
     int first;          // samples of the first packet
+    int64_t early;      // by so much is what comes of a packet but the first before its time
     AVVorbisParseContext *vorbis;
 
     struct sample *out;
@@ -143,10 +144,18 @@ static int unit_of(enum codec_id codec, int frame_samples)
     return codec == CODEC_WMAPRO || codec == CODEC_WMAVOICE ? frame_samples : 0;
 }
 
+// A packet of WMA Pro is stamped with the first frame that begins in it.  What comes of it first is
+// the one that the packet before began, and a decoder is a frame behind, for frames overlap.
+static int64_t early_of(enum codec_id codec, int frame_samples)
+{
+    return codec == CODEC_WMAPRO ? 2 * (int64_t)frame_samples : 0;
+}
+
+// Of one behind the first.
 static int64_t said_at(const struct times *k, int i)
 {
     const bool told = i < k->t->sample_count && k->t->samples[i].pts != INDEX_NO_PTS;
-    return told ? position(k, k->t->samples[i].pts) : FAR;
+    return told ? position(k, k->t->samples[i].pts) - k->early : FAR;
 }
 
 // Nobody says it of the last one.
@@ -225,7 +234,8 @@ static int64_t gap_of(const struct times *k)
 static bool place(struct times *k, int64_t pts, int64_t *at)
 {
     const int64_t gap = gap_of(k);
-    const int64_t said = pts == INDEX_NO_PTS ? FAR : position(k, pts);
+    const int64_t early = k->n > 0 ? k->early : 0;
+    const int64_t said = pts == INDEX_NO_PTS ? FAR : position(k, pts) - early;
     *at = k->next;
     if (!k->told && said == FAR)
         return true;
@@ -297,6 +307,7 @@ int sound_times(struct audio_track *a, const struct index_track *t, int frame_sa
     k.block = has_blocks(a->codec) ? (uint32_t)a->block_align : 0;
     k.block = a->codec == CODEC_RA_144 ? RA_144_FRAME : k.block;
     k.unit = unit_of(a->codec, k.frame_samples);
+    k.early = early_of(a->codec, k.frame_samples);
     k.first = first > 0 ? first : k.frame_samples;
     k.delay = muldiv_round(t->codec_delay_ns, a->sample_rate, 1000000000);
     k.out = malloc(((size_t)t->sample_count + 1) * sizeof *k.out);

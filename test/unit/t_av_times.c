@@ -261,8 +261,8 @@ static void pcm_of_a_dvd(void **state)
 
 #define PRO_PACKETS 5
 
-// Packets of WMA Pro hold frames of 2048 samples, as many as their times say, but the first, for
-// which the decoder lacks two.
+// Packets of WMA Pro hold frames of 2048 samples, as many as their times say, but the first, of
+// which two come with the next: so all comes two frames before it is stamped.
 static void wma_pro_goes_by_its_times(void **state)
 {
     (void)state;
@@ -275,7 +275,7 @@ static void wma_pro_goes_by_its_times(void **state)
                                    .samples = samples,
                                    .sample_count = PRO_PACKETS };
     struct audio_track a = { .codec = CODEC_WMAPRO, .sample_rate = 48000, .channels = 2 };
-    int64_t at = 425 * 48 - 8 * 2048;
+    int64_t at = 425 * 48 - (2 + 8) * 2048; // all but at 0
     assert_int_equal(sound_times(&a, &t, 2048, 8 * 2048, (struct sound_origin){ 0, 1000 }), 0);
     for (int i = 0; i < PRO_PACKETS; i++) {
         assert_int_equal(a.samples[i].pts, at);
