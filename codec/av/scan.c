@@ -407,7 +407,8 @@ static int add_packet(struct scan *s, AVPacket *p)
     struct sample sample = { .pts = time_of(s, k, st, p->pts),
                              .size = (uint32_t)p->size,
                              .duration = duration_of(p, st),
-                             .sync = t->audio || p->flags & AV_PKT_FLAG_KEY };
+                             .sync = t->audio || p->flags & AV_PKT_FLAG_KEY ||
+                                     codec_is_intra(k->codec) };
     const int rc = find_packet(s, k, t, p, &sample);
     k->missing += rc == 0;
     k->half &= rc != 0; // its other field may be what is missing
@@ -545,6 +546,19 @@ static int extract_headers(AVStream *st, const AVPacket *p)
     return rc == AVERROR(ENOMEM) ? -E_NO_MEMORY : 0;
 }
 
+// What is MPEG-2 says so behind the header that it shares with MPEG-1, which is what raw streams
+// and some AVIs are taken for.
+static void tell_mpeg2(struct track *k, AVStream *st)
+{
+    static const uint8_t extension[] = { 0, 0, 1, 0xb5 };
+    AVCodecParameters *const par = st->codecpar;
+    if (k->codec != CODEC_MPEG1 ||
+        !memmem(par->extradata, (size_t)par->extradata_size, extension, sizeof extension))
+        return;
+    k->codec = CODEC_MPEG2;
+    par->codec_id = AV_CODEC_ID_MPEG2VIDEO;
+}
+
 static int take_packet(struct scan *s, AVPacket *p)
 {
     int rc = add_streams(s);
@@ -556,6 +570,7 @@ static int take_packet(struct scan *s, AVPacket *p)
     if (s->x->tracks[p->stream_index].video && !st->codecpar->extradata_size &&
         p->flags & AV_PKT_FLAG_KEY)
         rc = extract_headers(st, p);
+    tell_mpeg2(&s->tracks[p->stream_index], st);
     if (rc < 0)
         return fail_with(s->why, rc, "no memory for headers");
     return s->tracks[p->stream_index].codec == CODEC_MPEG4 ? add_pictures(s, p) : add_blocks(s, p);

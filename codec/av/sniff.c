@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/base.h"
+#include "codec/bits.h"
 #include "codec/transport.h"
 
 // Bytes that stand at one place.
@@ -164,10 +165,10 @@ static enum container by_frames(int frames, const uint8_t *p, size_t n)
 }
 
 // Two at the start are no accident; nor are three behind something else: zeros that a tool left,
-// or the rest of a frame where somebody cut.
+// or the rest of a frame where somebody cut.  (Packs of MPEG-PS hold as many.)
 static enum container by_frames_somewhere(const uint8_t *p, size_t n)
 {
-    enum container c = by_frames(2, p, n);
+    enum container c = CONTAINER_NONE;
     for (size_t i = 1; c == CONTAINER_NONE && i < n; i++)
         c = by_frames(3, p + i, n - i);
     return c;
@@ -185,6 +186,47 @@ static enum container by_nal_unit(const uint8_t *p, size_t n)
         return CONTAINER_HEVC;
     const bool reference = p[start] & 0x60;
     return (avc == 7 && reference) || (avc == 9 && !reference) ? CONTAINER_H264 : CONTAINER_NONE;
+}
+
+// A sequence header of MPEG-1 or -2 (ISO/IEC 13818-2 6.2.2.1), perhaps behind zeros.
+static enum container by_sequence(const uint8_t *p, size_t n)
+{
+    size_t at = 0;
+    while (at < n && p[at] == 0)
+        at++;
+    if (at < 2 || at + 9 > n || p[at] != 1 || p[at + 1] != 0xb3)
+        return CONTAINER_NONE;
+    const uint8_t *const h = p + at + 2;
+    const int width = h[0] << 4 | h[1] >> 4, height = (h[1] & 15) << 8 | h[2];
+    const int aspect = h[3] >> 4, rate = h[3] & 15;
+    const bool sane = width && height && aspect && aspect < 15 && rate && rate <= 8 && h[6] & 0x20;
+    return sane ? CONTAINER_MPEG_VIDEO : CONTAINER_NONE;
+}
+
+// ---- behind bytes of something else
+
+// A pack header of MPEG-PS (ISO/IEC 13818-1 2.5.3.3), or of MPEG-1, and behind it what may follow
+// one.
+static bool is_pack(const uint8_t *p, size_t n)
+{
+    if (n < 14)
+        return false;
+    const bool old = (p[4] & 0xf1) == 0x21, now = (p[4] & 0xc4) == 0x44;
+    const size_t end = old ? 12 : 14 + (p[13] & 7);
+    return (old || now) && end + 4 <= n && next_start_code(p, end + 3, end) == end &&
+           p[end + 3] >= 0xba;
+}
+
+// A recording may begin in the midst of a pack, and an MXF behind a run-in (SMPTE 377-1 6.5).
+static enum container by_search(const uint8_t *p, size_t n)
+{
+    static const uint8_t partition[] = "\x06\x0e\x2b\x34\x02\x05\x01\x01\x0d\x01\x02\x01\x01";
+    if (memmem(p, n, partition, sizeof partition - 1))
+        return CONTAINER_MXF;
+    for (size_t at = next_start_code(p, n, 0); at + 4 <= n; at = next_start_code(p, n, at + 1))
+        if (p[at + 3] == 0xba && is_pack(p + at, n - at))
+            return CONTAINER_PS;
+    return CONTAINER_NONE;
 }
 
 size_t sniff_id3(const uint8_t *p, size_t n)
@@ -205,5 +247,11 @@ enum container sniff(const uint8_t *bytes, size_t n, struct carriage *how)
         c = CONTAINER_TS;
     if (c == CONTAINER_NONE)
         c = by_nal_unit(bytes, n);
+    if (c == CONTAINER_NONE)
+        c = by_sequence(bytes, n);
+    if (c == CONTAINER_NONE)
+        c = by_frames(2, bytes, n);
+    if (c == CONTAINER_NONE)
+        c = by_search(bytes, n);
     return c == CONTAINER_NONE ? by_frames_somewhere(bytes, n) : c;
 }

@@ -138,6 +138,8 @@ RECIPES = {r["name"]: r for r in [
     recipe("mpeg2.mxf", mux="", video="-c:v mpeg2video -bf 2 -g {gop} -b:v 4M", audio="-c:a pcm_s16le"),
     recipe("raw.h264", video=X264 + " -x264-params bframes=3:b-pyramid=normal", audio=None, mux=""),
     recipe("raw.hevc", video=X265 + "-x265-params keyint={gop}:bframes=4:log-level=error", audio=None, mux=""),
+    recipe("raw.m2v", mux="", video="-c:v mpeg2video -bf 2 -g {gop} -b:v 4M", audio=None),
+    recipe("raw.m1v", mux="", video="-c:v mpeg1video -bf 2 -g {gop} -b:v 3M", audio=None),
     recipe("rot90.mp4", after=turned(90)),
     recipe("rot180.mp4", after=turned(180)),
     recipe("rot270.mp4", after=turned(270)),

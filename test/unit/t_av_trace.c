@@ -531,7 +531,10 @@ static const struct {
     { CONTAINER_NONE, 7, "#EXTM3U" },
     { CONTAINER_NONE, 12, "RIFF\0\0\0\0WEBP" },
     { CONTAINER_NONE, 3, "\0\0\1" },
-    { CONTAINER_NONE, 8, "\0\0\1\xb3\0\0\0\0" }, // an elementary stream of MPEG-2: is not read
+    { CONTAINER_NONE, 12, "\0\0\1\xb3\0\0\0\0\0\0\0\0" }, // a sequence of no size
+    { CONTAINER_MPEG_VIDEO, 11, "\0\0\1\xb3\x2d\1\xe0\x25\x24\x9f\x23" },
+    { CONTAINER_MPEG_VIDEO, 14, "\0\0\0\0\0\1\xb3\x16\1\x20\x13\xff\xff\xe0" },
+    { CONTAINER_NONE, 11, "\0\0\1\xb3\x2d\1\xe0\x29\x24\x9f\x23" }, // of no rate
     { CONTAINER_MP4, 12,
       "\0\0\0\x18"
       "ftypisom" },
@@ -556,6 +559,11 @@ static const struct {
     { CONTAINER_TTA, 4, "TTA1" },
     { CONTAINER_DTS, 5, "\x7f\xfe\x80\1\xfc" },
     { CONTAINER_DTSHD, 8, "DTSHDHDR" },
+    { CONTAINER_PS, 22, "rest\0\0\1\xba\x44\0\x24\x7e\xd4\1\5\xec\3\xf8\0\0\1\xe0" },
+    { CONTAINER_PS, 20, "rest\0\0\1\xba\x21\0\1\0\1\x80\0\1\0\0\1\xbb" },
+    { CONTAINER_NONE, 22, "rest\0\0\1\xba\x44\0\x24\x7e\xd4\1\5\xec\3\xf8rest" },
+    { CONTAINER_NONE, 8, "rest\0\0\1\xba" },
+    { CONTAINER_MXF, 22, "\0\0\0\0\0\0\0\0\6\x0e\x2b\x34\2\5\1\1\x0d\1\2\1\1\2" },
     { CONTAINER_H264, 8, "\0\0\0\1\x67\x64\0\x1f" },
     { CONTAINER_H264, 7, "\0\0\1\x09\xf0\0\0" },
     { CONTAINER_HEVC, 8, "\0\0\0\1\x40\1\x0c\1" },
