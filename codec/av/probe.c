@@ -51,6 +51,13 @@ AVStream *probe_stream(const struct probe *p, const struct index_track *t)
     return t->number < (int)ctx->nb_streams ? ctx->streams[t->number] : NULL;
 }
 
+// ASF says so in its headers (those of MP4 and Matroska, of each track).
+static bool is_encrypted(const AVFormatContext *ctx)
+{
+    return av_dict_get(ctx->metadata, "ASF_Protection_Type", NULL, 0) ||
+           av_dict_get(ctx->metadata, "encryption", NULL, 0);
+}
+
 // Of a container without an index of use, by reading it all.
 static int scan(struct probe *p)
 {
@@ -58,6 +65,8 @@ static int scan(struct probe *p)
     recent_init(&p->recent, &p->meter.io);
     struct io *io = &p->recent.io;
     int rc = demux_open(&p->demux, io, p->container, true, limits, p->why);
+    if (rc == 0 && p->container == CONTAINER_ASF && is_encrypted(p->demux.ctx))
+        rc = fail_with(p->why, -E_UNSUPPORTED, "it is encrypted");
     if (rc == 0)
         rc = index_scan(io, &p->demux, p->container, &p->how, limits, &p->index, p->why);
     return rc;

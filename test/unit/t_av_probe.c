@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <libavutil/intreadwrite.h>
 #include <libavutil/log.h>
 
 #include "base/base.h"
@@ -475,6 +476,52 @@ static void test_refused(void **state)
     }
 }
 
+// ASF says in its header that all of it is encrypted: a Content Encryption Object.
+static void test_drm(void **state)
+{
+    (void)state;
+    static const uint8_t object[] = "\xfb\xb3\x11\x22\x23\xbd\xd2\x11\xb4\xb7\0\xa0\xc9\x55\xfc\x6e"
+                                    "\x2d\0\0\0\0\0\0\0\1\0\0\0k\4\0\0\0DRM\0\0\0\0\0\0\0\0";
+    const size_t n = sizeof object, header = 30; // of the header object: what comes before others
+    run(FFMPEG PICTURE "-c:v wmv2 clear.asf");
+    struct buf b = load_made("clear.asf"), with;
+    buf_init(&with, MIB);
+    buf_append(&with, b.data, header);
+    buf_append(&with, object, n);
+    buf_append(&with, b.data + header, b.len - header);
+    AV_WL64(with.data + 16, AV_RL64(b.data + 16) + n);
+    AV_WL32(with.data + 24, AV_RL32(b.data + 24) + 1);
+    char detail[DETAIL_MAX];
+    struct media *m;
+    assert_int_equal(probe(&b, &limits, &m, detail), 0);
+    media_destroy(m);
+    assert_int_equal(probe(&with, &limits, &m, detail), -E_UNSUPPORTED);
+    assert_string_equal(detail, "it is encrypted");
+    buf_finish(&b);
+    buf_finish(&with);
+}
+
+// Pictures of some kinds stand for themselves, whatever an index says.
+static void test_sync_untold(void **state)
+{
+    (void)state;
+    run(FFMPEG PICTURE "-c:v mjpeg -pix_fmt yuvj420p stills.avi");
+    struct buf b = load_made("stills.avi");
+    uint8_t *const index = find(&b, "idx1");
+    const uint32_t n = AV_RL32(index + 4) / 16;
+    assert_true(n > 5);
+    for (uint32_t i = 0; i < n; i++)
+        AV_WL32(index + 8 + 16 * i + 4, 0);
+    char detail[DETAIL_MAX];
+    struct media *m;
+    assert_int_equal(probe(&b, &limits, &m, detail), 0);
+    assert_int_equal(m->video.sample_count, n);
+    for (uint32_t i = 0; i < n; i++)
+        assert_true(m->video.samples[i].sync);
+    media_destroy(m);
+    buf_finish(&b);
+}
+
 static void test_limits(void **state)
 {
     (void)state;
@@ -658,6 +705,8 @@ int main(void)
         cmocka_unit_test(test_sound),
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_drm),
+        cmocka_unit_test(test_sync_untold),
         cmocka_unit_test(test_cancelled),
         cmocka_unit_test(test_bombs),
         cmocka_unit_test(test_hostile),
