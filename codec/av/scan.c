@@ -264,6 +264,24 @@ static void look_real(const AVStream *st, const AVPacket *p, struct sample *samp
         sample->pts -= (sample->pts - r.time) & (REAL_CLOCK - 1);
 }
 
+static void look_vc1(const struct vc1 *v, const AVPacket *p, struct sample *sample,
+                     struct picture *picture)
+{
+    const enum vc1_type type = vc1_look(v, p->data, (size_t)p->size);
+    sample->sync = p->flags & AV_PKT_FLAG_KEY && type == VC1_I;
+    picture->b = type == VC1_B;
+}
+
+// What libavformat does not know of a picture.
+static void look_closer(const struct track *k, const AVStream *st, const AVPacket *p,
+                        struct sample *sample, struct picture *picture)
+{
+    if (k->codec == CODEC_RV20)
+        look_real(st, p, sample, picture);
+    if (k->vc1.known)
+        look_vc1(&k->vc1, p, sample, picture);
+}
+
 static int add_picture(struct track *k, int i, const struct picture *p)
 {
     if (i == k->picture_cap) {
@@ -301,13 +319,7 @@ static int add_video(struct track *k, struct scan *s, struct index_track *t, str
 {
     const AVStream *st = s->demux->ctx->streams[p->stream_index];
     struct picture picture = look(k, p, &sample->sync);
-    if (k->codec == CODEC_RV20)
-        look_real(st, p, sample, &picture);
-    if (k->vc1.known) {
-        const enum vc1_type type = vc1_look(&k->vc1, p->data, (size_t)p->size);
-        sample->sync = p->flags & AV_PKT_FLAG_KEY && type == VC1_I;
-        picture.b = type == VC1_B;
-    }
+    look_closer(k, st, p, sample, &picture);
     const bool field = is_field(k, st, p);
     if (field && k->half && can_join(t, sample)) {
         t->samples[t->sample_count - 1].size += sample->size;
