@@ -29,7 +29,7 @@
 
 // Raised by one whenever our own code makes other bytes of the same order, so that what
 // an older program left in a cache is not taken for what this one would make.
-#define OWN_VERSION 8
+#define OWN_VERSION 9
 
 // The largest buffer libav may ask for at once; a 16384x16384 picture of 10 bits fits.
 #define ALLOC_MAX (1 * GIB)
