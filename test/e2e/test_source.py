@@ -83,8 +83,9 @@ def test_refused_with_pictures_that_lean_on_nothing(tmp_path):
 PICTURES = {"avc1": {1, 5}, "hvc1": {*range(10), 19, 20, 21}, "av01": {1, 3, 4, 6}}
 
 
-def with_two_descriptions(data, used):
-    """An MP4 with its video's sample description there twice; used: which of them its last samples have."""
+def with_two_descriptions(data, used, kind):
+    """An MP4 with its video's sample description there twice, first of its own kind and then of this one; used: which of them
+    its last samples have."""
     data = bytearray(data)
     stsd = data.index(b"stsd", data.index(b"vide", data.index(b"moov"))) - 4
     stsc = data.index(b"stsc", stsd) - 4
@@ -94,6 +95,7 @@ def with_two_descriptions(data, used):
     entry = data[stsd + 16:stsd + size_of(data, stsd)]
     data[stsd + 12:stsd + 16] = (2).to_bytes(4, "big")
     data[stsd + 16:stsd + 16] = entry
+    data[stsd + 20 + len(entry):stsd + 24 + len(entry)] = kind
     for name in (b"stsd", b"stbl", b"minf", b"mdia", b"trak", b"moov"):
         at = data.rindex(name, 0, stsd + 8) - 4
         data[at:at + 4] = (size_of(data, at) + len(entry)).to_bytes(4, "big")
@@ -104,13 +106,13 @@ def size_of(data, at):
     return int.from_bytes(data[at:at + 4], "big")
 
 
-@pytest.mark.parametrize("used,status", [(1, 200), (2, 415)])
-def test_two_sample_descriptions(used, status, start, clip, media_dir, tmp_path):
-    """One of them is never used: it counts for nothing.  Both are: nobody would be told the other headers."""
+@pytest.mark.parametrize("used,kind,status", [(1, b"mp4v", 200), (2, b"avc1", 200), (2, b"mp4v", 415)])
+def test_two_sample_descriptions(used, kind, status, start, clip, media_dir, tmp_path):
+    """One of them is never used, or says the same: it counts for nothing.  Both are, and it is of another kind: refused."""
     folder = tmp_path / "two"
     folder.mkdir()
     data = open(os.path.join(media_dir, clip("moovlast.mp4")), "rb").read()
-    (folder / "two.mp4").write_bytes(with_two_descriptions(data, used))
+    (folder / "two.mp4").write_bytes(with_two_descriptions(data, used, kind))
     answer = start(folder).get("/two.mp4/master.m3u8")
     assert answer.status == status
     if status == 200:
@@ -130,7 +132,7 @@ def test_another_description_in_fragments(start, clip, media_dir, tmp_path):
     data[trex + 15] = 2
     (folder / "two.mp4").write_bytes(data)
     answer = start(folder).get("/two.mp4/master.m3u8")
-    assert answer.status == 415 and "second sample description" in answer.body.decode()
+    assert answer.status == 415 and "several sample descriptions" in answer.body.decode()
 
 
 def decoded(path):
