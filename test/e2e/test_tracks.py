@@ -56,7 +56,7 @@ def test_each_is_what_it_is_alone(sound_dir, tmp_path, start):
 
 def test_one_of_no_use_is_left_out(sound_dir, tmp_path, start):
     """The others play, and the log says why."""
-    together(sound_dir, tmp_path / "all.mkv", "-c:a:1", "tta")
+    together(sound_dir, tmp_path / "all.mkv", "-c:a:1", "wavpack")
     edge = start(tmp_path)
     p = Playlist(edge, "all.mkv")
     assert [a.get("LANGUAGE") for a in p.audio] == ["en", None, "fr"]
