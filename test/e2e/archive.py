@@ -9,6 +9,7 @@ each picture is the one of its time that the ffmpeg program shows, and the sound
 the two differ somebody has to look: times that a file does not tell are guessed by both; where nobody guesses any, only
 the order is asked for.  docs/real-clips.md has what came of the files at hand.
 """
+import contextlib
 import os
 import re
 import subprocess
@@ -47,12 +48,10 @@ def showinfo(path):
 def told_times(path, count):
     """(begin, end) of each picture that ffmpeg decodes: by the packets; where these have no times, or some hold no
     picture, by what the program makes of them.  The end of the last may be unknown; None where nothing is known."""
-    try:
-        times = exact.presented(path, decoded=True)
+    with contextlib.suppress(ValueError, KeyError, IndexError):
+        times = exact.presented(path)
         if len(times) == count:
             return times
-    except (ValueError, KeyError):
-        pass
     begins = [when for when, key in showinfo(path)]
     if len(begins) != count or None in begins or sorted({*begins}) != begins:
         return None
@@ -71,12 +70,6 @@ def in_order(ours, source):
     return want[::-1]
 
 
-def cut_to_nothing(times):
-    """Whether the last picture is there only as the ticks of an edit list are too coarse to leave it out."""
-    begin, end = times[-1]
-    return end is not None and end - begin < Fraction(1, 1000)
-
-
 def on_grid(r, ours, times):
     fps, (begin, end) = exact.frame_rate(r), times[-1]
     return exact.shown_on_grid([*times[:-1], (begin, end or max(begin, len(ours) / fps))], fps)
@@ -86,7 +79,7 @@ def wanted(r, ours, source, times, fields):
     """Which pictures of the source a rendition has to show.  The last one of a file may be held, while there is sound."""
     every = min(r.init.width, r.init.height) >= 720
     if r.copied:
-        want = list(range(len(source) - (times is not None and cut_to_nothing(times))))
+        want = list(range(len(source)))
     elif times and fields:
         shown = on_grid(r, ours, times)
         want = [2 * i + (every and n > 0 and shown[n - 1] == i) for n, i in enumerate(shown)]

@@ -278,19 +278,17 @@ def barcodes(r, tmp, undo="null"):
     return numbers
 
 
-def presented(path, decoded=False):
-    """(begin, end) of the presented pictures in order, from the first one's begin; seconds.  By the packets' times, or
-    those of what is decoded of them: where a file is cut or begins in a GOP these are fewer.  The last one ends where
-    its stream does, if the container says (an edit list may cut it)."""
+def presented(path):
+    """(begin, end) of the presented pictures by the packets' times, in order, from the first one's begin; seconds.
+    The last one ends where its stream does, if the container says (an edit list may cut it)."""
     def ask(what):
         return subprocess.run(["ffprobe", "-v", "error", "-select_streams", "v:0", "-show_entries", what, "-of",
                                "csv=p=0", path], capture_output=True, text=True, check=True).stdout.split()
 
     tick = Fraction(ask("stream=time_base")[0].rstrip(","))
-    what = "frame=best_effort_timestamp,pkt_duration" if decoded else "packet=pts,duration,flags"
-    rows = [line.split(",") for line in ask(what)]
-    begins = sorted(int(pts) * tick for pts, _, *flags in rows if "D" not in "".join(flags))
-    lasts = {int(pts) * tick: int(duration) * tick for pts, duration, *_ in rows if duration != "N/A"}
+    rows = [line.split(",")[:3] for line in ask("packet=pts,duration,flags")]
+    begins = sorted(int(pts) * tick for pts, _, flags in rows if "D" not in flags)
+    lasts = {int(pts) * tick: int(duration) * tick for pts, duration, _ in rows if duration != "N/A"}
     nexts = [*begins[1:], begins[-1] + lasts[begins[-1]]]
     shown = [(pts - begins[0], pts - begins[0] + lasts.get(pts, end - pts)) for pts, end in zip(begins, nexts)]
     length = ask("stream=duration_ts")[0].rstrip(",")
