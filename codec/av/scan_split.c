@@ -7,21 +7,19 @@
 
 #include <string.h>
 
-#include "codec/av/codecs.h"
-
 // WAV has blocks of one size, and libavformat gives several at once.  Bytes of one of these kinds,
 // whose decoders take one at a time or tell nothing of each; 0: the packet is whole.
-static int block_size(const struct scan *s, const AVStream *st)
+static int block_size(const struct scan *s, int stream)
 {
     if (s->x->container != CONTAINER_WAV && s->x->container != CONTAINER_W64)
         return 0;
-    switch (codec_of(st->codecpar->codec_id)) {
+    switch (s->tracks[stream].codec) {
     case CODEC_WMAV1:
     case CODEC_WMAV2:
     case CODEC_ATRAC3:
     case CODEC_GSM_MS:
     case CODEC_TRUESPEECH:
-        return st->codecpar->block_align;
+        return s->demux->ctx->streams[stream]->codecpar->block_align;
     default:
         return 0;
     }
@@ -29,7 +27,7 @@ static int block_size(const struct scan *s, const AVStream *st)
 
 static int add_blocks(struct scan *s, AVPacket *p)
 {
-    const int block = block_size(s, s->demux->ctx->streams[p->stream_index]);
+    const int block = block_size(s, p->stream_index);
     int rc = 0;
     while (rc == 0 && block > 0 && p->size > block) {
         const int rest = p->size - block;
