@@ -143,6 +143,12 @@ void thread_give_way(int steps)
     (void)!nice(steps); // POSIX's would be the process's: pthreads(7), "nonconformances"
 }
 
+int compare_int64(const void *a, const void *b)
+{
+    const int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return (x > y) - (x < y);
+}
+
 int64_t clock_us(void)
 {
     struct timespec t;

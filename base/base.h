@@ -54,6 +54,9 @@ static inline int64_t max64(int64_t a, int64_t b)
     return a > b ? a : b;
 }
 
+// For qsort, of int64_t.
+int compare_int64(const void *a, const void *b);
+
 // The number of least .. most (least <= most) that is nearest to v.
 static inline int64_t clamp64(int64_t v, int64_t least, int64_t most)
 {

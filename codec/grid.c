@@ -26,12 +26,6 @@ struct measure {
     int64_t ticks;
 };
 
-static int by_value(const void *a, const void *b)
-{
-    const int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-    return (x > y) - (x < y);
-}
-
 // The least distance of the window, a fifth wide, that holds most of them: time
 // stamps jitter (33 and 34 ms are both 29.97), so a plain mode would not do.
 static int64_t most_frequent(const int64_t *pts, int n)
@@ -42,7 +36,7 @@ static int64_t most_frequent(const int64_t *pts, int n)
         const int at = (int)muldiv_floor(i, n - 1, count);
         d[i] = pts[at + 1] - pts[at];
     }
-    qsort(d, (size_t)count, sizeof *d, by_value);
+    qsort(d, (size_t)count, sizeof *d, compare_int64);
 
     int64_t best = d[0];
     int most = 0;

@@ -16,18 +16,12 @@ static void add(struct sample *s, int64_t value)
     s->sorted = false;
 }
 
-static int compare(const void *a, const void *b)
-{
-    const int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-    return (x > y) - (x < y);
-}
-
 int64_t sample_quantile(struct sample *s, double share)
 {
     if (s->count == 0)
         return -1;
     if (!s->sorted)
-        qsort(s->values, s->count, sizeof *s->values, compare);
+        qsort(s->values, s->count, sizeof *s->values, compare_int64);
     s->sorted = true;
     const double at = ceil(share * (double)s->count) - 1;
     return s->values[at < 0 ? 0 : (size_t)at];

@@ -78,12 +78,6 @@ static bool is_known(const struct sample *s)
     return s->pts != INDEX_NO_PTS;
 }
 
-static int by_value(const void *a, const void *b)
-{
-    const int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-    return (x > y) - (x < y);
-}
-
 // The n-th shown gets the n-th time of decoding; one that is untold follows its predecessor.  (What
 // a container takes for times of decoding may be those of showing: the n-th is the same then.)
 static int take_decode_times(struct sample *s, const struct picture *p, const int *shown, int count,
@@ -98,7 +92,7 @@ static int take_decode_times(struct sample *s, const struct picture *p, const in
         all &= times[i] != INDEX_NO_PTS;
     }
     if (all)
-        qsort(times, (size_t)count, sizeof *times, by_value);
+        qsort(times, (size_t)count, sizeof *times, compare_int64);
     for (int i = 0; i < count; i++) {
         t = times[i] != INDEX_NO_PTS && times[i] > t ? times[i] : t + frame;
         s[shown[i]].pts = t;

@@ -33,12 +33,6 @@ static void take_carriage(struct index_track *t, struct scan_track *k)
     k->trace.carriage = (struct carriage){ 0 };
 }
 
-static int by_value(const void *a, const void *b)
-{
-    const int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-    return (x > y) - (x < y);
-}
-
 // The middle one of the first times between pictures; 0: none is known.
 static int64_t usual_step(const struct scan_track *k, const struct index_track *t)
 {
@@ -49,7 +43,7 @@ static int64_t usual_step(const struct scan_track *k, const struct index_track *
         if (a != INDEX_NO_PTS && b != INDEX_NO_PTS && b > a)
             steps[n++] = b - a;
     }
-    qsort(steps, (size_t)n, sizeof *steps, by_value);
+    qsort(steps, (size_t)n, sizeof *steps, compare_int64);
     return n ? steps[n / 2] : 0;
 }
 

@@ -747,18 +747,26 @@ static const struct {
       3000 },
 };
 
+// Of a movie that is sound; to be finished.
+static struct index index_of_movie(const struct tables *tables)
+{
+    struct buf b;
+    struct index x;
+    char detail[200];
+    buf_init(&b, 4096);
+    put_movie(&b, tables);
+    struct memory m = memory_of(b.data, b.len);
+    assert_int_equal(index_of(&m.io, &x, detail, sizeof detail), 0);
+    buf_finish(&b);
+    return x;
+}
+
 static void test_parts(void **state)
 {
     (void)state;
     for (size_t i = 0; i < countof(edits); i++) {
-        struct buf b;
-        buf_init(&b, 4096);
         const struct tables tables = with_defaults(&edits[i].t);
-        put_movie(&b, &tables);
-        struct memory m = memory_of(b.data, b.len);
-        struct index x;
-        char detail[200];
-        assert_int_equal(index_of(&m.io, &x, detail, sizeof detail), 0);
+        struct index x = index_of_movie(&tables);
         struct index_track *t = &x.tracks[0];
         assert_int_equal(index_present(t), 0);
         if (t->sample_count != edits[i].count || t->end != edits[i].end)
@@ -771,7 +779,6 @@ static void test_parts(void **state)
                          (long long)t->samples[k].offset, (long long)t->samples[k].pts,
                          t->hidden[k]);
         index_finish(&x);
-        buf_finish(&b);
     }
 }
 
@@ -816,19 +823,12 @@ static void test_too_many_parts(void **state)
         tables.elst[1] = (uint32_t)count;
         for (int i = 0; i < count; i++)
             memcpy(&tables.elst[2 + 3 * i], (const uint32_t[]){ 1000, i % 2 * 2000, S }, 12);
-        struct buf b;
-        buf_init(&b, 4096);
-        put_movie(&b, &tables);
-        struct memory m = memory_of(b.data, b.len);
-        struct index x;
-        char detail[200];
-        assert_int_equal(index_of(&m.io, &x, detail, sizeof detail), 0);
+        struct index x = index_of_movie(&tables);
         assert_int_equal(index_present(&x.tracks[0]), 0);
         assert_int_equal(x.tracks[0].refused, count > INDEX_PARTS_MAX);
         // Each second one with two samples to begin at.
         assert_int_equal(x.tracks[0].sample_count, count > INDEX_PARTS_MAX ? 0 : 2 * count);
         index_finish(&x);
-        buf_finish(&b);
     }
 }
 
@@ -860,18 +860,11 @@ static void test_itunes(void **state)
         tables.n_elst = notes[i].edit ? tables.n_elst : 0;
         tables.sound = notes[i].sound;
         tables = with_defaults(&tables);
-        struct buf b;
-        buf_init(&b, 4096);
-        put_movie(&b, &tables);
-        struct memory m = memory_of(b.data, b.len);
-        struct index x;
-        char detail[200];
-        assert_int_equal(index_of(&m.io, &x, detail, sizeof detail), 0);
+        struct index x = index_of_movie(&tables);
         if (x.tracks[0].samples[0].pts != notes[i].first || x.tracks[0].end != notes[i].end)
             fail_msg("%zu: from %lld to %lld", i, (long long)x.tracks[0].samples[0].pts,
                      (long long)x.tracks[0].end);
         index_finish(&x);
-        buf_finish(&b);
     }
 }
 
